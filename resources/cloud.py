@@ -1,0 +1,212 @@
+"""What the kinds tell each other. Siblings below `kinds/` never import each other; they publish these values instead.
+
+Each kind has a `publish` step, run for all resources before any `compile` step, and `compile` reads the others'
+words from a `Cloud`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from resources.contract import Key, Problem, Reference, SecretText, TargetId, Unit
+
+if TYPE_CHECKING:
+    from resources.endpoints import Endpoint
+
+T = TypeVar("T")
+SpecT = TypeVar("SpecT", bound=BaseModel)
+
+
+class Spec(BaseModel):
+    """The base of all that people write: unknown fields are errors, values are frozen, YAML names are camelCase."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class SecretRef(Spec):
+    """Points to a Secret resource, and to one `key` of it when it holds several values."""
+
+    secret: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The `metadata` of a document."""
+
+    name: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource(Generic[SpecT]):
+    """A declared document after validation: who it is and its typed spec."""
+
+    key: Key
+    metadata: Metadata
+    spec: SpecT
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPath:
+    """Marks a spec field that names a file, relative to the folder of its document; loading makes it absolute.
+
+    The texts of those marked `read` reach `compile` as `Cloud.file(path)`.
+    """
+
+    read: bool = False
+
+
+class Selector(Spec):
+    """Chooses nodes: each given condition must hold; an empty selector chooses none."""
+
+    roles: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    names: tuple[Annotated[str, Reference("Node")], ...] = ()
+
+    def chooses(self, node: NodeFacts) -> bool:
+        """Tell whether the node has one of the roles, all labels, and one of the names, as far as given."""
+        if not (self.roles or self.labels or self.names):
+            return False
+        return (
+            (not self.roles or bool(node.roles.intersection(self.roles)))
+            and all(node.labels.get(label) == value for label, value in self.labels.items())
+            and (not self.names or node.name in self.names)
+        )
+
+
+Secrets = Mapping[str, Mapping[str, SecretText]]
+"""Secret name to its values: {"vc1": {"username": …, "password": …}}; a single text stands under the key "value"."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """A plain host as others see it."""
+
+    name: str
+    address: str
+    roles: frozenset[str]
+    labels: Mapping[str, str]
+    target: TargetId
+
+
+@dataclass(frozen=True, slots=True)
+class VCenterFacts:
+    """How services log in to a vCenter, and the addresses of the units that prove it works."""
+
+    name: str
+    host: str
+    port: int
+    username: str
+    password: SecretText
+    insecure: bool
+    ca_pem_path: str
+    thumbprint: str
+    target: TargetId
+    ca_pem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudFacts:
+    """The one OpenStack, as its nodes' services must know it: option sections that every nova or cinder config needs."""
+
+    name: str
+    release: str
+    nova_options: Mapping[str, str | SecretText | tuple[str, ...]]
+    cinder_options: Mapping[str, str | SecretText | tuple[str, ...]]
+    controllers: Selector
+    openstack: TargetId
+    pacemaker: TargetId | None
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneFacts:
+    """An availability zone of one hypervisor type."""
+
+    name: str
+    availability_zone: str
+    hypervisor: str
+
+
+class Cloud:
+    """All that the kinds published, looked up by type and name. Read-only."""
+
+    def __init__(self, published: Iterable[object], secrets: Secrets | None, files: Mapping[str, str] | None) -> None:
+        """Index the published values by their type, then by their `name`.
+
+        `secrets` or `files` of None mean "not resolved" (validate, graph): each lookup gives a placeholder.
+        """
+        index: dict[type, dict[str, Any]] = {}
+        for item in published:
+            index.setdefault(type(item), {})[item.name] = item  # type: ignore[attr-defined]
+        self._index = index
+        self._secrets = secrets
+        self._files = files
+
+    def all(self, of: type[T]) -> tuple[T, ...]:
+        """Return every published value of that type, sorted by name."""
+        found = self._index.get(of, {})
+        return tuple(found[name] for name in sorted(found))
+
+    def get(self, of: type[T], name: str) -> T:
+        """Return the one of that name. Raises KeyError; loading has already refused dangling references."""
+        found: T = self._index[of][name]
+        return found
+
+    def nodes(self, selector: Selector) -> tuple[NodeFacts, ...]:
+        """Return the nodes that the selector chooses, sorted by name."""
+        return tuple(node for node in self.all(NodeFacts) if selector.chooses(node))
+
+    def secret(self, ref: SecretRef, default_key: str = "value") -> SecretText:
+        """Return the value a reference points to. Raises MissingSecretError with the keys that exist."""
+        key = ref.key or default_key
+        if self._secrets is None:
+            return SecretText(f"unresolved {ref.secret}.{key}")
+        values = self._secrets[ref.secret]
+        if key not in values:
+            raise MissingSecretError(ref.secret, key, tuple(values))
+        return values[key]
+
+    def file(self, path: str) -> str:
+        """Return the text of a file named by a `DocumentPath(read=True)` field."""
+        return "" if self._files is None else self._files[path]
+
+
+class MissingSecretError(Exception):
+    """A Secret has no such key."""
+
+    def __init__(self, secret: str, key: str, known: tuple[str, ...]) -> None:
+        """Say which keys the secret has."""
+        super().__init__(f'Secret "{secret}" has no key "{key}" (it has: {", ".join(sorted(known)) or "none"})')
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What one resource means: its units, and how to reach the targets it introduces."""
+
+    units: tuple[Unit, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[SpecT]):
+    """A kind of resource. Rules inside one document that a type cannot say are validators of `spec`.
+
+    `publish(resource, cloud)` gives the values of this module that others look up; `compile(resource, cloud)` gives
+    the units. Neither does I/O. `publish` gets a Cloud that holds the secrets and files only.
+    """
+
+    name: str
+    spec: type[SpecT]
+    publish: Callable[[Resource[SpecT], Cloud], Iterable[object]]
+    compile: Callable[[Resource[SpecT], Cloud], Compiled]
+
+
+Rule = Callable[[Mapping[Key, Resource[Any]]], Iterable[Problem]]
+"""A cross-resource rule: a small pure function over all resources, named after what it demands."""

@@ -1,0 +1,234 @@
+"""The words both rooms speak: what `resources` declares and `reconciler` decides and carries out.
+
+A resource (a declared document) compiles into units. A unit is the smallest thing that converges alone, on one
+target. It is pure: it says what to ask (`queries`), reads the answer into facts (`observe`), and says which
+actions would make given changes (`actions`). Facts are flat mappings from field names to plain values in the form
+of the declaration, so that comparing them needs no knowledge of what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class SecretText:
+    """A value that is compared and carried to the hosts, and never shown.
+
+    `str()` and `repr()` give a mask; only code at the border to a target reads `reveal`.
+    """
+
+    reveal: str = field(repr=False)
+
+    def __str__(self) -> str:
+        """Return the mask that stands in every output."""
+        return MASK
+
+    def __repr__(self) -> str:
+        """Return the mask as well: a traceback must not show the value."""
+        return MASK
+
+
+MASK = "(secret)"
+
+Value: TypeAlias = str | int | bool | tuple[str, ...] | SecretText | None
+"""A fact. None is absent. A tuple is a multi-valued option or an ordered list of names."""
+
+Facts: TypeAlias = Mapping[str, Value]
+"""Field name to value. Fields that begin with `@` are observed for the unit's own use and never compared."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """The identity of a resource: `HypervisorZone/vcenter-az`."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return `kind/name`."""
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TargetId:
+    """The identity of a target: `ssh:ctl1`, `pacemaker:demo`, `vcenter:vc1`, `openstack:demo`."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return `kind:name`."""
+        return f"{self.kind}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """The identity of a unit: `ssh:ctl1/config_file//etc/nova/nova.conf`."""
+
+    target: TargetId
+    type: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return `target/type/name`."""
+        return f"{self.target}/{self.type}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A unit must be converged before the one that holds this need acts, and why."""
+
+    address: Address
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question to a target; it changes nothing. `op` is from the target's closed vocabulary, `args` JSON data."""
+
+    op: str
+    args: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A change on a target. `args` is JSON data; secrets in it are already revealed, so it is never logged or shown."""
+
+    op: str
+    args: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a target answered. A failed command is a reply too: `error` says what failed, for a person.
+
+    `code` is a short constant for programs: `conflict` (somebody changed it between look and write), `failed`,
+    `not-running`, `denied`, `unsupported`. Both are empty when all went well.
+    """
+
+    data: Mapping[str, Any]
+    code: str = ""
+    error: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the target did what was asked."""
+        return not self.code
+
+
+class UnreadableError(Exception):
+    """A reply that does not say what is: half an answer, an error, nonsense. The unit is then unobserved, not absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field that differs: observed `before`, declared `after`. None is absent."""
+
+    field: str
+    before: Value
+    after: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Disruption:
+    """What a person loses while a step acts.
+
+    `service` names it (`nova-compute on kvm1`). `forbidden` is empty, or says why the step must not be done now
+    whatever the budget (`the partition has no quorum`).
+    """
+
+    service: str
+    forbidden: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """The smallest thing that converges alone, on one target. Subclasses are frozen data and pure functions.
+
+    `desired`     fields to compare; None means that the whole thing must not exist.
+    `needs`       units that must be converged first.
+    `loads`       configuration units that the process behind this unit reads when it starts; compiling hands their
+                  digests to `loading`, so that "has it loaded what is declared?" is a fact like any other.
+    `origins`     the resources that declare it; several when fragments were merged.
+    `settle_s`    seconds within which the facts may still become as declared by themselves after an action or after
+                  a need converged (a service that starts, a compute that registers). A unit without actions for its
+                  changes can only wait: the verb of its step is then `wait`.
+    """
+
+    type: ClassVar[str]
+
+    address: Address
+    desired: Facts | None
+    needs: tuple[Need, ...] = ()
+    loads: tuple[Address, ...] = ()
+    origins: tuple[Key, ...] = ()
+    settle_s: float = 0.0
+
+    def queries(self) -> tuple[Query, ...]:
+        """Return what to ask the target; the replies come back in the same order."""
+        raise NotImplementedError
+
+    def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
+        """Read the replies into facts; None when the thing does not exist. Raises UnreadableError."""
+        raise NotImplementedError
+
+    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
+        """Return what would make the changes, in order; empty when only waiting can."""
+        raise NotImplementedError
+
+    def disruption(self, changes: tuple[Change, ...], facts: Facts | None) -> Disruption | None:  # noqa: ARG002 - the default reads neither
+        """Return what a person loses while the changes are made; None when nothing."""
+        return None
+
+    def down(self, facts: Facts | None) -> str:  # noqa: ARG002 - the default has no service
+        """Return the name of the service that is declared to run and does not, in `Disruption.service`'s words, or ''."""
+        return ""
+
+    def blocked(self, facts: Facts | None) -> str:  # noqa: ARG002 - the default never is
+        """Return why neither acting nor waiting can help (`vCenter refuses the credentials of Secret/vc1`), or ''."""
+        return ""
+
+    def loading(self, digests: Mapping[Address, str]) -> Unit:  # noqa: ARG002 - the default loads nothing
+        """Return the unit with the digests of what it `loads` (address to SHA-256 of the declared facts)."""
+        return self
+
+    def read_by(self, processes: tuple[str, ...]) -> Unit:  # noqa: ARG002 - the default is read by nobody
+        """Return the unit with the systemd units that load it; the counterpart of `loading`."""
+        return self
+
+    def process(self) -> str:
+        """Return the systemd unit behind this unit if it has `loads`, else ''."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Marks a spec field that names another resource: `Annotated[str, Reference("VCenter")]`."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong in the declared documents.
+
+    `path` leads to the field below the document's root, e.g. ("spec", "vmware", "computes", 0, "host").
+    `message` says what is wrong and what would be right. A warning does not stop anything.
+    """
+
+    key: Key
+    path: tuple[str | int, ...]
+    message: str
+    rule: str
+    warning: bool = False
+
+
+def changed_fields(changes: Iterable[Change]) -> frozenset[str]:
+    """Return the names of the fields that change."""
+    return frozenset(change.field for change in changes)

@@ -1,0 +1,1 @@
+"""Kinds: what people write. A kind may import units, never another kind."""

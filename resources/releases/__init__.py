@@ -1,0 +1,1 @@
+"""What OpenStack releases call things and when they came and went: data with sources."""

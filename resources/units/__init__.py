@@ -1,0 +1,1 @@
+"""Units: what targets understand. Units never import each other."""

@@ -1,0 +1,157 @@
+// A vCenter for the lab: govmomi's simulator with one small inventory, behind a
+// front that speaks TLS, serves the WSDL, mends what the OpenStack drivers send,
+// and can be told over a second, plain port to misbehave.
+//
+//	front.go       TLS border: WSDL, textual repairs, faults, reverse proxy
+//	faults.go      which methods are late, silent or cut in half
+//	repair.go      request bodies that the simulator's decoder would refuse
+//	amend.go       decoded requests that a real vCenter would complete itself
+//	collector.go   property collector that survives cyclic traversal specs
+//	traversal.go   the walk over traversal specs
+//	inventory.go   what the vCenter holds at its start
+//	world.go       changes of the inventory and the sessions, pushed to watchers
+//	control.go     the test controls, JSON over HTTP
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	_ "github.com/vmware/govmomi/pbm/simulator" // registers the storage policy endpoint
+	"github.com/vmware/govmomi/simulator"
+)
+
+// account is the one account that may log in; its password changes while tests run.
+type account struct {
+	user     string
+	password atomic.Value
+}
+
+type options struct {
+	listen, control string
+	cert, key       string
+	wsdl            string
+	user, password  string
+	inventory       inventory
+	trace           bool
+}
+
+func parseOptions(arguments []string) (options, error) {
+	o := options{}
+	set := flag.NewFlagSet("vcenter-simulator", flag.ContinueOnError)
+	set.StringVar(&o.listen, "listen", "127.0.0.1:0", "address and port of the vCenter API (TLS)")
+	set.StringVar(&o.control, "control", "127.0.0.1:0", "loopback address and port of the test controls (plain HTTP)")
+	set.StringVar(&o.cert, "cert", "", "server certificate, PEM")
+	set.StringVar(&o.key, "key", "", "key of the server certificate, PEM")
+	set.StringVar(&o.wsdl, "wsdl", "", "directory with vimService.wsdl and its schemas; none served if empty")
+	set.StringVar(&o.user, "user", "administrator@vsphere.local", "the account")
+	set.StringVar(&o.password, "password", "secret", "its password at the start")
+	set.IntVar(&o.inventory.clusters, "clusters", 2, "clusters DC0_C0, DC0_C1, ...")
+	set.IntVar(&o.inventory.hosts, "hosts", 3, "hosts in each cluster")
+	set.IntVar(&o.inventory.datastores, "datastores", 2, "datastores LocalDS_0, LocalDS_1, ...")
+	set.IntVar(&o.inventory.machines, "machines", 0, "virtual machines in each cluster")
+	set.BoolVar(&o.trace, "trace", false, "write the SOAP traffic to standard error")
+	if err := set.Parse(arguments); err != nil {
+		return o, err
+	}
+	if o.cert == "" || o.key == "" {
+		return o, errors.New("-cert and -key are needed: the vCenter API is TLS only")
+	}
+	return o, nil
+}
+
+func main() {
+	o, err := parseOptions(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	}
+	if err == nil {
+		err = run(o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "vcenter-simulator:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until SIGINT or SIGTERM, then removes the datastores' files.
+func run(o options) error {
+	simulator.Trace = o.trace
+	model, err := o.inventory.create()
+	if err != nil {
+		return err
+	}
+	defer model.Remove()
+	owner := &account{user: o.user}
+	owner.password.Store(o.password)
+	backend := serveBackend(model, owner)
+	defer backend.CloseClientConnections()
+
+	faults := newFaults()
+	front, err := listenFront(o, faults, backend.URL)
+	if err != nil {
+		return err
+	}
+	control, err := net.Listen("tcp", o.control)
+	if err != nil {
+		return err
+	}
+	world := &world{model: model, owner: owner}
+	failed := make(chan error, 2)
+	go func() { failed <- front.server.ServeTLS(front.listener, o.cert, o.key) }()
+	go func() { failed <- newControlServer(world, faults).Serve(control) }()
+	// One line on standard output, once both ports accept: the caller waits for it.
+	fmt.Printf("ready listen=%s control=%s\n", front.listener.Addr(), control.Addr())
+
+	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	select {
+	case err = <-failed:
+		return err
+	case <-stop.Done():
+		faults.clear()
+		_ = front.server.Close()
+		return nil
+	}
+}
+
+// serveBackend starts the simulator itself on a loopback port that the kernel picks.
+// It is plain HTTP: nothing but the front ever speaks to it.
+func serveBackend(model *simulator.Model, owner *account) *simulator.Server {
+	password, _ := owner.password.Load().(string)
+	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(owner.user, password)}
+	model.Service.RegisterEndpoints = true
+	installLogin(model, owner)
+	installAmendments(model)
+	installCollector(model)
+	return model.Service.NewServer()
+}
+
+type frontServer struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+func listenFront(o options, faults *faults, backend *url.URL) (*frontServer, error) {
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{
+		Handler:           newFront(o.wsdl, faults, backend),
+		ReadHeaderTimeout: 30 * time.Second,
+		ErrorLog:          log.New(os.Stderr, "front: ", 0),
+	}
+	return &frontServer{listener: listener, server: server}, nil
+}

@@ -126,6 +126,14 @@ class CloudFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutFacts:
+    """How much of the cluster `name` may be down at once."""
+
+    name: str
+    max_unavailable: int
+
+
+@dataclass(frozen=True, slots=True)
 class ZoneFacts:
     """An availability zone of one hypervisor type."""
 

@@ -8,6 +8,8 @@ of the declaration, so that comparing them needs no knowledge of what they mean.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -232,3 +234,19 @@ class Problem:
 def changed_fields(changes: Iterable[Change]) -> frozenset[str]:
     """Return the names of the fields that change."""
     return frozenset(change.field for change in changes)
+
+
+def digest_facts(facts: Facts) -> str:
+    """Return the SHA-256 (hex) of declared facts: equal facts, equal digest, on every machine and in every run."""
+    plain = {name: _plain(value) for name, value in facts.items()}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _plain(value: Value) -> str | int | bool | list[str] | None:
+    match value:
+        case SecretText():
+            return value.reveal
+        case tuple():
+            return list(value)
+        case _:
+            return value

@@ -11,7 +11,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from tests.lab.errors import CommandFailed, TimedOut
+from tests.lab.errors import CommandError, LateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,8 +48,8 @@ def run(
 ) -> str:
     """Run `argv` to its end and return its output (standard error included).
 
-    With `log`, the output is written there as it comes. Raises `CommandFailed` on any status
-    but 0 and `TimedOut` after `timeout_s`.
+    With `log`, the output is written there as it comes. Raises `CommandError` on any status
+    but 0 and `LateError` after `timeout_s`.
     """
     sink = log.open("w+") if log else None
     try:
@@ -67,13 +67,13 @@ def run(
         )
     except subprocess.TimeoutExpired as late:
         message = f"`{' '.join(argv)[:300]}` was still running after {timeout_s:.0f} s"
-        raise TimedOut(message) from late
+        raise LateError(message) from late
     finally:
         if sink:
             sink.close()
     output = log.read_text(errors="replace") if log else done.stdout
     if done.returncode != 0:
-        raise CommandFailed(argv, done.returncode, output)
+        raise CommandError(argv, done.returncode, output)
     return output
 
 
@@ -108,10 +108,10 @@ def wait_until(
     timeout_s: float,
     every_s: float = 0.1,
 ) -> None:
-    """Return as soon as `condition()` is true; raise `TimedOut` naming `what` otherwise."""
+    """Return as soon as `condition()` is true; raise `LateError` naming `what` otherwise."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             message = f"{what}: not within {timeout_s:.0f} s"
-            raise TimedOut(message)
+            raise LateError(message)
         time.sleep(every_s)

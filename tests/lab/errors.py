@@ -1,9 +1,9 @@
 """What can go wrong in the lab, as one tree.
 
 LabError
-├── Refused          this machine cannot run a lab; says what to install or change
-├── CommandFailed    a command of the machine ended badly; carries the end of its output
-└── TimedOut         a condition did not become true in time
+├── UnfitMachineError   this machine cannot run a lab; says what to install or change
+├── CommandError        a command of the machine ended badly; carries the end of its output
+└── LateError           a condition did not become true in time
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class LabError(Exception):
     """Base of all errors of the lab."""
 
 
-class Refused(LabError):  # noqa: N818 - reads as the sentence it prints
+class UnfitMachineError(LabError):
     """The lab cannot run here; the message says why and what would help."""
 
 
-class CommandFailed(LabError):  # noqa: N818 - as above
+class CommandError(LabError):
     """A command ended with something else than 0."""
 
     def __init__(self, argv: Sequence[str], status: int, output: str) -> None:
@@ -32,5 +32,5 @@ class CommandFailed(LabError):  # noqa: N818 - as above
         self.status = status
 
 
-class TimedOut(LabError):  # noqa: N818 - as above
+class LateError(LabError):
     """A condition was waited for in vain."""

@@ -1,0 +1,94 @@
+"""Everything that can go wrong in the core, as one tree.
+
+    BivisorError                what every error of ours is: a sentence for a person, and whether trying again may help
+    ├── InputError              the declared documents are wrong; holds every problem with its place
+    │   └── DisagreementError   two documents give one field of one unit two values
+    └── CycleError              units need each other in a circle
+
+None of these helps by trying again by itself: someone has to change a document first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from resources.contract import Address, Key, Need
+
+MOST_PROBLEMS = 100
+"""As many problems are listed in one message; whoever has more of them has one cause for most."""
+
+
+class BivisorError(Exception):
+    """An error of ours: its text is a sentence for a person.
+
+    `retry` tells whether the same thing may succeed later without anyone changing a document.
+    """
+
+    def __init__(self, message: str, *, retry: bool = False) -> None:
+        """Keep the sentence, and whether trying again may help."""
+        super().__init__(message)
+        self.message = message
+        self.retry = retry
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedProblem:
+    """Something wrong in a declared document, and where.
+
+    `file` is the name to print. `line` and `column` count from 1; both are 0 when the place is not known.
+    `key` is None where the document has no readable identity. `path` is the field in dotted form
+    (`spec.vmware.computes[0].host`), empty for the whole document. A warning does not stop anything.
+    """
+
+    file: str
+    line: int
+    column: int
+    key: Key | None
+    path: str
+    message: str
+    warning: bool = False
+
+    def __str__(self) -> str:
+        """Return `desired/zones.yaml:14:5: HypervisorZone/vcenter-az: spec.vmware.vcenter: no VCenter named …`."""
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return ": ".join(part for part in (place, str(self.key or ""), self.path, self.message) if part)
+
+    @property
+    def order(self) -> tuple[str, int, int, str, str]:
+        """Return what problems are sorted by: the order in which a person reads the files."""
+        return (self.file, self.line, self.column, self.path, self.message)
+
+
+class InputError(BivisorError):
+    """The declared documents are wrong. `problems` has all of them in reading order; the text lists the first 100."""
+
+    def __init__(self, problems: Iterable[LocatedProblem]) -> None:
+        """Keep the problems, each once, sorted by their place."""
+        self.problems = tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.order))
+        super().__init__("\n".join(listing(self.problems)))
+
+
+class DisagreementError(InputError):
+    """Two documents give one field of one unit two values."""
+
+
+class CycleError(BivisorError):
+    """Units need each other in a circle. `edges` are (who needs, what and why), each once, in order around the circle."""
+
+    def __init__(self, edges: Sequence[tuple[Address, Need]]) -> None:
+        """Name each edge with its reason."""
+        self.edges = tuple(edges)
+        lines = [f"  {address} needs {need.address}: {need.reason}" for address, need in self.edges]
+        super().__init__("\n".join(["These units need each other in a circle, one of these needs must go:", *lines]))
+
+
+def listing(problems: Sequence[LocatedProblem]) -> tuple[str, ...]:
+    """Return one line per problem, and `and N more` in place of what comes after the first 100."""
+    lines = [str(problem) for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        lines.append(f"and {len(problems) - MOST_PROBLEMS} more")
+    return tuple(lines)

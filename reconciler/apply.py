@@ -1,0 +1,167 @@
+"""APPLY: the other hole to the outside. Carry out the steps of a plan, and nothing else.
+
+Steps run as soon as what they need has converged, in parallel over targets. Before a step acts on a target that this
+pass has already changed the world for, it looks again: it then does what is left of its planned changes, or nothing;
+whatever the plan did not show waits for the next pass. After acting it looks again until no difference is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from reconciler.core.diff import Unobserved, diff
+from reconciler.core.plan import Verb
+from reconciler.core.status import Outcome, Result
+from reconciler.targets import TargetError
+from resources.contract import changed_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.core.plan import Plan, Step
+    from reconciler.observe import Observer
+    from reconciler.targets.open import Targets
+    from resources.contract import Address, Change, Facts, Unit
+
+ACTING = frozenset({Verb.CREATE, Verb.UPDATE, Verb.DELETE, Verb.RESTART, Verb.WAIT})
+"""The verbs of steps that apply carries out; the others are results already."""
+
+POLL_FIRST_S = 0.3
+POLL_MOST_S = 2.0
+"""Seconds between two looks at a unit that settles: short at first, then longer."""
+
+
+class Phase(StrEnum):
+    """Where a step is, for those who watch."""
+
+    STARTED = "started"
+    SETTLING = "settling"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Something happened to a step; `result` is set when it has finished."""
+
+    step: Step
+    phase: Phase
+    result: Result | None = None
+
+
+class Applier:
+    """Carries out plans over these targets and reports progress."""
+
+    def __init__(
+        self, targets: Targets, observer: Observer, redact: Callable[[str], str], report: Callable[[Progress], None]
+    ) -> None:
+        """Act on `targets`, look through `observer`, pass every foreign text through `redact`."""
+        self._targets = targets
+        self._observer = observer
+        self._redact = redact
+        self._report = report
+
+    async def apply(self, plan: Plan, units: Mapping[Address, Unit]) -> dict[Address, Result]:
+        """Return the result of every step. A failed step skips only what needs it."""
+        loop = asyncio.get_running_loop()
+        results: dict[Address, asyncio.Future[Result]] = {step.address: loop.create_future() for step in plan.steps}
+        async with asyncio.TaskGroup() as group:
+            for step in plan.steps:
+                if step.verb in ACTING:
+                    group.create_task(self._step(step, units[step.address], results))
+                else:
+                    results[step.address].set_result(_standing(step))
+        return {address: future.result() for address, future in results.items()}
+
+    async def _step(self, step: Step, unit: Unit, results: Mapping[Address, asyncio.Future[Result]]) -> None:
+        needed = [await results[need] for need in step.needs]
+        failed = next((result for result in needed if result.outcome not in (Outcome.UNCHANGED, Outcome.CONVERGED)), None)
+        if failed is not None:
+            result = Result(step.address, Outcome.SKIPPED, f"needs {failed.address}, which is not converged: {failed.message}")
+        else:
+            moved = any(result.outcome is Outcome.CONVERGED for result in needed)
+            self._report(Progress(step, Phase.STARTED))
+            result = await self._converge(step, unit, look_first=moved)
+        self._report(Progress(step, Phase.FINISHED, result))
+        results[step.address].set_result(result)
+
+    async def _converge(self, step: Step, unit: Unit, *, look_first: bool) -> Result:
+        changes, facts = step.changes, step.facts
+        if look_first or step.verb is Verb.WAIT:
+            observed = await self._observer.one(unit)
+            if isinstance(observed, Unobserved):
+                return Result(step.address, Outcome.FAILED, f"nobody knows what is there: {observed.reason}")
+            changes, facts = diff(unit, observed), observed
+            if not changes:
+                return Result(step.address, Outcome.CONVERGED, "became as declared without an action of its own")
+            unplanned = self._unplanned(step, unit, changes, facts)
+            if unplanned:
+                return Result(step.address, Outcome.SKIPPED, unplanned)
+        trouble = await self._act(unit, changes, facts)
+        if trouble is not None:
+            return Result(step.address, *trouble)
+        return await self._settle(step, unit)
+
+    def _unplanned(self, step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> str:
+        """Say what acting now would do that the plan did not show, or ''."""
+        if reason := unit.blocked(facts):
+            return reason
+        more = changed_fields(changes) - changed_fields(step.changes)
+        if more:
+            return f"differs in {', '.join(sorted(more))}, which the plan did not show; the next pass plans it"
+        disruption = unit.disruption(changes, facts)
+        if disruption is not None and step.disruption is None:
+            return f"would now disrupt {disruption.service}, which the plan did not show; the next pass plans it"
+        if disruption is not None and disruption.forbidden:
+            return disruption.forbidden
+        return ""
+
+    async def _act(self, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Outcome, str] | None:
+        try:
+            target = self._targets.get(unit.address.target)
+            for action in unit.actions(changes, facts):
+                reply = await target.do(action)
+                if reply.code == "conflict":
+                    return Outcome.SKIPPED, f"somebody changed it between the look and the write: {self._redact(reply.error)}"
+                if not reply.ok:
+                    return Outcome.FAILED, f"{action.op}: {self._redact(reply.error)}"
+        except TargetError as error:
+            return Outcome.FAILED, self._redact(error.reason)
+        return None
+
+    async def _settle(self, step: Step, unit: Unit) -> Result:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + unit.settle_s
+        pause = POLL_FIRST_S
+        self._report(Progress(step, Phase.SETTLING))
+        while True:
+            observed = await self._observer.one(unit)
+            left = () if isinstance(observed, Unobserved) else diff(unit, observed)
+            if not left and not isinstance(observed, Unobserved):
+                return Result(step.address, Outcome.CONVERGED, "")
+            if loop.time() + pause > deadline:
+                return Result(step.address, Outcome.FAILED, _still(observed, left, unit.settle_s))
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, POLL_MOST_S)
+
+
+def _standing(step: Step) -> Result:
+    match step.verb:
+        case Verb.NOTHING:
+            return Result(step.address, Outcome.UNCHANGED, "")
+        case _:
+            return Result(step.address, Outcome.SKIPPED, step.held or "; ".join(step.reasons))
+
+
+def _still(observed: Facts | Unobserved | None, left: tuple[Change, ...], settle_s: float) -> str:
+    after = f" after {settle_s:.0f} s" if settle_s else ""
+    if isinstance(observed, Unobserved):
+        return f"nobody knows what is there{after}: {observed.reason}"
+    fields = "; ".join(f"{change.field} is {_shown(change.before)}, not {_shown(change.after)}" for change in left)
+    return f"looked again{after}, it still differs: {fields}"
+
+
+def _shown(value: object) -> str:
+    return "absent" if value is None else str(value)

@@ -1,0 +1,128 @@
+"""One pass, and passes until the cloud is converged, held or stuck.
+
+A pass reads as one sentence: observe, plan, policy, apply, fold. Desired state and graph come compiled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from reconciler.apply import ACTING, Applier, Progress
+from reconciler.core.plan import Plan, Verb, make_plan
+from reconciler.core.policy import Rollout, apply_policy
+from reconciler.core.status import Outcome, Result, Status, fold
+from reconciler.observe import Observer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from reconciler.core.diff import Observed
+    from reconciler.desired import Desired
+    from reconciler.targets.open import Targets
+    from resources.contract import Address
+
+MOST_PASSES = 30
+"""More passes than any rollout of the supported sizes needs; a bound, so that nothing can go on for ever."""
+
+LOOK_AGAIN_S = 3.0
+"""Pause before a pass whose only task is to see whether the world has settled meanwhile."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is there, and what would be done about it."""
+
+    observed: Mapping[Address, Observed]
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass: the look, what came of each step, and the state of every resource afterwards."""
+
+    look: Look
+    results: Mapping[Address, Result]
+    status: Status
+
+    @property
+    def acted(self) -> bool:
+        """Tell whether a step converged that was not so before: there was progress."""
+        return any(result.outcome is Outcome.CONVERGED for result in self.results.values())
+
+    @property
+    def converged(self) -> bool:
+        """Tell whether every unit is known to be as declared, without anything left to do."""
+        return all(result.outcome is Outcome.UNCHANGED for result in self.results.values())
+
+
+class Reconciler:
+    """Brings one desired state about, over one set of targets."""
+
+    def __init__(self, desired: Desired, targets: Targets) -> None:
+        """Keep what is declared and how to reach it; observations are kept between passes where they did not change."""
+        self._desired = desired
+        self._targets = targets
+        self._observer = Observer(targets, desired.redact)
+        self._rollout = Rollout(max_unavailable=min((r.max_unavailable for r in desired.catalog.rollouts), default=1))
+
+    async def look(self) -> Look:
+        """Observe everything and plan; change nothing."""
+        desired = self._desired
+        observed = await self._observer.everything(desired.catalog.units)
+        plan = make_plan(desired.catalog, desired.graph, observed)
+        return Look(observed, apply_policy(plan, desired.catalog, desired.graph, observed, self._rollout))
+
+    async def carry_out(self, look: Look, report: Callable[[Progress], None]) -> Pass:
+        """Carry the plan out and fold the results into a status."""
+        desired = self._desired
+        started = asyncio.get_running_loop().time()
+        applier = Applier(self._targets, self._observer, desired.redact, report)
+        results = await applier.apply(look.plan, desired.catalog.units)
+        done = Pass(look, results, fold(look.plan, results, desired.catalog))
+        _log_pass(done, asyncio.get_running_loop().time() - started)
+        return done
+
+    async def passes(self, first: Look, report: Callable[[Progress], None]) -> AsyncIterator[Pass]:
+        """Yield pass after pass until everything is as declared, or a pass made no progress."""
+        look = first
+        idle = False
+        for _ in range(MOST_PASSES):
+            done = await self.carry_out(look, report)
+            yield done
+            if done.converged or (idle and not done.acted):
+                return
+            if not done.acted:
+                # nothing moved: what waits for the world may need a moment, what somebody changed needs a new look
+                if not _worth_another_look(done):
+                    return
+                await asyncio.sleep(LOOK_AGAIN_S)
+            idle = not done.acted
+            look = await self.look()
+
+
+def _worth_another_look(done: Pass) -> bool:
+    return any(
+        result.outcome in (Outcome.FAILED, Outcome.SKIPPED)
+        for step in done.look.plan.steps
+        if step.verb in ACTING
+        for result in (done.results[step.address],)
+    )
+
+
+def _log_pass(done: Pass, duration_s: float) -> None:
+    verbs = Counter(str(step.verb) for step in done.look.plan.steps if step.verb is not Verb.NOTHING)
+    outcomes = Counter(str(result.outcome) for result in done.results.values())
+    log.info(
+        "pass",
+        units=len(done.results),
+        duration_s=round(duration_s, 3),
+        **{f"planned_{verb}": count for verb, count in sorted(verbs.items())},
+        **{f"result_{outcome}": count for outcome, count in sorted(outcomes.items())},
+    )

@@ -1,0 +1,63 @@
+"""Open targets as they are needed, keep them open, close them all at the end.
+
+Each protocol's library is imported when the first target of that kind is opened: a cloud without a vCenter does not
+pay for pyVmomi.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint, SshEndpoint, VCenterEndpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from reconciler.targets import Target
+    from resources.contract import TargetId
+    from resources.endpoints import Endpoint
+
+
+class Targets:
+    """All targets of a catalog. An async context manager: leaving it closes what was opened."""
+
+    def __init__(self, endpoints: Mapping[TargetId, Endpoint]) -> None:
+        """Know how to reach the targets; nothing is connected yet."""
+        self._endpoints = endpoints
+        self._open: dict[TargetId, Target] = {}
+
+    async def __aenter__(self) -> Self:
+        """Enter; connecting happens at the first question."""
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close every target that was opened."""
+        while self._open:
+            _, target = self._open.popitem()
+            await target.close()
+
+    def get(self, target_id: TargetId) -> Target:
+        """Return the target, the same one each time. Raises KeyError for one that no resource introduced."""
+        if target_id not in self._open:
+            self._open[target_id] = self._make(self._endpoints[target_id])
+        return self._open[target_id]
+
+    def _make(self, endpoint: Endpoint) -> Target:
+        match endpoint:
+            case SshEndpoint():
+                from reconciler.targets.ssh import SshTarget  # noqa: PLC0415 - see the module's docstring
+
+                return SshTarget(endpoint)
+            case PacemakerEndpoint():
+                from reconciler.targets.pacemaker import PacemakerTarget  # noqa: PLC0415 - as above
+
+                return PacemakerTarget(endpoint, {name: self.get(member) for name, member in endpoint.members.items()})
+            case VCenterEndpoint():
+                from reconciler.targets.vcenter import VCenterTarget  # noqa: PLC0415 - as above
+
+                return VCenterTarget(endpoint)
+            case OpenStackEndpoint():
+                from reconciler.targets.openstack import OpenStackTarget  # noqa: PLC0415 - as above
+
+                return OpenStackTarget(endpoint)

@@ -21,6 +21,7 @@ from resources.contract import changed_fields
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from reconciler.core.diff import Observed
     from reconciler.core.plan import Plan, Step
     from reconciler.observe import Observer
     from reconciler.targets.open import Targets
@@ -63,19 +64,23 @@ class Applier:
         self._redact = redact
         self._report = report
 
-    async def apply(self, plan: Plan, units: Mapping[Address, Unit]) -> dict[Address, Result]:
+    async def apply(
+        self, plan: Plan, units: Mapping[Address, Unit], observed: Mapping[Address, Observed]
+    ) -> dict[Address, Result]:
         """Return the result of every step. A failed step skips only what needs it."""
         loop = asyncio.get_running_loop()
         results: dict[Address, asyncio.Future[Result]] = {step.address: loop.create_future() for step in plan.steps}
         async with asyncio.TaskGroup() as group:
             for step in plan.steps:
                 if step.verb in ACTING:
-                    group.create_task(self._step(step, units[step.address], results))
+                    group.create_task(self._step(step, units[step.address], observed[step.address], results))
                 else:
                     results[step.address].set_result(_standing(step))
         return {address: future.result() for address, future in results.items()}
 
-    async def _step(self, step: Step, unit: Unit, results: Mapping[Address, asyncio.Future[Result]]) -> None:
+    async def _step(
+        self, step: Step, unit: Unit, seen: Observed, results: Mapping[Address, asyncio.Future[Result]]
+    ) -> None:
         needed = [await results[need] for need in step.needs]
         failed = next((result for result in needed if result.outcome not in (Outcome.UNCHANGED, Outcome.CONVERGED)), None)
         if failed is not None:
@@ -83,40 +88,25 @@ class Applier:
         else:
             moved = any(result.outcome is Outcome.CONVERGED for result in needed)
             self._report(Progress(step, Phase.STARTED))
-            result = await self._converge(step, unit, look_first=moved)
+            result = await self._converge(step, unit, seen, look_first=moved)
         self._report(Progress(step, Phase.FINISHED, result))
         results[step.address].set_result(result)
 
-    async def _converge(self, step: Step, unit: Unit, *, look_first: bool) -> Result:
-        changes, facts = step.changes, step.facts
-        if look_first or step.verb is Verb.WAIT:
-            observed = await self._observer.one(unit)
-            if isinstance(observed, Unobserved):
-                return Result(step.address, Outcome.FAILED, f"nobody knows what is there: {observed.reason}")
-            changes, facts = diff(unit, observed), observed
+    async def _converge(self, step: Step, unit: Unit, seen: Observed, *, look_first: bool) -> Result:
+        changes, facts = step.changes, seen
+        if look_first or step.verb is Verb.WAIT or isinstance(facts, Unobserved):
+            facts = await self._observer.one(unit)
+            if isinstance(facts, Unobserved):
+                return Result(step.address, Outcome.FAILED, f"nobody knows what is there: {facts.reason}")
+            changes = diff(unit, facts)
             if not changes:
                 return Result(step.address, Outcome.CONVERGED, "became as declared without an action of its own")
-            unplanned = self._unplanned(step, unit, changes, facts)
-            if unplanned:
+            if unplanned := _unplanned(step, unit, changes, facts):
                 return Result(step.address, Outcome.SKIPPED, unplanned)
         trouble = await self._act(unit, changes, facts)
         if trouble is not None:
             return Result(step.address, *trouble)
         return await self._settle(step, unit)
-
-    def _unplanned(self, step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> str:
-        """Say what acting now would do that the plan did not show, or ''."""
-        if reason := unit.blocked(facts):
-            return reason
-        more = changed_fields(changes) - changed_fields(step.changes)
-        if more:
-            return f"differs in {', '.join(sorted(more))}, which the plan did not show; the next pass plans it"
-        disruption = unit.disruption(changes, facts)
-        if disruption is not None and step.disruption is None:
-            return f"would now disrupt {disruption.service}, which the plan did not show; the next pass plans it"
-        if disruption is not None and disruption.forbidden:
-            return disruption.forbidden
-        return ""
 
     async def _act(self, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Outcome, str] | None:
         try:
@@ -145,6 +135,21 @@ class Applier:
                 return Result(step.address, Outcome.FAILED, _still(observed, left, unit.settle_s))
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, POLL_MOST_S)
+
+
+def _unplanned(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> str:
+    """Say what acting now would do that the plan did not show, or ''."""
+    if reason := unit.blocked(facts):
+        return reason
+    more = changed_fields(changes) - changed_fields(step.changes)
+    if more:
+        return f"differs in {', '.join(sorted(more))}, which the plan did not show; the next pass plans it"
+    disruption = unit.disruption(changes, facts)
+    if disruption is not None and step.disruption is None:
+        return f"would now disrupt {disruption.service}, which the plan did not show; the next pass plans it"
+    if disruption is not None and disruption.forbidden:
+        return disruption.forbidden
+    return ""
 
 
 def _standing(step: Step) -> Result:

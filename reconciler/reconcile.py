@@ -84,7 +84,7 @@ class Reconciler:
         desired = self._desired
         started = asyncio.get_running_loop().time()
         applier = Applier(self._targets, self._observer, desired.redact, report)
-        results = await applier.apply(look.plan, desired.catalog.units)
+        results = await applier.apply(look.plan, desired.catalog.units, look.observed)
         done = Pass(look, results, fold(look.plan, results, desired.catalog))
         _log_pass(done, asyncio.get_running_loop().time() - started)
         return done

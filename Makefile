@@ -1,0 +1,48 @@
+# Every target installs what it needs; `make` alone explains itself.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+# the lab needs root; a user with sudo is enough
+SUDO := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo -n -E)
+
+.PHONY: help setup lab-tools demo test unit check soak bench lab-up lab-down format
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup lab-tools ## the main job: from YAML to one OpenStack with two hypervisors, on real daemons in a lab (about 6 min the first time, 3 then)
+	@$(SUDO) $(BIN)/python -m tests.lab.demo
+
+test: setup lab-tools ## every test, the lab's included (about 20 min the first time; see docs/how-to/run-the-lab.md)
+	$(SUDO) $(BIN)/python -m pytest --require-lab $(PYTEST_ARGS)
+
+unit: setup ## the tests that need no lab (seconds)
+	$(BIN)/python -m pytest -m "not lab and not soak" $(PYTEST_ARGS)
+
+check: setup ## format, lint, types, imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+soak: setup lab-tools ## the long runs: 50 kills of bivisor at random moments
+	$(SUDO) $(BIN)/python -m pytest --require-lab -m soak $(PYTEST_ARGS)
+
+bench: setup ## measure: ratios against two peers, CPU per host, start-up time
+	$(SUDO) $(BIN)/python -m tests.bench
+
+lab-up: setup lab-tools ## build and start the lab (about 6 min the first time, one minute then)
+	@$(SUDO) $(BIN)/python -m tests.lab up
+
+lab-down: setup ## stop the lab; leaves nothing behind but its caches
+	@$(SUDO) $(BIN)/python -m tests.lab down
+
+format: setup ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+setup:
+	@scripts/setup.sh
+
+lab-tools:
+	@tests/lab/install.sh

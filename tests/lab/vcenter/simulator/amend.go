@@ -35,9 +35,7 @@ func amend(request any) {
 	case *types.CreateVM_Task:
 		seatAdapters(r.Config.DeviceChange)
 	case *types.ReconfigVM_Task:
-		if spec, ok := r.Spec.(*types.VirtualMachineConfigSpec); ok {
-			seatAdapters(spec.DeviceChange)
-		}
+		seatAdapters(r.Spec.DeviceChange)
 	case *types.CloneVM_Task:
 		if r.Spec.Config != nil {
 			seatAdapters(r.Spec.Config.DeviceChange)

@@ -1,0 +1,230 @@
+"""What to do, as a complete value: one step per unit, in order, with what changes, why, and what stands against it.
+
+Applying looks at nothing but the plan, so that a dry run is the real thing without the doing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from reconciler.core.diff import Observed, Unobserved, diff
+from resources.contract import Address, Change, Disruption, Facts, Key, Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from reconciler.core.compile import Catalog
+    from reconciler.core.graph import Graph
+    from resources.contract import Need
+
+MANAGE = "bivisor/manage"
+"""The annotation that says whether a resource's units are acted on: full (the default), observe, or paused."""
+
+FRESH = "fresh"
+"""The field of every unit with a process: whether it has loaded what is declared now."""
+
+MOST_NAMED = 3
+"""As many things are named in one sentence; the rest is counted."""
+
+
+class Verb(StrEnum):
+    """What a step does. `held` and `unknown` do nothing although something differs or may differ."""
+
+    NOTHING = "nothing"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    RESTART = "restart"
+    WAIT = "wait"
+    HELD = "held"
+    UNKNOWN = "unknown"
+
+
+PENDING = frozenset({Verb.CREATE, Verb.UPDATE, Verb.DELETE, Verb.RESTART, Verb.WAIT})
+"""The verbs of steps that are carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done about one unit.
+
+    `changes`     what differs; empty for nothing and unknown, and for a paused unit.
+    `reasons`     sentences: why it restarts, or what it waits for.
+    `needs`       the units that must be converged before it acts.
+    `disruption`  what a person loses meanwhile.
+    `held`        why nothing is done: set exactly for the verbs held and unknown.
+    `intended`    the verb that it would have if nothing held it.
+    `later`       held only until other restarts of this plan are done: a following pass lets it go by itself.
+    `root`        the unit that is unknown or held for a reason of its own, where this step is held for its sake.
+    """
+
+    address: Address
+    verb: Verb
+    changes: tuple[Change, ...] = ()
+    reasons: tuple[str, ...] = ()
+    needs: tuple[Address, ...] = ()
+    disruption: Disruption | None = None
+    origins: tuple[Key, ...] = ()
+    held: str = ""
+    intended: Verb = Verb.NOTHING
+    later: bool = False
+    root: Address | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Tell whether carrying the plan out does something here, be it waiting."""
+        return self.verb in PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One step per unit; each step stands behind the steps that it needs."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def pending(self) -> tuple[Step, ...]:
+        """Return the steps that are carried out."""
+        return tuple(step for step in self.steps if step.pending)
+
+    @property
+    def held(self) -> tuple[Step, ...]:
+        """Return the steps that something stands against."""
+        return tuple(step for step in self.steps if step.verb is Verb.HELD)
+
+    @property
+    def unknown(self) -> tuple[Step, ...]:
+        """Return the steps of units about which nobody knows."""
+        return tuple(step for step in self.steps if step.verb is Verb.UNKNOWN)
+
+    @property
+    def counts(self) -> Mapping[Verb, int]:
+        """Return how many steps have each verb; every verb is there."""
+        counted = Counter(step.verb for step in self.steps)
+        return {verb: counted[verb] for verb in Verb}
+
+
+def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observed]) -> Plan:
+    """Compare everything and say what to do, without regard to how much may be down at once; policy comes after.
+
+    A unit that `observed` does not mention was not asked, and is unknown.
+    """
+    modes = _modes(catalog)
+    steps: dict[Address, Step] = {}
+    for address in graph.order:
+        unit, needs = catalog.units[address], graph.needs(address)
+        step = _step(unit, needs, observed.get(address, Unobserved("it was not asked")), steps)
+        if modes:
+            step = _managed(step, modes)
+        steps[address] = held_by_needs(step, steps)
+    return Plan(tuple(steps.values()))
+
+
+def hold(step: Step, why: str, *, later: bool = False, root: Address | None = None) -> Step:
+    """Return the step held, with what it would have done still told."""
+    return replace(step, verb=Verb.HELD, held=why, later=later, root=root)
+
+
+def held_by_needs(step: Step, steps: Mapping[Address, Step]) -> Step:
+    """Hold a step that would act while something it needs is unknown or held; else return it as it is.
+
+    A need that differs from its declaration but is going to be acted on holds nothing, nor does one that is as
+    declared already, whatever that one needs in turn. The cause that is named is the first one in the chain.
+    """
+    if not step.pending:
+        return step
+    needed = [steps[need] for need in step.needs if steps[need].verb in (Verb.HELD, Verb.UNKNOWN)]
+    if not needed:
+        return step
+    first = min(needed, key=lambda need: need.later)
+    root = steps[first.root] if first.root else first
+    return hold(step, f"needs {root.address} ({root.verb}: {root.held})", later=first.later, root=root.address)
+
+
+def _step(unit: Unit, needs: Sequence[Need], seen: Observed, steps: Mapping[Address, Step]) -> Step:
+    step = Step(unit.address, Verb.NOTHING, needs=tuple(need.address for need in needs), origins=unit.origins)
+    if isinstance(seen, Unobserved):
+        return replace(step, verb=Verb.UNKNOWN, held=seen.reason)
+    changes = diff(unit, seen)
+    if changes:
+        step = _change(step, unit, changes, seen, steps)
+    if why := unit.blocked(seen):
+        return hold(step, why)
+    return step
+
+
+def _change(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None, steps: Mapping[Address, Step]) -> Step:
+    reasons: tuple[str, ...] = ()
+    disruption = None
+    if not unit.actions(changes, facts):
+        verb = Verb.WAIT
+        reasons = _wait_reasons(unit, step, steps)
+    elif disruption := unit.disruption(changes, facts):
+        verb = Verb.RESTART
+        reasons = _restart_reasons(unit, changes, steps)
+    elif facts is None:
+        verb = Verb.CREATE
+    else:
+        verb = Verb.DELETE if unit.desired is None else Verb.UPDATE
+    return replace(step, verb=verb, intended=verb, changes=changes, reasons=reasons, disruption=disruption)
+
+
+def _wait_reasons(unit: Unit, step: Step, steps: Mapping[Address, Step]) -> tuple[str, ...]:
+    pending = [str(need) for need in step.needs if steps[need].pending]
+    if pending:
+        return (f"becomes so by itself after {_named(pending)}",)
+    return (f"becomes so by itself or not at all: nothing to do but wait, up to {unit.settle_s:.0f} s",)
+
+
+def _restart_reasons(unit: Unit, changes: tuple[Change, ...], steps: Mapping[Address, Step]) -> tuple[str, ...]:
+    fields = [change.field for change in changes]
+    others = [field for field in fields if field != FRESH]
+    because = (_change_of(others),) if others else ()
+    if FRESH not in fields:
+        return because
+    stale = _changed_loads(unit, steps) or ("the running process started before the present configuration was written",)
+    return (*stale, *because)
+
+
+def _changed_loads(unit: Unit, steps: Mapping[Address, Step]) -> tuple[str, ...]:
+    """Say which loaded configuration changes in this plan; the same change on several targets is one sentence."""
+    targets: dict[tuple[str, str], list[str]] = {}
+    for address in unit.loads:
+        if changes := steps[address].changes:
+            where = targets.setdefault((address.name, _change_of([change.field for change in changes])), [])
+            if address.target != unit.address.target:
+                where.append(str(address.target))
+    return tuple(
+        f"loads {name}{' on ' if where else ''}{_named(where)}, where {change}" for (name, change), where in targets.items()
+    )
+
+
+def _modes(catalog: Catalog) -> Mapping[Key, str]:
+    """Return how the resources are managed that are not fully managed."""
+    found = ((key, resource.metadata.annotations.get(MANAGE, "full")) for key, resource in catalog.resources.items())
+    return {key: mode for key, mode in found if mode != "full"}
+
+
+def _managed(step: Step, modes: Mapping[Key, str]) -> Step:
+    """Hold a step that differs while one of its resources is paused or only observed; a paused one tells no changes."""
+    limits = {modes[origin]: origin for origin in reversed(step.origins) if origin in modes}
+    if not step.changes or not limits:
+        return step
+    if "paused" in limits:
+        return replace(hold(step, f"{limits['paused']} is paused"), changes=(), reasons=())
+    return hold(step, f"{limits['observe']} is only observed")
+
+
+def _change_of(fields: Sequence[str]) -> str:
+    return f"{_named(fields)} {'changes' if len(fields) == 1 else 'change'}"
+
+
+def _named(names: Iterable[str]) -> str:
+    """Join names for a sentence: `a`, `a and b`, `a, b and c`, `a, b, c and 4 more`."""
+    listed = list(names)
+    if len(listed) > MOST_NAMED + 1:
+        listed = [*listed[:MOST_NAMED], f"{len(listed) - MOST_NAMED} more"]
+    return " and ".join(part for part in (", ".join(listed[:-1]), *listed[-1:]) if part)

@@ -197,8 +197,12 @@ class Unit:
         return ""
 
     def loading(self, digests: Mapping[Address, str]) -> Unit:  # noqa: ARG002 - the default loads nothing
-        """Return the unit with the digests of what it `loads` (address to SHA-256 of the declared facts)."""
+        """Return the unit with the digests of what it `loads` (address to the `digest` of that unit)."""
         return self
+
+    def digest(self) -> str:
+        """Return the SHA-256 of what a process reads from this unit; a file's mode and owner, say, are no part of it."""
+        return digest_facts(self.desired or {})
 
     def read_by(self, processes: tuple[str, ...]) -> Unit:  # noqa: ARG002 - the default is read by nobody
         """Return the unit with the systemd units that load it; the counterpart of `loading`."""

@@ -77,7 +77,7 @@ class Reconciler:
         desired = self._desired
         observed = await self._observer.everything(desired.catalog.units)
         plan = make_plan(desired.catalog, desired.graph, observed)
-        return Look(observed, apply_policy(plan, desired.catalog, desired.graph, observed, self._rollout))
+        return Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
 
     async def carry_out(self, look: Look, report: Callable[[Progress], None]) -> Pass:
         """Carry the plan out and fold the results into a status."""

@@ -11,14 +11,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Observed, Unobserved, diff
-from resources.contract import Address, Change, Disruption, Facts, Key, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
-    from resources.contract import Need
+    from resources.contract import Address, Change, Disruption, Facts, Key, Need, Unit
 
 MANAGE = "bivisor/manage"
 """The annotation that says whether a resource's units are acted on: full (the default), observe, or paused."""
@@ -144,6 +143,14 @@ def held_by_needs(step: Step, steps: Mapping[Address, Step]) -> Step:
     return hold(step, f"needs {root.address} ({root.verb}: {root.held})", later=first.later, root=root.address)
 
 
+def named(names: Iterable[str]) -> str:
+    """Join names for a sentence: `a`, `a and b`, `a, b and c`, `a, b, c and 4 more`."""
+    listed = list(names)
+    if len(listed) > MOST_NAMED + 1:
+        listed = [*listed[:MOST_NAMED], f"{len(listed) - MOST_NAMED} more"]
+    return " and ".join(part for part in (", ".join(listed[:-1]), *listed[-1:]) if part)
+
+
 def _step(unit: Unit, needs: Sequence[Need], seen: Observed, steps: Mapping[Address, Step]) -> Step:
     step = Step(unit.address, Verb.NOTHING, needs=tuple(need.address for need in needs), origins=unit.origins)
     if isinstance(seen, Unobserved):
@@ -175,7 +182,7 @@ def _change(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | 
 def _wait_reasons(unit: Unit, step: Step, steps: Mapping[Address, Step]) -> tuple[str, ...]:
     pending = [str(need) for need in step.needs if steps[need].pending]
     if pending:
-        return (f"becomes so by itself after {_named(pending)}",)
+        return (f"becomes so by itself after {named(pending)}",)
     return (f"becomes so by itself or not at all: nothing to do but wait, up to {unit.settle_s:.0f} s",)
 
 
@@ -198,7 +205,7 @@ def _changed_loads(unit: Unit, steps: Mapping[Address, Step]) -> tuple[str, ...]
             if address.target != unit.address.target:
                 where.append(str(address.target))
     return tuple(
-        f"loads {name}{' on ' if where else ''}{_named(where)}, where {change}" for (name, change), where in targets.items()
+        f"loads {name}{' on ' if where else ''}{named(where)}, where {change}" for (name, change), where in targets.items()
     )
 
 
@@ -219,12 +226,4 @@ def _managed(step: Step, modes: Mapping[Key, str]) -> Step:
 
 
 def _change_of(fields: Sequence[str]) -> str:
-    return f"{_named(fields)} {'changes' if len(fields) == 1 else 'change'}"
-
-
-def _named(names: Iterable[str]) -> str:
-    """Join names for a sentence: `a`, `a and b`, `a, b and c`, `a, b, c and 4 more`."""
-    listed = list(names)
-    if len(listed) > MOST_NAMED + 1:
-        listed = [*listed[:MOST_NAMED], f"{len(listed) - MOST_NAMED} more"]
-    return " and ".join(part for part in (", ".join(listed[:-1]), *listed[-1:]) if part)
+    return f"{named(fields)} {'changes' if len(fields) == 1 else 'change'}"

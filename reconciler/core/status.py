@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from reconciler.core.plan import Plan, Step, Verb
+
 if TYPE_CHECKING:
-    from resources.contract import Address
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.core.compile import Catalog
+    from resources.contract import Address, Key
 
 
 class Outcome(StrEnum):
@@ -19,6 +24,10 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
+GOOD = frozenset({Outcome.UNCHANGED, Outcome.CONVERGED})
+"""The outcomes after which a unit is as declared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What came of one step; `message` says for a person why it failed or was skipped."""
@@ -26,3 +35,135 @@ class Result:
     address: Address
     outcome: Outcome
     message: str = ""
+
+
+class Truth(StrEnum):
+    """Whether a condition holds; nobody may know."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that can be said about a resource. `reason` is one CamelCase word for programs, `message` for people."""
+
+    type: str
+    status: Truth
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceStatus:
+    """The state of one resource: `units` it has, how many are `ready`, and its conditions, `Ready` first."""
+
+    key: Key
+    units: int
+    ready: int
+    conditions: tuple[Condition, ...]
+
+    def condition(self, kind: str) -> Condition:
+        """Return the condition of that type. Raises StopIteration for a type that does not exist."""
+        return next(condition for condition in self.conditions if condition.type == kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of every declared resource, sorted by key."""
+
+    resources: tuple[ResourceStatus, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether every resource is as declared."""
+        return all(resource.ready == resource.units for resource in self.resources)
+
+
+def fold(plan: Plan, results: Mapping[Address, Result], catalog: Catalog) -> Status:
+    """Say how each resource stands after a pass; with no `results`, how it stands before anything is done."""
+    steps: dict[Key, list[Step]] = {key: [] for key in sorted(catalog.resources)}
+    for step in plan.steps:
+        for origin in step.origins:
+            steps[origin].append(step)
+    return Status(tuple(_resource(key, [_judge(step, results) for step in found]) for key, found in steps.items()))
+
+
+def exit_code(plan: Plan, results: Mapping[Address, Result] | None = None, *, detailed: bool = False) -> int:
+    """Return what the program ends with: 0 converged, 2 changes pending, 3 something held, unknown or failed.
+
+    Without `results` the plan was only made: pending changes are then 0, or 2 where `detailed` asks for it. A step
+    that is held only until other restarts of the same plan are done is pending.
+    """
+    if results is not None:
+        return 0 if all(result.outcome in GOOD for result in results.values()) else 3
+    if plan.unknown or any(not step.later for step in plan.held):
+        return 3
+    return 2 if detailed and (plan.pending or plan.held) else 0
+
+
+class _State(StrEnum):
+    """How one unit stands, worst first: the order in which conditions pick what to tell."""
+
+    FAILED = "Failed"
+    UNKNOWN = "Unobserved"
+    HELD = "Held"
+    PENDING = "Pending"
+    READY = "AsDeclared"
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A unit's state after a pass; `drifted` while it is seen to differ and nothing has repaired it yet."""
+
+    state: _State
+    drifted: bool
+    message: str
+
+
+def _judge(step: Step, results: Mapping[Address, Result]) -> _Judged:
+    result = results.get(step.address)
+    good = step.verb is Verb.NOTHING if result is None else result.outcome in GOOD
+    if good:
+        return _Judged(_State.READY, drifted=False, message="")
+    told = result.message if result is not None and step.pending else step.held or "; ".join(step.reasons)
+    if result is not None and result.outcome is Outcome.FAILED:
+        state = _State.FAILED
+    elif step.verb is Verb.UNKNOWN:
+        state = _State.UNKNOWN
+    elif step.verb is Verb.HELD and not step.later:
+        state = _State.HELD
+    else:
+        state = _State.PENDING
+    return _Judged(state, drifted=bool(step.changes), message=f"{step.address}: {told or f'to {step.verb}'}")
+
+
+def _resource(key: Key, units: Sequence[_Judged]) -> ResourceStatus:
+    by_state = {state: [unit for unit in units if unit.state is state] for state in _State}
+    failed, unknown, held = by_state[_State.FAILED], by_state[_State.UNKNOWN], by_state[_State.HELD]
+    pending, drifted = by_state[_State.PENDING], [unit for unit in units if unit.drifted]
+    worst = next((state for state in _State if by_state[state]), _State.READY)
+    ready = {_State.READY: Truth.TRUE, _State.UNKNOWN: Truth.UNKNOWN}.get(worst, Truth.FALSE)
+    conditions = (
+        Condition("Ready", ready, worst, _told(by_state[worst])),
+        _when("Progressing", pending, "ChangesPending", otherwise="NothingPending"),
+        _when("Drifted", drifted, "Differs", unknown, otherwise="AsDeclared"),
+        _when("Degraded", failed, "StepFailed", unknown, otherwise="NoFailure"),
+        _when("Stalled", held, "Held", otherwise="NotHeld"),
+    )
+    return ResourceStatus(key, len(units), len(by_state[_State.READY]), conditions)
+
+
+def _when(kind: str, found: Sequence[_Judged], reason: str, unknown: Sequence[_Judged] = (), *, otherwise: str) -> Condition:
+    """Return a condition that is true when units were found, and unknown when some could not be seen."""
+    if found:
+        return Condition(kind, Truth.TRUE, reason, _told(found))
+    if unknown:
+        return Condition(kind, Truth.UNKNOWN, _State.UNKNOWN, _told(unknown))
+    return Condition(kind, Truth.FALSE, otherwise)
+
+
+def _told(units: Sequence[_Judged]) -> str:
+    told = [unit.message for unit in units if unit.message]
+    return told[0] + (f" (and {len(told) - 1} more)" if len(told) > 1 else "") if told else ""

@@ -31,7 +31,7 @@ class Spec(BaseModel):
 class SecretRef(Spec):
     """Points to a Secret resource, and to one `key` of it when it holds several values."""
 
-    secret: str
+    secret: Annotated[str, Reference("Secret")]
     key: str | None = None
 
 
@@ -191,6 +191,8 @@ class MissingSecretError(Exception):
 
     def __init__(self, secret: str, key: str, known: tuple[str, ...]) -> None:
         """Say which keys the secret has."""
+        self.secret = secret
+        self.key = key
         super().__init__(f'Secret "{secret}" has no key "{key}" (it has: {", ".join(sorted(known)) or "none"})')
 
 

@@ -3,7 +3,8 @@
     BivisorError                what every error of ours is: a sentence for a person, and whether trying again may help
     ├── InputError              the declared documents are wrong; holds every problem with its place
     │   └── DisagreementError   two documents give one field of one unit two values
-    └── CycleError              units need each other in a circle
+    ├── CycleError              units need each other in a circle
+    └── UnknownNameError        someone asks about a kind or a field that does not exist
 
 None of these helps by trying again by itself: someone has to change a document first.
 """
@@ -55,7 +56,8 @@ class LocatedProblem:
     def __str__(self) -> str:
         """Return `desired/zones.yaml:14:5: HypervisorZone/vcenter-az: spec.vmware.vcenter: no VCenter named …`."""
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return ": ".join(part for part in (place, str(self.key or ""), self.path, self.message) if part)
+        message = f"warning: {self.message}" if self.warning else self.message
+        return ": ".join(part for part in (place, str(self.key or ""), self.path, message) if part)
 
     @property
     def order(self) -> tuple[str, int, int, str, str]:
@@ -79,11 +81,15 @@ class DisagreementError(InputError):
 class CycleError(BivisorError):
     """Units need each other in a circle. `edges` are (who needs, what and why), each once, in order around the circle."""
 
-    def __init__(self, edges: Sequence[tuple[Address, Need]]) -> None:
+    def __init__(self, edges: Iterable[tuple[Address, Need]]) -> None:
         """Name each edge with its reason."""
         self.edges = tuple(edges)
         lines = [f"  {address} needs {need.address}: {need.reason}" for address, need in self.edges]
         super().__init__("\n".join(["These units need each other in a circle, one of these needs must go:", *lines]))
+
+
+class UnknownNameError(BivisorError):
+    """Someone asks about a kind or a field that does not exist; the message has the nearest name."""
 
 
 def listing(problems: Sequence[LocatedProblem]) -> tuple[str, ...]:

@@ -196,10 +196,7 @@ def foreign_lines(text: str, owned: set[tuple[str, str]]) -> list[str]:
     """Return the lines that belong to no owned option, without blank lines and headings that an edit may add."""
     document = parse(text)
     ours = {
-        number
-        for entry in document.entries
-        if (entry.section, entry.key) in owned
-        for number in range(entry.start, entry.end)
+        number for entry in document.entries if (entry.section, entry.key) in owned for number in range(entry.start, entry.end)
     }
     kept = [line for number, line in enumerate(document.lines) if number not in ours]
     return [line.rstrip("\r\n") for line in kept if line.strip() and line.strip() != "[Libvirt]" and not line.startswith("[")]

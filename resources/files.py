@@ -1,0 +1,70 @@
+"""The host's words for files, read and written the same way by every unit that is a file."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from resources.contract import Action, UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resources.contract import Reply, Value
+
+ATTRIBUTES = ("mode", "owner", "group")
+"""The fields of a file beside its content: mode as four octal digits ("0640"), names of owner and group."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFile:
+    """A file as it was found. Bytes of `text` that are no UTF-8 are surrogates, so that writing gives them again."""
+
+    text: str
+    digest: str
+    attributes: Mapping[str, Value]
+
+
+def seen_file(reply: Reply, path: str) -> SeenFile | None:
+    """Read the reply to `file.read`; None when there is no file. Raises UnreadableError."""
+    if not reply.ok:
+        raise UnreadableError(f"{path}: {reply.error or reply.code}")
+    match reply.data:
+        case {"exists": False}:
+            return None
+        case {"text": str() as text, "digest": str() as digest}:
+            return SeenFile(text, digest, seen_attributes(reply, path))
+        case {"base64": str() as encoded, "digest": str() as digest}:
+            text = base64.b64decode(encoded).decode("utf-8", "surrogateescape")
+            return SeenFile(text, digest, seen_attributes(reply, path))
+        case {"kind": "dir"}:
+            raise UnreadableError(f"{path} is a directory where a file is declared")
+        case {"kind": str() as kind} if kind != "file":
+            raise UnreadableError(f"{path} is no regular file ({kind})")
+        case _:
+            raise UnreadableError(f"{path}: half an answer")
+
+
+def seen_attributes(reply: Reply, path: str) -> Mapping[str, Value]:
+    """Read mode, owner and group. Raises UnreadableError."""
+    match reply.data:
+        case {"mode": str() as mode, "owner": str() as owner, "group": str() as group}:
+            return {"mode": mode, "owner": owner, "group": group}
+        case _:
+            raise UnreadableError(f"{path}: half an answer")
+
+
+def write_file(path: str, text: str, if_digest: Value, declared: Mapping[str, Value], **more: Any) -> Action:
+    """Return the action that writes the text if the file is still the one with `if_digest` (None: if there is none)."""
+    content = text.encode("utf-8", "surrogateescape")
+    try:
+        whole = {"text": content.decode()}
+    except UnicodeDecodeError:
+        whole = {"base64": base64.b64encode(content).decode()}
+    return Action("file.write", {"path": path, **whole, "if_digest": if_digest, **attributes_of(declared), **more})
+
+
+def attributes_of(declared: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Return mode, owner and group as declared; None leaves what is there."""
+    return {name: declared.get(name) for name in ATTRIBUTES}

@@ -1,0 +1,128 @@
+"""The owned options of an oslo.config (INI) file on a host; whatever else stands in the file stays, byte for byte."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
+
+from resources.contract import Action, Address, Query, SecretText, Unit, digest_facts
+from resources.files import ATTRIBUTES, attributes_of, seen_file, write_file
+from resources.ini import BrokenIniError, UnwritableError, edit, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resources.contract import Change, Facts, Need, Reply, TargetId, Value
+    from resources.ini import Document
+
+OptionValue: TypeAlias = str | SecretText | tuple[str, ...] | None
+"""Of one option: a text, a secret, the lines of a multi-valued option, or None: it must not be set."""
+
+_FIELD = re.compile(r"\[(?P<section>[^\]]+)\] (?P<key>.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigFile(Unit):
+    """Address `ssh:NODE/config_file/PATH`. Fields: `[section] option`, and mode ("0640"), owner, group where given.
+
+    `readers` are the systemd units that load the file: before a foreign edit is repaired, the host remembers of those
+    that were started with the right content that they were.
+    """
+
+    type: ClassVar[str] = "config_file"
+
+    readers: tuple[str, ...] = ()
+
+    @classmethod
+    def at(
+        cls,
+        target: TargetId,
+        path: str,
+        options: Mapping[str, Mapping[str, OptionValue]],
+        *,
+        attributes: Mapping[str, str] | None = None,
+        needs: tuple[Need, ...] = (),
+    ) -> Self:
+        """Declare options by section, and any of mode, owner and group."""
+        desired: dict[str, Value] = {
+            f"[{section}] {key}": value for section, keys in options.items() for key, value in keys.items()
+        }
+        return cls(address=Address(target, cls.type, path), desired={**desired, **(attributes or {})}, needs=needs)
+
+    def read_by(self, processes: tuple[str, ...]) -> Self:
+        """Return the unit with the systemd units that load it."""
+        return replace(self, readers=processes)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the declared options; who may read the file is none of a process's business."""
+        return digest_facts({name: value for name, value in self._declared().items() if name not in ATTRIBUTES})
+
+    def queries(self) -> tuple[Query, ...]:
+        """Ask for the file."""
+        return (Query("file.read", {"path": self.address.name}),)
+
+    def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
+        """Read the declared options; one that is set several times is a tuple, as one is that is declared as such."""
+        seen = seen_file(replies[0], self.address.name)
+        if seen is None:
+            return None
+        facts: dict[str, Value] = {**seen.attributes, "@text": seen.text, "@digest": seen.digest}
+        try:
+            document = parse(seen.text)
+        except BrokenIniError as error:
+            return {**facts, "@broken": str(error)}
+        return {**facts, **{name: _value(document, option, after) for name, option, after in self._options()}}
+
+    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
+        """Write the file with the options changed, if it is still the one that was read; else only its attributes."""
+        path, seen = self.address.name, facts or {}
+        if self.desired is None:
+            return (Action("file.remove", {"path": path, "if_digest": seen.get("@digest")}),)
+        if facts is not None and all(change.field in ATTRIBUTES for change in changes):
+            return (Action("file.attributes", {"path": path, **attributes_of(self.desired)}),)
+        wanted = {option: _values(after) for _, option, after in self._options()}
+        text = edit(parse(str(seen.get("@text", ""))), wanted)
+        more = {"owned": self.digest(), "readers": list(self.readers)}
+        return (write_file(path, text, seen.get("@digest"), self.desired, **more),)
+
+    def blocked(self, facts: Facts | None) -> str:
+        """Say so when the file holds a line that no service can read, or a declared value does not fit into one."""
+        if facts is not None and (broken := facts.get("@broken")):
+            return f"{self.address.name}, {broken}; no service starts with this file: correct that line first"
+        for name, _, after in self._options():
+            try:
+                edit(parse(""), {("DEFAULT", "option"): _values(after)})
+            except UnwritableError as error:
+                return f"the value of {name} cannot be written: {error}"
+        return ""
+
+    def _declared(self) -> Facts:
+        return self.desired or {}
+
+    def _options(self) -> tuple[tuple[str, tuple[str, str], Value], ...]:
+        """Return each declared option: its field, (section, name), and value."""
+        found = ((name, _FIELD.fullmatch(name), after) for name, after in self._declared().items())
+        return tuple((name, (parts["section"], parts["key"]), after) for name, parts, after in found if parts)
+
+
+def _value(document: Document, option: tuple[str, str], after: Value) -> Value:
+    """Return an option's values in the form in which it is declared."""
+    values = document.values(*option)
+    if isinstance(after, tuple) and values:
+        return values
+    if isinstance(after, SecretText) and values:
+        return SecretText("\n".join(values))
+    return values[0] if len(values) == 1 else values or None
+
+
+def _values(after: Value) -> tuple[str, ...]:
+    match after:
+        case None:
+            return ()
+        case tuple():
+            return after
+        case SecretText():
+            return (after.reveal,)
+        case _:
+            return (str(after),)

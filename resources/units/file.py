@@ -1,0 +1,71 @@
+"""A whole file on a host: every byte of it is declared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from resources.contract import Action, Address, Query, SecretText, Unit, digest_facts
+from resources.files import ATTRIBUTES, attributes_of, seen_file, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resources.contract import Change, Facts, Need, Reply, TargetId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeFile(Unit):
+    """Address `ssh:NODE/file/PATH`. Fields: content (text or secret), and mode ("0640"), owner, group where given.
+
+    `readers` are the systemd units that load it, as for a configuration file.
+    """
+
+    type: ClassVar[str] = "file"
+
+    readers: tuple[str, ...] = ()
+
+    @classmethod
+    def at(
+        cls,
+        target: TargetId,
+        path: str,
+        content: str | SecretText,
+        *,
+        attributes: Mapping[str, str] | None = None,
+        needs: tuple[Need, ...] = (),
+    ) -> Self:
+        """Declare the content, and any of mode, owner and group."""
+        return cls(address=Address(target, cls.type, path), desired={"content": content, **(attributes or {})}, needs=needs)
+
+    def read_by(self, processes: tuple[str, ...]) -> Self:
+        """Return the unit with the systemd units that load it."""
+        return replace(self, readers=processes)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the declared content, as a fact."""
+        return digest_facts({"content": (self.desired or {}).get("content")})
+
+    def queries(self) -> tuple[Query, ...]:
+        """Ask for the file."""
+        return (Query("file.read", {"path": self.address.name}),)
+
+    def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
+        """Read content and attributes; the content is a secret where the declared one is."""
+        seen = seen_file(replies[0], self.address.name)
+        if seen is None:
+            return None
+        secret = isinstance((self.desired or {}).get("content"), SecretText)
+        content = SecretText(seen.text) if secret else seen.text
+        return {**seen.attributes, "content": content, "@digest": seen.digest}
+
+    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
+        """Write it if it is still the one that was read; remove it; or change its attributes alone."""
+        path, digest = self.address.name, (facts or {}).get("@digest")
+        if self.desired is None:
+            return (Action("file.remove", {"path": path, "if_digest": digest}),)
+        if facts is not None and all(change.field in ATTRIBUTES for change in changes):
+            return (Action("file.attributes", {"path": path, **attributes_of(self.desired)}),)
+        content = self.desired["content"]
+        text = content.reveal if isinstance(content, SecretText) else str(content)
+        return (write_file(path, text, digest, self.desired, owned=self.digest(), readers=list(self.readers)),)

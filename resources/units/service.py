@@ -1,0 +1,118 @@
+"""A systemd service on a host: whether it runs, starts at boot, may start at all, and has loaded what is declared now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from resources.contract import Action, Address, Disruption, Query, Unit, UnreadableError, changed_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from resources.contract import Change, Facts, Need, Reply, TargetId, Value
+
+_RUNNING = frozenset({"active", "reloading", "refreshing"})
+_AT_BOOT = frozenset({"enabled", "enabled-runtime"})
+_NOT_FOR_BOOT = frozenset({"static", "indirect", "generated", "alias", "linked", "linked-runtime", "transient"})
+"""States of units that nobody can enable: there is nothing to compare."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service(Unit):
+    """Address `ssh:NODE/service/NAME` (without `.service`). Fields, as far as declared: masked, enabled, active, fresh.
+
+    `fresh` is a level: the running process has loaded the declared content of everything in `loads`. What does not
+    run is fresh. `digests` maps the paths of `loads` to the digests of their declared content.
+    """
+
+    type: ClassVar[str] = "service"
+
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def running(cls, target: TargetId, name: str, *, loads: tuple[Address, ...] = (), needs: tuple[Need, ...] = ()) -> Self:
+        """Declare a service that starts at boot, runs, and has loaded those files."""
+        desired = {"enabled": True, "active": True, **({"fresh": True} if loads else {})}
+        return cls(address=Address(target, cls.type, name), desired=desired, loads=loads, needs=needs)
+
+    @classmethod
+    def refreshed(cls, target: TargetId, name: str, *, loads: tuple[Address, ...], needs: tuple[Need, ...] = ()) -> Self:
+        """Declare of a service, run by others, only that it has loaded those files, if it runs."""
+        return cls(address=Address(target, cls.type, name), desired={"fresh": True}, loads=loads, needs=needs)
+
+    @classmethod
+    def forbidden(cls, target: TargetId, name: str, *, needs: tuple[Need, ...] = ()) -> Self:
+        """Declare a service that does not run and cannot be started."""
+        desired = {"masked": True, "active": False}
+        return cls(address=Address(target, cls.type, name), desired=desired, needs=needs)
+
+    def loading(self, digests: Mapping[Address, str]) -> Self:
+        """Return the unit with the digests of the files that it loads."""
+        return replace(self, digests={address.name: digests[address] for address in self.loads if address in digests})
+
+    def process(self) -> str:
+        """Return the systemd unit, if it loads anything."""
+        return self._unit() if self.loads else ""
+
+    def queries(self) -> tuple[Query, ...]:
+        """Ask systemd, and the host's memory of what the process was started with."""
+        return (Query("service.show", self._args()),)
+
+    def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
+        """Read the states; a unit that systemd does not know is neither running nor enabled nor masked."""
+        (reply,) = replies
+        if not reply.ok:
+            raise UnreadableError(f"{self._unit()}: {reply.error or reply.code}")
+        match reply.data:
+            case {"load": str() as load, "active": str() as active, "enabled": str() as enabled, "stale": [*stale]}:
+                facts: dict[str, Value] = {
+                    "masked": load == "masked" or enabled.startswith("masked"),
+                    "enabled": self._at_boot(enabled),
+                    "active": active in _RUNNING,
+                    "fresh": not stale,
+                }
+                return {**facts, "@stale": tuple(map(str, stale)), "@load": load, "@state": active}
+            case _:
+                raise UnreadableError(f"{self._unit()}: half an answer")
+
+    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
+        """Take away what forbids it, stop it, forbid it, set what happens at boot; start or restart it last."""
+        return tuple(self._actions(changes, bool((facts or {}).get("active"))))
+
+    def disruption(self, changes: tuple[Change, ...], facts: Facts | None) -> Disruption | None:
+        """Name the service when it runs and is stopped or restarted; a start disrupts nobody."""
+        stops = any(action.op in ("service.stop", "service.restart") for action in self.actions(changes, facts))
+        return Disruption(self._service()) if stops and (facts or {}).get("active") else None
+
+    def down(self, facts: Facts | None) -> str:
+        """Name the service when it is declared to run and does not."""
+        declared = (self.desired or {}).get("active")
+        return self._service() if declared is True and facts is not None and not facts["active"] else ""
+
+    def _actions(self, changes: tuple[Change, ...], active: bool) -> Iterator[Action]:  # noqa: FBT001 - a fact
+        wanted, changed, unit = self.desired or {}, changed_fields(changes), {"unit": self._unit()}
+        if "masked" in changed and not wanted["masked"]:
+            yield Action("service.unmask", unit)
+        if "active" in changed and not wanted["active"]:
+            yield Action("service.stop", self._args())
+        if "masked" in changed and wanted["masked"]:
+            yield Action("service.mask", unit)
+        if "enabled" in changed:
+            yield Action("service.enable" if wanted["enabled"] else "service.disable", unit)
+        if "active" in changed and wanted["active"]:
+            yield Action("service.start", self._args())
+        elif "fresh" in changed and active:
+            yield Action("service.restart", self._args())
+
+    def _args(self) -> Mapping[str, object]:
+        return {"unit": self._unit(), "loads": dict(self.digests)}
+
+    def _unit(self) -> str:
+        return f"{self.address.name}.service"
+
+    def _service(self) -> str:
+        return f"{self.address.name} on {self.address.target.name}"
+
+    def _at_boot(self, enabled: str) -> Value:
+        return (self.desired or {}).get("enabled", False) if enabled in _NOT_FOR_BOOT else enabled in _AT_BOOT

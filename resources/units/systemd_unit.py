@@ -1,0 +1,72 @@
+"""A systemd unit file or drop-in of our own on a host, and that systemd has read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from resources.contract import Action, Address, Query, Unit, UnreadableError, changed_fields, digest_facts
+from resources.files import seen_file, write_file
+
+if TYPE_CHECKING:
+    from resources.contract import Change, Facts, Need, Reply, TargetId
+
+FOLDER = "/etc/systemd/system"
+_ATTRIBUTES = {"mode": "0644", "owner": "root", "group": "root"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemdUnit(Unit):
+    """Address `ssh:NODE/systemd_unit/PATH`. Fields: content, and reloaded: systemd knows the file that is there.
+
+    `readers` are the systemd units that were started by it.
+    """
+
+    type: ClassVar[str] = "systemd_unit"
+
+    readers: tuple[str, ...] = ()
+
+    @classmethod
+    def named(cls, target: TargetId, name: str, content: str, needs: tuple[Need, ...] = ()) -> Self:
+        """Declare `/etc/systemd/system/NAME`; name is `x.service`, or `x.service.d/y.conf` for a drop-in."""
+        address = Address(target, cls.type, f"{FOLDER}/{name}")
+        return cls(address=address, desired={"content": content, "reloaded": True}, needs=needs)
+
+    def read_by(self, processes: tuple[str, ...]) -> Self:
+        """Return the unit with the systemd units that are started by it."""
+        return replace(self, readers=processes)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the declared content, as a fact."""
+        return digest_facts({"content": (self.desired or {}).get("content")})
+
+    def queries(self) -> tuple[Query, ...]:
+        """Ask for the file, and whether systemd has to read it again."""
+        return (
+            Query("file.read", {"path": self.address.name}),
+            Query("service.show", {"unit": self._unit(), "loads": {}}),
+        )
+
+    def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
+        """Read the content and systemd's own flag that a unit's files changed since it read them."""
+        file, service = replies
+        seen = seen_file(file, self.address.name)
+        if seen is None:
+            return None
+        if not service.ok or not isinstance(service.data.get("reload_needed"), bool):
+            raise UnreadableError(f"{self._unit()}: {service.error or service.code or 'half an answer'}")
+        return {"content": seen.text, "reloaded": not service.data["reload_needed"], "@digest": seen.digest}
+
+    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
+        """Write or remove the file if it is still the one that was read, and have systemd read it."""
+        path, digest, reload = self.address.name, (facts or {}).get("@digest"), Action("systemd.reload", {})
+        if self.desired is None:
+            return (Action("file.remove", {"path": path, "if_digest": digest}), reload)
+        if facts is not None and changed_fields(changes) == {"reloaded"}:
+            return (reload,)
+        more = {"owned": self.digest(), "readers": list(self.readers)}
+        return (write_file(path, str(self.desired["content"]), digest, _ATTRIBUTES, **more), reload)
+
+    def _unit(self) -> str:
+        folder, _, name = self.address.name.removeprefix(f"{FOLDER}/").rpartition("/")
+        return folder.removesuffix(".d") or name

@@ -1,0 +1,59 @@
+"""A cluster-wide option of Pacemaker, such as `stonith-enabled`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+from xml.etree import ElementTree as ET
+
+from resources import cib
+from resources.contract import Action, Query, Unit, UnreadableError
+
+if TYPE_CHECKING:
+    from resources.contract import Change, Facts, Reply
+
+_SECTION = "crm_config"
+_SET = "cib-bootstrap-options"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property(Unit):
+    """One option of the cluster, called after its name: `pacemaker:demo/property/stonith-enabled`.
+
+    Field: `value`. An option that somebody set under another id is found by its name and changed in place.
+    """
+
+    type: ClassVar[str] = "property"
+
+    def queries(self) -> tuple[Query, ...]:
+        """Ask for the option by its conventional id, else by its name."""
+        name = self.address.name
+        return (Query("cib.element", {"section": _SECTION, "id": f"{_SET}-{name}", "name": name}),)
+
+    def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
+        """Read the value in the declaration's words (`false` is `no`)."""
+        (reply,) = replies
+        if not reply.ok:
+            raise UnreadableError(reply.error)
+        if not reply.data["exists"]:
+            return None
+        text = str(reply.data["xml"])
+        declared = self.desired.get("value") if self.desired is not None else None
+        return {"value": cib.in_words_of(declared, _pair(text).get("value")), "@xml": text}
+
+    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:  # noqa: ARG002 - there is one field
+        """Set the option, or remove it, if it still is as it was observed."""
+        observed = facts["@xml"] if facts else None
+        pair = _pair(str(observed)) if observed else ET.Element("nvpair", {"id": f"{_SET}-{self.address.name}"})
+        if self.desired is None:
+            return (Action("cib.remove", {"section": _SECTION, "id": pair.get("id"), "if": observed}),)
+        pair.set("name", self.address.name)
+        pair.set("value", cib.to_value(self.desired["value"]))
+        return (Action("cib.upsert", {"section": _SECTION, "element": cib.to_text(pair), "if": observed}),)
+
+
+def _pair(text: str) -> ET.Element:
+    try:
+        return cib.parse(text)
+    except ValueError as error:
+        raise UnreadableError(f"the cluster option is {error}") from error

@@ -25,6 +25,12 @@ MANAGE = "bivisor/manage"
 FRESH = "fresh"
 """The field of every unit with a process: whether it has loaded what is declared now."""
 
+NOT_ASKED = Unobserved("it was not asked")
+"""What is known of a unit about which nobody was asked."""
+
+STALE = "the running process started before the present configuration was written"
+"""Why a process is restarted when nothing that it loads changes any more."""
+
 MOST_NAMED = 3
 """As many things are named in one sentence; the rest is counted."""
 
@@ -114,10 +120,9 @@ def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observe
     modes = _modes(catalog)
     steps: dict[Address, Step] = {}
     for address in graph.order:
-        unit, needs = catalog.units[address], graph.needs(address)
-        step = _step(unit, needs, observed.get(address, Unobserved("it was not asked")), steps)
-        if modes:
-            step = _managed(step, modes)
+        step = _step(catalog.units[address], graph.needs(address), observed.get(address, NOT_ASKED))
+        if step.changes:
+            step = _managed(replace(step, reasons=_reasons(step, catalog.units, steps)), modes)
         steps[address] = held_by_needs(step, steps)
     return Plan(tuple(steps.values()))
 
@@ -151,62 +156,77 @@ def named(names: Iterable[str]) -> str:
     return " and ".join(part for part in (", ".join(listed[:-1]), *listed[-1:]) if part)
 
 
-def _step(unit: Unit, needs: Sequence[Need], seen: Observed, steps: Mapping[Address, Step]) -> Step:
+def _step(unit: Unit, needs: Sequence[Need], seen: Observed) -> Step:
     step = Step(unit.address, Verb.NOTHING, needs=tuple(need.address for need in needs), origins=unit.origins)
     if isinstance(seen, Unobserved):
         return replace(step, verb=Verb.UNKNOWN, held=seen.reason)
     changes = diff(unit, seen)
     if changes:
-        step = _change(step, unit, changes, seen, steps)
+        step = _change(step, unit, changes, seen)
     if why := unit.blocked(seen):
         return hold(step, why)
     return step
 
 
-def _change(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None, steps: Mapping[Address, Step]) -> Step:
-    reasons: tuple[str, ...] = ()
+def _change(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> Step:
     disruption = None
     if not unit.actions(changes, facts):
         verb = Verb.WAIT
-        reasons = _wait_reasons(unit, step, steps)
     elif disruption := unit.disruption(changes, facts):
         verb = Verb.RESTART
-        reasons = _restart_reasons(unit, changes, steps)
     elif facts is None:
         verb = Verb.CREATE
     else:
         verb = Verb.DELETE if unit.desired is None else Verb.UPDATE
-    return replace(step, verb=verb, intended=verb, changes=changes, reasons=reasons, disruption=disruption)
+    return replace(step, verb=verb, intended=verb, changes=changes, disruption=disruption)
 
 
-def _wait_reasons(unit: Unit, step: Step, steps: Mapping[Address, Step]) -> tuple[str, ...]:
-    pending = [str(need) for need in step.needs if steps[need].pending]
-    if pending:
-        return (f"becomes so by itself after {named(pending)}",)
-    return (f"becomes so by itself or not at all: nothing to do but wait, up to {unit.settle_s:.0f} s",)
+def _reasons(step: Step, units: Mapping[Address, Unit], steps: Mapping[Address, Step]) -> tuple[str, ...]:
+    match step.intended:
+        case Verb.RESTART:
+            return _restart_reasons(step, units, steps)
+        case Verb.WAIT:
+            pending = [str(need) for need in step.needs if steps[need].pending]
+            if pending:
+                return (f"becomes so by itself after {named(pending)}",)
+            return (f"nothing to do but wait, up to {units[step.address].settle_s:.0f} s",)
+        case _:
+            return ()
 
 
-def _restart_reasons(unit: Unit, changes: tuple[Change, ...], steps: Mapping[Address, Step]) -> tuple[str, ...]:
-    fields = [change.field for change in changes]
+def _restart_reasons(step: Step, units: Mapping[Address, Unit], steps: Mapping[Address, Step]) -> tuple[str, ...]:
+    fields = [change.field for change in step.changes]
     others = [field for field in fields if field != FRESH]
     because = (_change_of(others),) if others else ()
     if FRESH not in fields:
         return because
-    stale = _changed_loads(unit, steps) or ("the running process started before the present configuration was written",)
+    stale = _changed_loads(units[step.address], units, steps) or (STALE,)
     return (*stale, *because)
 
 
-def _changed_loads(unit: Unit, steps: Mapping[Address, Step]) -> tuple[str, ...]:
+def _changed_loads(unit: Unit, units: Mapping[Address, Unit], steps: Mapping[Address, Step]) -> tuple[str, ...]:
     """Say which loaded configuration changes in this plan; the same change on several targets is one sentence."""
     targets: dict[tuple[str, str], list[str]] = {}
     for address in unit.loads:
-        if changes := steps[address].changes:
-            where = targets.setdefault((address.name, _change_of([change.field for change in changes])), [])
+        if fields := _read_fields(units[address], steps[address].changes):
+            where = targets.setdefault((address.name, _change_of(fields)), [])
             if address.target != unit.address.target:
                 where.append(str(address.target))
     return tuple(
         f"loads {name}{' on ' if where else ''}{named(where)}, where {change}" for (name, change), where in targets.items()
     )
+
+
+def _read_fields(loaded: Unit, changes: tuple[Change, ...]) -> list[str]:
+    """Return the changing fields that a process reads: a file's mode, say, is no reason to restart anything."""
+    if loaded.desired is None:
+        return [change.field for change in changes]
+    digest, desired = loaded.digest(), loaded.desired
+    return [
+        change.field
+        for change in changes
+        if replace(loaded, desired={name: value for name, value in desired.items() if name != change.field}).digest() != digest
+    ]
 
 
 def _modes(catalog: Catalog) -> Mapping[Key, str]:
@@ -216,9 +236,9 @@ def _modes(catalog: Catalog) -> Mapping[Key, str]:
 
 
 def _managed(step: Step, modes: Mapping[Key, str]) -> Step:
-    """Hold a step that differs while one of its resources is paused or only observed; a paused one tells no changes."""
+    """Hold the step while one of its resources is paused or only observed; a paused one tells no changes."""
     limits = {modes[origin]: origin for origin in reversed(step.origins) if origin in modes}
-    if not step.changes or not limits:
+    if not limits:
         return step
     if "paused" in limits:
         return replace(hold(step, f"{limits['paused']} is paused"), changes=(), reasons=())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Observed, Unobserved
-from reconciler.core.plan import Plan, Step, Verb, held_by_needs, hold, named
+from reconciler.core.plan import NOT_ASKED, Plan, Step, Verb, held_by_needs, hold, named
 from resources.contract import Address, Unit
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _down(plan: Plan, catalog: Catalog, observed: Mapping[Address, Observed]) ->
         unit = catalog.units[step.address]
         if type(unit).down is Unit.down:
             continue
-        seen = observed.get(step.address, Unobserved("it was not asked"))
+        seen = observed.get(step.address, NOT_ASKED)
         if isinstance(seen, Unobserved):
             target = str(step.address.target)
             down[target] = _Down(f"{target} is unknown")

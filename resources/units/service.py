@@ -33,7 +33,7 @@ class Service(Unit):
     @classmethod
     def running(cls, target: TargetId, name: str, *, loads: tuple[Address, ...] = (), needs: tuple[Need, ...] = ()) -> Self:
         """Declare a service that starts at boot, runs, and has loaded those files."""
-        desired = {"enabled": True, "active": True, **({"fresh": True} if loads else {})}
+        desired = {"masked": False, "enabled": True, "active": True, **({"fresh": True} if loads else {})}
         return cls(address=Address(target, cls.type, name), desired=desired, loads=loads, needs=needs)
 
     @classmethod
@@ -49,7 +49,7 @@ class Service(Unit):
 
     def loading(self, digests: Mapping[Address, str]) -> Self:
         """Return the unit with the digests of the files that it loads."""
-        return replace(self, digests={address.name: digests[address] for address in self.loads if address in digests})
+        return replace(self, digests={_path(address): digests[address] for address in self.loads if address in digests})
 
     def process(self) -> str:
         """Return the systemd unit, if it loads anything."""
@@ -116,3 +116,7 @@ class Service(Unit):
 
     def _at_boot(self, enabled: str) -> Value:
         return (self.desired or {}).get("enabled", False) if enabled in _NOT_FOR_BOOT else enabled in _AT_BOOT
+
+
+def _path(address: Address) -> str:
+    return f"/etc/systemd/system/{address.name}" if address.type == "systemd_unit" else address.name

@@ -17,9 +17,10 @@ _ATTRIBUTES = {"mode": "0644", "owner": "root", "group": "root"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemdUnit(Unit):
-    """Address `ssh:NODE/systemd_unit/PATH`. Fields: content, and reloaded: systemd knows the file that is there.
+    """Address `ssh:NODE/systemd_unit/NAME`, the file `/etc/systemd/system/NAME`: `x.service`, or `x.service.d/y.conf`.
 
-    `readers` are the systemd units that were started by it.
+    Fields: content, and reloaded: systemd knows the file that is there. `readers` are the systemd units that were
+    started by it.
     """
 
     type: ClassVar[str] = "systemd_unit"
@@ -28,9 +29,8 @@ class SystemdUnit(Unit):
 
     @classmethod
     def named(cls, target: TargetId, name: str, content: str, needs: tuple[Need, ...] = ()) -> Self:
-        """Declare `/etc/systemd/system/NAME`; name is `x.service`, or `x.service.d/y.conf` for a drop-in."""
-        address = Address(target, cls.type, f"{FOLDER}/{name}")
-        return cls(address=address, desired={"content": content, "reloaded": True}, needs=needs)
+        """Declare the whole file, and that systemd has read it."""
+        return cls(address=Address(target, cls.type, name), desired={"content": content, "reloaded": True}, needs=needs)
 
     def read_by(self, processes: tuple[str, ...]) -> Self:
         """Return the unit with the systemd units that are started by it."""
@@ -43,14 +43,14 @@ class SystemdUnit(Unit):
     def queries(self) -> tuple[Query, ...]:
         """Ask for the file, and whether systemd has to read it again."""
         return (
-            Query("file.read", {"path": self.address.name}),
+            Query("file.read", {"path": self._path()}),
             Query("service.show", {"unit": self._unit(), "loads": {}}),
         )
 
     def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
         """Read the content and systemd's own flag that a unit's files changed since it read them."""
         file, service = replies
-        seen = seen_file(file, self.address.name)
+        seen = seen_file(file, self._path())
         if seen is None:
             return None
         if not service.ok or not isinstance(service.data.get("reload_needed"), bool):
@@ -59,7 +59,7 @@ class SystemdUnit(Unit):
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Write or remove the file if it is still the one that was read, and have systemd read it."""
-        path, digest, reload = self.address.name, (facts or {}).get("@digest"), Action("systemd.reload", {})
+        path, digest, reload = self._path(), (facts or {}).get("@digest"), Action("systemd.reload", {})
         if self.desired is None:
             return (Action("file.remove", {"path": path, "if_digest": digest}), reload)
         if facts is not None and changed_fields(changes) == {"reloaded"}:
@@ -67,6 +67,9 @@ class SystemdUnit(Unit):
         more = {"owned": self.digest(), "readers": list(self.readers)}
         return (write_file(path, str(self.desired["content"]), digest, _ATTRIBUTES, **more), reload)
 
+    def _path(self) -> str:
+        return f"{FOLDER}/{self.address.name}"
+
     def _unit(self) -> str:
-        folder, _, name = self.address.name.removeprefix(f"{FOLDER}/").rpartition("/")
+        folder, _, name = self.address.name.rpartition("/")
         return folder.removesuffix(".d") or name

@@ -1,0 +1,118 @@
+"""Units on hosts, walked through by the case files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from resources.contract import Address, TargetId
+from resources.units.config_file import ConfigFile
+from resources.units.directory import Directory
+from resources.units.file import WholeFile
+from resources.units.package import Package
+from resources.units.service import Service
+from resources.units.systemd_unit import SystemdUnit
+from tests.units.casebook import cases, check
+
+KVM1 = TargetId("ssh", "kvm1")
+
+
+def config_file(declared: dict[str, Any]) -> ConfigFile:
+    """Build the unit; lists are multi-valued options."""
+    options = {
+        section: {key: tuple(value) if isinstance(value, list) else value for key, value in keys.items()}
+        for section, keys in declared["options"].items()
+    }
+    unit = ConfigFile.at(KVM1, "/etc/nova/nova.conf", options, attributes=declared.get("attributes"))
+    return unit.read_by(tuple(declared.get("readers", ())))
+
+
+def whole_file(declared: dict[str, Any]) -> WholeFile:
+    """Build the unit; no content means that it must not exist."""
+    unit = WholeFile.at(KVM1, "/etc/x", declared["content"], attributes=declared.get("attributes"))
+    unit = unit.read_by(tuple(declared.get("readers", ())))
+    return unit if declared["content"] is not None else replace(unit, desired=None)
+
+
+def systemd_unit(declared: dict[str, Any]) -> SystemdUnit:
+    """Build the unit; no content means that it must not exist."""
+    unit = SystemdUnit.named(KVM1, declared["name"], declared["content"] or "")
+    return unit if declared["content"] is not None else replace(unit, desired=None)
+
+
+def service(declared: dict[str, Any]) -> Service:
+    """Build the unit; each thing that it loads has the digest `d1`."""
+    loads = tuple(
+        Address(KVM1, type_, name)
+        for word, type_ in (("loads", "config_file"), ("units", "systemd_unit"))
+        for name in declared.get(word, ())
+    )
+    match declared:
+        case {"running": name}:
+            unit = Service.running(KVM1, name, loads=loads)
+        case {"refreshed": name}:
+            unit = Service.refreshed(KVM1, name, loads=loads)
+        case _:
+            unit = Service.forbidden(KVM1, declared["forbidden"])
+    return unit.loading(dict.fromkeys(loads, "d1"))
+
+
+def with_digest(case: dict[str, Any], digest: str) -> dict[str, Any]:
+    """Put the unit's digest in place of `OWNED`, the digest of what is declared."""
+    actions = [[op, {**args, "owned": digest} if "owned" in args else args] for op, args in case.get("actions", ())]
+    return {**case, "actions": actions} if "actions" in case else case
+
+
+@pytest.mark.parametrize("case", cases("service"))
+def test_service(case: dict[str, Any]) -> None:
+    """Whatever systemd and the host's memory say, the facts and the steps are those of the case."""
+    check(case, service)
+
+
+@pytest.mark.parametrize("case", cases("config_file"))
+def test_config_file(case: dict[str, Any]) -> None:
+    """Whatever the file looks like, the facts and the write are those of the case."""
+    check(with_digest(case, config_file(case["declared"]).digest()), config_file)
+
+
+@pytest.mark.parametrize("case", cases("file"))
+def test_file(case: dict[str, Any]) -> None:
+    """Whatever is at the path, the facts and the write are those of the case."""
+    check(with_digest(case, whole_file(case["declared"]).digest()), whole_file)
+
+
+@pytest.mark.parametrize("case", cases("directory"))
+def test_directory(case: dict[str, Any]) -> None:
+    """Whatever is at the path, the facts and the step are those of the case."""
+    check(case, lambda declared: Directory.at(KVM1, "/etc/nova/vcenter", declared))
+
+
+@pytest.mark.parametrize("case", cases("package"))
+def test_package(case: dict[str, Any]) -> None:
+    """Whatever dpkg says, the facts and the step are those of the case."""
+    check(case, lambda declared: Package.named(KVM1, declared["name"]))
+
+
+@pytest.mark.parametrize("case", cases("systemd_unit"))
+def test_systemd_unit(case: dict[str, Any]) -> None:
+    """Whatever the file and systemd say, the facts and the steps are those of the case."""
+    check(with_digest(case, systemd_unit(case["declared"]).digest()), systemd_unit)
+
+
+def test_a_files_digest_is_that_of_what_a_process_reads() -> None:
+    """Another mode or owner makes no process stale; another option or content does."""
+    options = {"DEFAULT": {"host": "kvm1"}}
+    plain, owned = ConfigFile.at(KVM1, "/x", options), ConfigFile.at(KVM1, "/x", options, attributes={"mode": "0640"})
+    assert plain.digest() == owned.digest() != ConfigFile.at(KVM1, "/x", {"DEFAULT": {"host": "kvm2"}}).digest()
+    file = WholeFile.at(KVM1, "/x", "a")
+    assert file.digest() == WholeFile.at(KVM1, "/x", "a", attributes={"mode": "0400"}).digest()
+    assert file.digest() != WholeFile.at(KVM1, "/x", "b").digest()
+
+
+def test_a_service_that_loads_nothing_has_no_process_to_tell_of() -> None:
+    """Only what loads something is handed to what is loaded."""
+    loads = (Address(KVM1, "config_file", "/x"),)
+    assert Service.running(KVM1, "a").process() == ""
+    assert Service.running(KVM1, "a", loads=loads).process() == "a.service"

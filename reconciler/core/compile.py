@@ -191,7 +191,7 @@ _COMMON = frozenset({"address", "desired", "needs", "loads", "origins", "settle_
 
 
 @functools.cache
-def _own_fields(unit: type[Unit]) -> Mapping[str, Any]:
+def _own_fields(unit: type[Any]) -> Mapping[str, Any]:
     """Return the fields that only this type of unit has, with their defaults."""
     return {
         one.name: one.default_factory() if one.default_factory is not MISSING else one.default

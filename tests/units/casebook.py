@@ -31,7 +31,7 @@ class CaseLoader(yaml.SafeLoader):
     """YAML with secrets."""
 
 
-CaseLoader.add_constructor("!secret", lambda loader, node: SecretText(loader.construct_scalar(node)))
+CaseLoader.add_constructor("!secret", lambda _, node: SecretText(str(node.value)))
 
 
 def cases(name: str) -> list[ParameterSet]:

@@ -6,7 +6,6 @@ has to change a document. At the end every unit knows the digests of what it loa
 
 from __future__ import annotations
 
-import functools
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -118,6 +117,7 @@ class _Merge:
         self._units: dict[Address, Unit] = {}
         self._declared: dict[tuple[Address, str], Key] = {}
         self._problems: list[LocatedProblem] = []
+        self._own: dict[type[Unit], Mapping[str, Any]] = {}
 
     def units(self, compiled: Mapping[Key, Compiled]) -> Mapping[Address, Unit]:
         """Return the merged units sorted by address. Raises DisagreementError with all disagreements."""
@@ -126,7 +126,7 @@ class _Merge:
                 fragment = unit if key in unit.origins else replace(unit, origins=(*unit.origins, key))
                 first = self._units.get(unit.address)
                 self._units[unit.address] = self._join(first, fragment, key) if first else fragment
-                for name in ("", *_own_fields(type(unit)), *(unit.desired or {})):
+                for name in ("", *self._own_fields(unit), *(unit.desired or {})):
                     self._declared.setdefault((unit.address, name), key)
         if self._problems:
             raise DisagreementError(self._problems)
@@ -137,7 +137,7 @@ class _Merge:
         if type(first) is not type(second):
             self._disagree(first.address, "", f"a {type(first).__name__}", f"a {type(second).__name__}", key)
             return first
-        own = {name: self._join_own(first, second, name, key) for name in _own_fields(type(second))}
+        own = {name: self._join_own(first, second, name, key) for name in self._own_fields(second)}
         return replace(
             first,
             desired=self._join_desired(first, second, key),
@@ -163,7 +163,7 @@ class _Merge:
     def _join_own(self, first: Unit, second: Unit, name: str, key: Key) -> Any:
         """Return the value of a field that only this type of unit has: the one that says something, mappings merged."""
         mine, other = getattr(first, name), getattr(second, name)
-        default = _own_fields(type(first))[name]
+        default = self._own_fields(first)[name]
         if other in (mine, default):
             return mine
         if mine == default:
@@ -176,6 +176,11 @@ class _Merge:
             return {**other, **mine}
         self._disagree(first.address, name, _shown(mine), _shown(other), key)
         return mine
+
+    def _own_fields(self, unit: Unit) -> Mapping[str, Any]:
+        if type(unit) not in self._own:
+            self._own[type(unit)] = _own_fields(type(unit))
+        return self._own[type(unit)]
 
     def _disagree(self, address: Address, name: str, mine: str, other: str, key: Key) -> None:
         first = self._declared[(address, name)] if (address, name) in self._declared else self._declared[(address, "")]
@@ -190,8 +195,7 @@ class _Merge:
 _COMMON = frozenset({"address", "desired", "needs", "loads", "origins", "settle_s"})
 
 
-@functools.cache
-def _own_fields(unit: type[Any]) -> Mapping[str, Any]:
+def _own_fields(unit: type[Unit]) -> Mapping[str, Any]:
     """Return the fields that only this type of unit has, with their defaults."""
     return {
         one.name: one.default_factory() if one.default_factory is not MISSING else one.default

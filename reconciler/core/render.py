@@ -1,0 +1,269 @@
+"""The pages that people read: a plan, its results, the status of the resources. Lines of spans; printing is not done here.
+
+The plan is the product's face. It is read in a hurry, so it is grouped by target, one line says what differs, and the
+reason stands beside each restart, each hold and each thing that nobody knows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import textwrap
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from reconciler.core.plan import FRESH, Plan, Step, Verb, named
+from reconciler.core.shown import (
+    Line,
+    Paper,
+    Span,
+    Tone,
+    ascii_only,
+    is_secret,
+    masked,
+    masked_lines,
+    masked_urls,
+    printable,
+    written,
+)
+from reconciler.core.status import GOOD, Outcome, ResourceStatus, Result, Status, Truth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from resources.contract import Address, Change
+
+SIGNS = {
+    Verb.NOTHING: " ",
+    Verb.CREATE: "+",
+    Verb.UPDATE: "~",
+    Verb.DELETE: "-",
+    Verb.RESTART: "!",
+    Verb.WAIT: ".",
+    Verb.HELD: "=",
+    Verb.UNKNOWN: "?",
+}
+"""One ASCII character before each verb: enough to scan a page by."""
+
+MOST_FILE_LINES = 40
+"""As many lines of a file's difference are shown, unless the page is to be full."""
+
+_INDENT = " " * 6
+_LABEL_MOST = 44
+_BARE = Paper()
+
+
+def plan_lines(plan: Plan, paper: Paper = _BARE) -> tuple[Line, ...]:
+    """Return the plan as a page: what is not as declared, target by target, and the totals."""
+    order = {target: number for number, target in enumerate(dict.fromkeys(step.address.target.kind for step in plan.steps))}
+    shown = sorted(
+        (step for step in plan.steps if step.verb is not Verb.NOTHING),
+        key=lambda step: (order[step.address.target.kind], _natural(step.address.target.name)),
+    )
+    lines: list[Line] = []
+    for target, steps in groupby(shown, key=lambda step: step.address.target):
+        lines += [(Span(str(target), Tone.TITLE),), *_target_lines(list(steps), paper), ()]
+    return _set((*lines, *totals_lines(plan, paper)), paper)
+
+
+def step_line(step: Step) -> Line:
+    """Return one line that names a step: where, what, which."""
+    return (
+        Span(f"{SIGNS[step.verb]} {step.verb:<8}", _tone(step.verb)),
+        Span(f"{step.address.target}  {step.address.type} "),
+        Span(printable(step.address.name), Tone.TITLE),
+    )
+
+
+def totals_lines(plan: Plan, paper: Paper = _BARE) -> tuple[Line, ...]:
+    """Return how many steps do what, and which services are interrupted."""
+    counts = plan.counts
+    todo = [
+        Span(f"{counts[verb]} to {word}", _tone(verb))
+        for verb, word in (
+            (Verb.CREATE, "create"),
+            (Verb.UPDATE, "update"),
+            (Verb.DELETE, "delete"),
+            (Verb.RESTART, "restart"),
+            (Verb.WAIT, "wait for"),
+        )
+        if counts[verb]
+    ]
+    later = sum(step.later for step in plan.held)
+    if counts[Verb.HELD]:
+        later_note = f" ({'all' if later == counts[Verb.HELD] else later} until a following pass)" if later else ""
+        todo.append(Span(f"{counts[Verb.HELD]} held{later_note}", Tone.HELD))
+    if counts[Verb.UNKNOWN]:
+        todo.append(Span(f"{counts[Verb.UNKNOWN]} unknown", Tone.UNKNOWN))
+    if not todo:
+        return ((Span("No changes. The cloud is as declared.", Tone.GOOD),),)
+    comma = Span(", ")
+    totals = (Span("Plan: ", Tone.TITLE), *[span for each in todo for span in (each, comma)][:-1], Span("."))
+    services = list(dict.fromkeys(step.disruption.service for step in plan.pending if step.disruption))
+    interrupts = f"Interrupts {named(map(printable, services))}." if services else "Interrupts nothing."
+    return _set((totals, *_sentence("", interrupts, "", Tone.RESTART if services else Tone.DIM, paper)), paper)
+
+
+def result_lines(plan: Plan, results: Mapping[Address, Result], paper: Paper = _BARE) -> tuple[Line, ...]:
+    """Return what came of the plan: each failed or skipped step with its reason, and the totals."""
+    lines: list[Line] = []
+    for step in plan.steps:
+        result = results.get(step.address)
+        if result is not None and result.outcome not in GOOD and step.pending:
+            lines += outcome_lines(step, result, paper)
+    outcomes = [result.outcome for result in results.values()]
+    counted = [f"{outcomes.count(outcome)} {outcome}" for outcome in Outcome if outcome in outcomes]
+    good = all(outcome in GOOD for outcome in outcomes)
+    total = (Span(f"Result: {', '.join(counted) or 'nothing to do'}.", Tone.GOOD if good else Tone.BAD),)
+    return _set((*lines, total), paper)
+
+
+def outcome_lines(step: Step, result: Result, paper: Paper = _BARE) -> tuple[Line, ...]:
+    """Return what came of one step: its line, and the message below it."""
+    tone = Tone.GOOD if result.outcome in GOOD else Tone.BAD
+    done = (Span(f"{result.outcome:<10}", tone), *step_line(step)[1:])
+    return _set((done, *_sentence(_INDENT, result.message, "", Tone.REASON, paper)), paper)
+
+
+def status_lines(status: Status, paper: Paper = _BARE) -> tuple[Line, ...]:
+    """Return a table with one line per resource: how it stands, how many of its units are ready, what is wrong first."""
+    if not status.resources:
+        return ((Span("Nothing is declared.", Tone.DIM),),)
+    rows = [("RESOURCE", "STATE", "READY"), *((str(r.key), _standing(r), f"{r.ready}/{r.units}") for r in status.resources)]
+    first, second, third = (max(len(row[column]) for row in rows) for column in range(3))
+    lines: list[Line] = [
+        (Span(f"{rows[0][0]:<{first}}  {rows[0][1]:<{second}}  {rows[0][2]:>{third}}  WHAT IS WRONG", Tone.DIM),)
+    ]
+    for (key, standing, units), resource in zip(rows[1:], status.resources, strict=True):
+        ready = resource.condition("Ready")
+        tone = {Truth.TRUE: Tone.GOOD, Truth.FALSE: Tone.BAD, Truth.UNKNOWN: Tone.UNKNOWN}[ready.status]
+        message = paper.cut(printable(ready.message), paper.width - first - second - third - 6)
+        head = (Span(f"{key:<{first}}  "), Span(f"{standing:<{second}}", tone), Span(f"  {units:>{third}}  "))
+        lines.append((*head, Span(message, Tone.REASON)))
+    return _set(lines, paper)
+
+
+def _target_lines(steps: Sequence[Step], paper: Paper) -> Iterable[Line]:
+    """Return the steps on one target. What nobody knows for one and the same reason is one line."""
+    widest = max(len(step.address.type) for step in steps)
+    for (verb, held), same in groupby(steps, key=lambda step: (step.verb, step.held)):
+        group = list(same)
+        if verb is Verb.UNKNOWN and len(group) > 1 and not paper.full:
+            yield (Span(f"  ? {verb:<8}", Tone.UNKNOWN), Span(f" {len(group)} units"))
+            yield from _sentence(_INDENT, held, "nobody knows: ", Tone.REASON, paper)
+        else:
+            for step in group:
+                yield from _step_lines(step, widest, paper)
+
+
+def _step_lines(step: Step, widest: int, paper: Paper) -> Iterable[Line]:
+    head = f"  {SIGNS[step.verb]} {step.verb:<8}"
+    title = f" {step.address.type:<{widest}}  "
+    name = printable(step.address.name)
+    origins = ", ".join(map(str, step.origins))
+    by = f"  ({origins})" if origins and len(head) + len(title) + len(name) + len(origins) + 4 <= paper.width else ""
+    yield (Span(head, _tone(step.verb)), Span(title), Span(name, Tone.TITLE), Span(by, Tone.DIM))
+    yield from _why_lines(step, paper)
+
+
+def _why_lines(step: Step, paper: Paper) -> Iterable[Line]:
+    """Return what changes and why, what it interrupts, and what stands against it."""
+    if step.root is not None and step.changes and not paper.full:
+        fields = f"{len(step.changes)} {'field differs' if len(step.changes) == 1 else 'fields differ'}"
+        yield (Span(f"{_INDENT}would {step.intended}: {fields}", Tone.DIM),)
+    else:
+        # that the process is not fresh is what the reasons below say in words
+        told = [change for change in step.changes if change.field != FRESH or not step.reasons]
+        yield from changes_lines(told, paper, creating=step.intended is Verb.CREATE)
+        for reason in step.reasons:
+            yield from _sentence(_INDENT, reason, "because: " if step.intended is Verb.RESTART else "", Tone.REASON, paper)
+        if step.disruption is not None:
+            verb = "interrupts" if step.pending else "would interrupt"
+            yield from _sentence(_INDENT, step.disruption.service, f"{verb}: ", _tone(step.verb), paper)
+    if step.held:
+        yield from _sentence(
+            _INDENT, step.held, "nobody knows: " if step.verb is Verb.UNKNOWN else "held: ", Tone.REASON, paper
+        )
+
+
+def changes_lines(changes: Sequence[Change], paper: Paper = _BARE, *, creating: bool = False) -> Iterable[Line]:
+    """Return the changes below a step, their fields aligned; with `creating`, absence before is not worth a word."""
+    widest = min(max((len(change.field) for change in changes), default=0), _LABEL_MOST)
+    for change in changes:
+        label = f"{_INDENT}{printable(change.field):<{widest}}  "
+        secret = is_secret(change.field, change.before) or is_secret(change.field, change.after)
+        if not secret and any(isinstance(value, str) and "\n" in value for value in (change.before, change.after)):
+            yield from _file_lines(change, label, paper)
+        elif not secret and isinstance(change.before, tuple) and isinstance(change.after, tuple):
+            yield from _list_lines(change.before, change.after, label, paper)
+        else:
+            yield from _value_lines(change, label, paper, creating=creating)
+
+
+def _value_lines(change: Change, label: str, paper: Paper, *, creating: bool) -> Iterable[Line]:
+    before, after = (written(value) for value in masked(change))
+    room = paper.width - len(label)
+    if creating and change.before is None:
+        yield (Span(label), Span(paper.cut(after, room), Tone.AFTER))
+    elif len(before) + len(after) + len(paper.arrow) + 2 <= room:
+        yield (Span(label), Span(before, Tone.BEFORE), Span(f" {paper.arrow} ", Tone.DIM), Span(after, Tone.AFTER))
+    else:
+        yield (Span(label), Span(f"- {paper.cut(before, room - 2)}", Tone.BEFORE))
+        yield (Span(" " * len(label)), Span(f"+ {paper.cut(after, room - 2)}", Tone.AFTER))
+
+
+def _list_lines(before: tuple[str, ...], after: tuple[str, ...], label: str, paper: Paper) -> Iterable[Line]:
+    """Return one line for each entry that goes or comes; the whole lists where only the order changes."""
+    gone, come = [item for item in before if item not in after], [item for item in after if item not in before]
+    if not gone and not come:
+        gone, come = list(before), list(after)
+    rows = [*(("- ", item, Tone.BEFORE) for item in gone), *(("+ ", item, Tone.AFTER) for item in come)]
+    for number, (sign, item, tone) in enumerate(rows):
+        text = paper.cut(printable(masked_urls(item)), paper.width - len(label) - 2)
+        yield (Span(label if number == 0 else " " * len(label)), Span(sign + text, tone))
+
+
+def _file_lines(change: Change, label: str, paper: Paper) -> Iterable[Line]:
+    """Return a unified difference of a text, passwords in it masked; the whole text where there is only one side."""
+    before, after = (masked_lines(value) for value in (change.before, change.after))
+    lines = [line for line in difflib.unified_diff(before, after, n=2, lineterm="") if not line.startswith(("---", "+++"))]
+    removed, added = sum(line.startswith("-") for line in lines), sum(line.startswith("+") for line in lines)
+    yield (Span(label), Span(f"+{added} ", Tone.AFTER), Span(f"-{removed}", Tone.BEFORE), Span(" lines"))
+    tones = {"+": Tone.AFTER, "-": Tone.BEFORE, "@": Tone.DIM}
+    kept = lines if paper.full else lines[:MOST_FILE_LINES]
+    for line in kept:
+        text = paper.cut(printable(line), paper.width - len(_INDENT) - 2)
+        yield (Span(f"{_INDENT}  {text}", tones.get(line[:1], Tone.PLAIN)),)
+    if len(kept) < len(lines):
+        yield (Span(f"{_INDENT}  {paper.ellipsis} {len(lines) - len(kept)} more lines", Tone.DIM),)
+
+
+def _sentence(indent: str, text: str, lead: str, tone: Tone, paper: Paper) -> Iterable[Line]:
+    """Return a sentence wrapped to the page, continued under its first word."""
+    hanging = " " * len(lead)
+    room = max(paper.width - len(indent) - len(lead), 24)
+    lines = textwrap.wrap(printable(masked_urls(text.replace("\n", " "))), room, break_long_words=False, break_on_hyphens=False)
+    for number, line in enumerate(lines):
+        yield (Span(indent + (lead if number == 0 else hanging), Tone.DIM), Span(line, tone))
+
+
+def _set(lines: Iterable[Line], paper: Paper) -> tuple[Line, ...]:
+    """Return the lines as this paper takes them: where it takes ASCII only, all else is written as an escape."""
+    if paper.unicode:
+        return tuple(lines)
+    return tuple(tuple(Span(ascii_only(span.text), span.tone) for span in line) for line in lines)
+
+
+def _tone(verb: Verb) -> Tone:
+    return Tone.PLAIN if verb is Verb.NOTHING else Tone(verb.value)
+
+
+def _standing(resource: ResourceStatus) -> str:
+    words = {"AsDeclared": "as declared", "Unobserved": "unknown"}
+    reason = resource.condition("Ready").reason
+    return words.get(reason, reason.lower())
+
+
+def _natural(name: str) -> tuple[tuple[int, str], ...]:
+    """Return a sort key in which kvm2 stands before kvm10."""
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name))

@@ -1,0 +1,120 @@
+"""The same values for programs: plans and statuses as JSON data, with a version and a documented shape.
+
+A plan:
+
+    {"version": 1,
+     "totals": {"create": 1, "update": 0, …},           one number per verb, "nothing" included
+     "interrupts": ["nova-compute on kvm1"],
+     "steps": [                                         without those that have nothing to do
+       {"address": "ssh:kvm1/config_file//etc/nova/nova.conf",
+        "target": "ssh:kvm1", "type": "config_file", "name": "/etc/nova/nova.conf",
+        "verb": "held",                                 create, update, delete, restart, wait, held or unknown
+        "intended": "update",                           what it would be if nothing held it
+        "changes": [{"field": "[DEFAULT] host", "before": null, "after": "kvm1", "secret": false}],
+        "reasons": [], "disrupts": null, "held": "Cluster/demo is only observed", "later": false,
+        "needs": ["…"], "origins": ["Cluster/demo"]}]}
+
+A value is a string, a number, a boolean, a list of strings, or null where it is absent; secrets are masked as on
+every page. Fields may be added under the same version; one that changes its meaning or goes raises it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core.plan import Verb
+from reconciler.core.shown import is_secret, masked, masked_lines, masked_urls
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.core.plan import Plan, Step
+    from reconciler.core.status import Result, Status
+    from resources.contract import Address, Change, Value
+
+VERSION = 1
+"""The version of all shapes that are described here."""
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan as JSON data."""
+    services = dict.fromkeys(step.disruption.service for step in plan.pending if step.disruption)
+    return {
+        "version": VERSION,
+        "totals": {str(verb): count for verb, count in plan.counts.items()},
+        "interrupts": list(services),
+        "steps": [_step(step) for step in plan.steps if step.verb is not Verb.NOTHING],
+    }
+
+
+def results_json(results: Mapping[Address, Result]) -> dict[str, Any]:
+    """Return what came of the steps: `{"version": 1, "results": [{"address", "outcome", "message"}]}`."""
+    return {
+        "version": VERSION,
+        "results": [
+            {"address": str(each.address), "outcome": str(each.outcome), "message": masked_urls(each.message)}
+            for each in results.values()
+        ],
+    }
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """Return the state of every resource.
+
+    `{"version": 1, "ready": false, "resources": [{"key": "Cluster/demo", "kind", "name", "units": 3, "ready": 2,
+    "conditions": [{"type": "Ready", "status": "True", "reason": "AsDeclared", "message": ""}]}]}`
+    """
+    return {
+        "version": VERSION,
+        "ready": status.ready,
+        "resources": [
+            {
+                "key": str(each.key),
+                "kind": each.key.kind,
+                "name": each.key.name,
+                "units": each.units,
+                "ready": each.ready,
+                "conditions": [
+                    {"type": c.type, "status": str(c.status), "reason": str(c.reason), "message": masked_urls(c.message)}
+                    for c in each.conditions
+                ],
+            }
+            for each in status.resources
+        ],
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "address": str(step.address),
+        "target": str(step.address.target),
+        "type": step.address.type,
+        "name": step.address.name,
+        "verb": str(step.verb),
+        "intended": str(step.intended),
+        "changes": [_change(change) for change in step.changes],
+        "reasons": list(step.reasons),
+        "disrupts": step.disruption.service if step.disruption else None,
+        "held": masked_urls(step.held),
+        "later": step.later,
+        "needs": [str(need) for need in step.needs],
+        "origins": [str(origin) for origin in step.origins],
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    secret = is_secret(change.field, change.before) or is_secret(change.field, change.after)
+    before, after = masked(change)
+    return {"field": change.field, "before": _value(before), "after": _value(after), "secret": secret}
+
+
+def _value(value: Value) -> str | int | bool | list[str] | None:
+    match value:
+        case tuple():
+            return list(value)
+        case str() if "\n" in value:
+            return "\n".join(masked_lines(value)) + ("\n" if value.endswith("\n") else "")
+        case None | bool() | int() | str():
+            return value
+        case _:
+            return str(value)

@@ -1,0 +1,77 @@
+"""`bivisor apply`: carry the plan out, pass after pass, until the cloud is converged, held or stuck."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli import session
+from reconciler.cli.session import DesiredFolder, Press, Session
+
+if TYPE_CHECKING:
+    from reconciler.reconcile import Pass
+
+NAME = "apply"
+
+
+def run(
+    desired: DesiredFolder = Path("desired"),
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")] = False,
+) -> None:
+    """Make the cloud as declared: show the plan, ask, carry it out, and check each step by looking again.
+
+    Goes on pass after pass while there is progress; each restart waits for its turn. Interrupting it at any moment is
+    safe: the next apply goes on from what is there.
+    """
+    raise typer.Exit(session.run(_apply(desired, yes=yes)))
+
+
+async def _apply(folder: Path, *, yes: bool) -> int:
+    from reconciler.core.render import plan_lines  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
+
+    press = session.press()
+    async with session.session(folder) as cloud:
+        look = await cloud.reconciler.look()
+        press.print(plan_lines(look.plan, press.paper))
+        if not look.plan.pending:
+            return exit_code(look.plan)
+        if not yes and not _agreed(press):
+            return 1
+        last = await _passes(cloud, press, look)
+    return exit_code(last.look.plan, last.results)
+
+
+def _agreed(press: Press) -> bool:
+    if not (sys.stdin.isatty() and press.console.is_terminal):
+        print("apply asks before it changes anything, and nobody can answer here: add --yes", file=sys.stderr)
+        return False
+    if typer.confirm("\nCarry this out?", default=False):
+        return True
+    print("Nothing was changed.")
+    return False
+
+
+async def _passes(cloud: Session, press: Press, look: object) -> Pass:
+    from reconciler.cli.progress import Watcher  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.render import status_lines, totals_lines  # noqa: PLC0415 - as above
+
+    count = 0
+    last: Pass | None = None
+    with Watcher(press) as watcher:
+        async for done in cloud.reconciler.passes(look, watcher.report):  # type: ignore[arg-type]
+            count += 1
+            last = done
+            if not done.converged:
+                watcher.say(f"Pass {count} done.")
+    assert last is not None  # noqa: S101 - there is always a first pass
+    del totals_lines
+    if last.converged:
+        print(f"\nConverged after {count} passes: everything is as declared." if count > 1 else "\nEverything is as declared.")
+    else:
+        press.print(status_lines(last.status, press.paper))
+    return last

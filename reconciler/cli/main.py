@@ -1,0 +1,85 @@
+"""The program `bivisor`: its commands, and the one place where errors become messages and exit codes.
+
+Each command's module imports what it needs when it runs, so that `bivisor --help` starts at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import apply, explain, graph, plan, schema, status, validate
+
+DESCRIPTION = """Keep a mixed OpenStack cloud, KVM and VMware vCenter side by side, in the state that a folder of YAML files declares.
+
+Exit codes: 0 converged or no changes; 1 error in input or configuration; 2 changes pending (plan --detailed-exitcode);
+3 something is held, unknown or failed; 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="bivisor",
+    help=DESCRIPTION,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (validate, plan, apply, status, graph, schema, explain):
+    app.command(name=command.NAME)(command.run)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - only for this option
+
+        print(f"bivisor {version('bivisor')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    log_level: Annotated[
+        str, typer.Option(help="Least level of log lines on standard error: debug, info, warning or error.", envvar="BIVISOR_LOG_LEVEL")
+    ] = "warning",
+    log_json: Annotated[bool, typer.Option("--log-json", help="Write log lines as JSON.", envvar="BIVISOR_LOG_JSON")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)] = False,  # noqa: ARG001 - its callback acts
+) -> None:
+    """Take the options that all commands share."""
+    if log_level.lower() not in {"debug", "info", "warning", "error"}:
+        raise typer.BadParameter("one of debug, info, warning, error", param_hint="--log-level")
+    from reconciler.cli import session  # noqa: PLC0415 - light, but not needed for help
+
+    session.LOGGING.update(level=log_level, as_json=log_json)
+
+
+def main() -> None:
+    """Run the program. A user's mistake is a message and exit code 1, never a stack trace."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("bivisor: interrupted; what was begun on a host was finished there. Run it again to go on.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader of our output went away (`bivisor plan | head`); that is its right
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        from reconciler.core.errors import BivisorError  # noqa: PLC0415 - only when something went wrong
+
+        if not isinstance(error, BivisorError):
+            raise
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+DesiredOption = Annotated[
+    Path, typer.Option("--desired", "-d", help="Folder of the documents.", envvar="BIVISOR_DESIRED", show_default=True)
+]
+
+if __name__ == "__main__":
+    main()

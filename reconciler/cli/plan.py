@@ -1,0 +1,47 @@
+"""`bivisor plan`: what would change, and why; nothing is changed."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import session
+from reconciler.cli.session import DesiredFolder
+
+NAME = "plan"
+
+
+class Form(StrEnum):
+    """How a plan is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def run(
+    desired: DesiredFolder = Path("desired"),
+    *,
+    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")] = False,
+    output: Annotated[Form, typer.Option("--output", "-o", help="text for people, json for programs.")] = Form.TEXT,
+) -> None:
+    """Show every change that apply would make, field by field, and why, and what would restart. Changes nothing."""
+    raise typer.Exit(session.run(_plan(desired, detailed=detailed_exitcode, form=output)))
+
+
+async def _plan(folder: Path, *, detailed: bool, form: Form) -> int:
+    from reconciler.core.render import plan_lines  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
+    from reconciler.core.structured import plan_data  # noqa: PLC0415 - as above
+
+    async with session.session(folder) as cloud:
+        look = await cloud.reconciler.look()
+    if form is Form.JSON:
+        print(json.dumps(plan_data(look.plan), indent=2))
+    else:
+        press = session.press()
+        press.print(plan_lines(look.plan, press.paper))
+    return exit_code(look.plan, detailed=detailed)

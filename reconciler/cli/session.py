@@ -1,0 +1,110 @@
+"""What the commands share: the options' types, a printing press, and a session with the cloud."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Iterable
+
+    from rich.console import Console
+
+    from reconciler.core.shown import Line, Paper
+    from reconciler.desired import Desired
+    from reconciler.reconcile import Reconciler
+
+T = TypeVar("T")
+
+DesiredFolder = Annotated[Path, typer.Option("--desired", "-d", help="Folder of the documents.", envvar="BIVISOR_DESIRED")]
+
+LOGGING: dict[str, Any] = {"level": "warning", "as_json": False}
+"""The options of the log, kept until secrets are known and it can be set up with them."""
+
+COLOURS = {
+    "create": "green",
+    "update": "yellow",
+    "delete": "red",
+    "restart": "bold magenta",
+    "wait": "cyan",
+    "held": "bold yellow",
+    "unknown": "bold red",
+    "title": "bold",
+    "dim": "dim",
+    "before": "red",
+    "after": "green",
+    "reason": "italic",
+    "good": "green",
+    "bad": "bold red",
+}
+
+
+@dataclass(slots=True)
+class Press:
+    """Prints pages: in colour and as wide as the terminal, or plainly when piped."""
+
+    console: Console
+    paper: Paper
+
+    def print(self, lines: Iterable[Line]) -> None:
+        """Print lines of spans."""
+        from rich.text import Text  # noqa: PLC0415 - only when something is printed
+
+        for line in lines:
+            text = Text.assemble(*((span.text, COLOURS.get(span.tone.value, "")) for span in line))
+            self.console.print(text, soft_wrap=True, highlight=False)
+
+
+def press() -> Press:
+    """Return the printing press for standard output."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import, not needed for help
+
+    from reconciler.core.shown import Paper  # noqa: PLC0415 - as above
+
+    console = Console(highlight=False, emoji=False, markup=False)
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    width = console.width if console.is_terminal else 120
+    return Press(console, Paper(width=width, unicode=unicode))
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine to its end."""
+    import uvloop  # noqa: PLC0415 - slow to import, not needed for help
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(coroutine)
+
+
+@dataclass(slots=True)
+class Session:
+    """A desired state, and the reconciler over its open targets."""
+
+    desired: Desired
+    reconciler: Reconciler
+
+
+@asynccontextmanager
+async def session(folder: Path) -> AsyncIterator[Session]:
+    """Read the folder, set the log up with its secrets, open targets; close them at the end. Raises InputError."""
+    from reconciler import log  # noqa: PLC0415 - heavy imports stay out of the help
+    from reconciler.desired import read_desired  # noqa: PLC0415 - as above
+    from reconciler.reconcile import Reconciler  # noqa: PLC0415 - as above
+    from reconciler.targets.open import Targets  # noqa: PLC0415 - as above
+
+    desired = await read_desired(folder)
+    log.set_up(**LOGGING, redact=desired.redact)
+    warn(desired.loaded.warnings)
+    async with Targets(desired.catalog.endpoints) as targets:
+        yield Session(desired, Reconciler(desired, targets))
+
+
+def warn(warnings: Iterable[object]) -> None:
+    """Print the warnings about documents to standard error."""
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)

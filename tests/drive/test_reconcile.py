@@ -1,0 +1,194 @@
+"""What a pass promises, on a clock that jumps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.core.plan import Verb
+from reconciler.core.status import Outcome
+from resources.contract import Reply
+from tests.drive.world import World, thing
+
+if TYPE_CHECKING:
+    from reconciler.apply import Progress
+    from reconciler.reconcile import Pass, Reconciler
+    from resources.contract import Action
+
+pytestmark = pytest.mark.looptime
+
+
+def unheard(_: Progress) -> None:
+    """Listen to no progress."""
+
+
+async def passes(reconciler: Reconciler) -> list[Pass]:
+    """Return all passes until it stops."""
+    return [done async for done in reconciler.passes(await reconciler.look(), unheard)]
+
+
+async def test_a_look_changes_nothing() -> None:
+    """A plan asks and never does."""
+    world = World()
+    look = await world.reconciler(thing("a", "x", size=1)).look()
+    assert [step.verb for step in look.plan.steps] == [Verb.CREATE]
+    assert world.place("a").things == {}
+    assert world.place("a").done == []
+
+
+async def test_one_round_trip_per_target() -> None:
+    """However many units a target has, a look asks it once."""
+    world = World()
+    await world.reconciler(*(thing("a", f"x{n}", size=n) for n in range(50)), thing("b", "y", size=1)).look()
+    assert world.place("a").asks == 1
+    assert world.place("b").asks == 1
+
+
+async def test_converges_in_the_order_of_needs_and_then_rests() -> None:
+    """What is needed acts first; after convergence a pass does nothing and the passes end."""
+    world = World()
+    first, last = thing("a", "first", size=1), None
+    last = thing("b", "last", first, size=2)
+    done = await passes(world.reconciler(last, first))
+    assert world.place("a").things == {"first": {"size": 1}}
+    assert world.place("b").things == {"last": {"size": 2}}
+    assert world.place("a").done[0][1] <= world.place("b").done[0][1]
+    assert done[-1].converged
+    assert len(world.place("a").done) == len(world.place("b").done) == 1
+
+
+async def test_a_failed_step_skips_only_what_needs_it() -> None:
+    """Failure travels along needs and nowhere else."""
+    world = World()
+    broken = thing("a", "broken", size=1)
+    needs_it = thing("b", "needs-it", broken, size=1)
+    apart = thing("b", "apart", size=1)
+    world.place("a").before_do = lambda _: Reply({}, "failed", "disk full")
+    first = (await passes(world.reconciler(broken, needs_it, apart)))[0]
+    outcomes = {address.name: result for address, result in first.results.items()}
+    assert outcomes["broken"].outcome is Outcome.FAILED
+    assert "disk full" in outcomes["broken"].message
+    assert outcomes["needs-it"].outcome is Outcome.SKIPPED
+    assert "broken" in outcomes["needs-it"].message
+    assert outcomes["apart"].outcome is Outcome.CONVERGED
+
+
+async def test_a_silent_target_is_unknown_and_the_others_go_on() -> None:
+    """No answer is not absence: nothing is done there, nothing that needs it is done, everything else is."""
+    world = World()
+    lost = thing("a", "lost", size=1)
+    needs_it = thing("b", "needs-it", lost, size=1)
+    apart = thing("b", "apart", size=1)
+    world.place("a").silent = True
+    done = await passes(world.reconciler(lost, needs_it, apart))
+    assert world.place("b").things == {"apart": {"size": 1}}
+    verbs = {step.address.name: step.verb for step in done[-1].look.plan.steps}
+    assert verbs == {"lost": Verb.UNKNOWN, "needs-it": Verb.HELD, "apart": Verb.NOTHING}
+    assert not done[-1].converged
+
+
+async def test_settles_by_looking_again() -> None:
+    """A service that needs time to come up is waited for, and no longer than its settle time."""
+    world = World()
+    slow = thing("a", "slow", settle_s=60, **{"up": True, "@waits": True})
+    world.place("a").things["slow"] = {"up": False}
+    other = thing("b", "other", slow, size=1)
+
+    def comes_up(query_count: int) -> None:
+        if world.place("a").asks > query_count:
+            world.place("a").things["slow"]["up"] = True
+
+    reconciler = world.reconciler(slow, other)
+    look = await reconciler.look()
+    assert {step.address.name: step.verb for step in look.plan.steps}["slow"] is Verb.WAIT
+    world.place("a").things["slow"] = _TrueAfter(world, 10)
+    done = await reconciler.carry_out(look, unheard)
+    comes_up(0)
+    assert {result.outcome for result in done.results.values()} == {Outcome.CONVERGED}
+
+
+class _TrueAfter(dict[str, object]):
+    """Fields whose `up` becomes true after some questions."""
+
+    def __init__(self, world: World, asks: int) -> None:
+        super().__init__(up=False)
+        self._world = world
+        self._asks = asks
+
+    def keys(self) -> object:  # type: ignore[override]
+        """Let dict() read the current value."""
+        self["up"] = self._world.place("a").asks > self._asks
+        return super().keys()
+
+
+async def test_never_settling_is_a_failure_with_what_still_differs() -> None:
+    """A step that acted and still differs after its time has failed, and says in what."""
+    world = World()
+    stubborn = thing("a", "stubborn", settle_s=30, up=True)
+
+    def falls_back(_: Action) -> None:
+        world.place("a").things["stubborn"]["up"] = False
+
+    world.place("a").after_do = falls_back
+    done = await passes(world.reconciler(stubborn))
+    result = done[0].results[stubborn.address]
+    assert result.outcome is Outcome.FAILED
+    assert "up is False, not True" in result.message
+    assert not done[-1].converged
+    assert len(done) <= 3
+
+
+async def test_somebody_elses_write_starts_the_pass_over() -> None:
+    """A conflict loses nothing: the step is skipped, the next pass looks again and converges."""
+    world = World()
+    fought = thing("a", "fought", size=1)
+    refusals = iter([Reply({}, "conflict", "digest differs")])
+    world.place("a").before_do = lambda _: next(refusals, None)
+    done = await passes(world.reconciler(fought))
+    assert done[0].results[fought.address].outcome is Outcome.SKIPPED
+    assert done[-1].converged
+
+
+async def test_what_the_plan_did_not_show_waits_for_the_next_pass() -> None:
+    """When a need's action changes the world beyond the plan, the step does not do more than was shown."""
+    world = World()
+    package = thing("a", "package", installed=True)
+    service = thing("a", "service", package, active=True, fresh=True)
+    world.place("a").things["service"] = {"active": False, "fresh": True}
+
+    def starts_stale(action: Action) -> None:
+        if action.args["name"] == "package":
+            world.place("a").things["service"] = {"active": True, "fresh": False}
+
+    world.place("a").after_do = starts_stale
+    done = await passes(world.reconciler(package, service))
+    assert done[0].results[service.address].outcome is Outcome.SKIPPED
+    assert "fresh" in done[0].results[service.address].message
+    restarts = [step.verb for step in done[1].look.plan.steps if step.address == service.address]
+    assert restarts == [Verb.RESTART]
+    assert done[-1].converged
+
+
+async def test_restarts_roll_one_after_the_other() -> None:
+    """With maxUnavailable 1, three stale services restart in three passes, never two in one."""
+    world = World()
+    services = [thing(name, name, active=True, fresh=True) for name in "abc"]
+    for name in "abc":
+        world.place(name).things[name] = {"active": True, "fresh": False}
+    done = await passes(world.reconciler(*services))
+    restarted = [sum(step.verb is Verb.RESTART for step in one.look.plan.steps) for one in done]
+    assert restarted == [1, 1, 1, 0]
+    assert done[-1].converged
+
+
+async def test_secrets_of_the_world_are_masked() -> None:
+    """What a target says in an error passes the redactor before it becomes a result."""
+    world = World()
+    broken = thing("a", "broken", size=1)
+    world.place("a").before_do = lambda _: Reply({}, "failed", "cannot log in with hunter22")
+    reconciler = world.reconciler(broken)
+    reconciler._desired.redact._values = ("hunter22",)
+    done = await passes(reconciler)
+    assert "hunter22" not in done[0].results[broken.address].message
+    assert "(secret)" in done[0].results[broken.address].message

@@ -86,7 +86,7 @@ class Primitive(Unit):
         if facts is None:
             return writes
         fields = changed_fields(changes)
-        if "running" in fields and (facts["@failed"] or facts["@blocked"] or facts["@failures"]):
+        if "running" in fields and facts["@gave_up"]:
             return (*writes, Action("resource.cleanup", {"id": self.address.name}))
         if "fresh" in fields and not any(map(_makes_pacemaker_restart, fields)):
             return (*writes, Action("resource.restart", {"id": self.address.name, "timeout_s": self._restart_s()}))
@@ -154,20 +154,23 @@ class Primitive(Unit):
 
 
 def _state(data: Mapping[str, object]) -> dict[str, Value]:
-    """Return how the resource is doing; `running` is what a user would call so: up, and not stuck."""
+    """Return how the resource is doing; `running` is what a user would call so.
+
+    Pacemaker calls a resource whose start has failed "Started" and failed, and goes on trying until its
+    migration-threshold is reached on every node; to clean up before that would have it try the first node for ever.
+    """
     failures = data["failures"]
     stale = data["stale"]
     if not isinstance(failures, list | tuple) or not isinstance(stale, list | tuple):
         raise UnreadableError("resource.show replied no lists of failures and stale files")
-    up = bool(data["running"]) and data["role"] in _RUNNING_ROLES and bool(data["node"])
+    up = bool(data["running"]) and data["role"] in _RUNNING_ROLES and bool(data["node"]) and not data["failed"]
     return {
         "running": up and not data["blocked"],
         "fresh": not stale,
         "@stale": tuple(map(str, stale)),
         "@node": str(data["node"]),
         "@failures": tuple(map(str, failures)),
-        "@failed": bool(data["failed"]),
-        "@blocked": bool(data["blocked"]),
+        "@gave_up": bool(data["blocked"]) or (data["role"] == "Stopped" and bool(failures)),
         "@managed": bool(data["managed"]),
         "@quorate": bool(data["quorate"]),
         "@maintenance": bool(data["maintenance"]),

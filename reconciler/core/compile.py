@@ -158,7 +158,7 @@ class _Merge:
         for name in mine.keys() & other.keys():
             if mine[name] != other[name]:
                 self._disagree(first.address, name, _shown(mine[name]), _shown(other[name]), key)
-        return {**other, **mine}
+        return {**mine, **other}
 
     def _join_own(self, first: Unit, second: Unit, name: str, key: Key) -> Any:
         """Return the value of a field that only this type of unit has: the one that says something, mappings merged."""

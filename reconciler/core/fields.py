@@ -57,6 +57,11 @@ def annotations_at(annotation: Any, path: Iterable[str | int]) -> tuple[Any, ...
     return tuple(option for one in found for option in alternatives(one))
 
 
+def marks_of(annotation: Any) -> tuple[Mark, ...]:
+    """Return the marks of a type itself: `Annotated[str, Reference("Node")]`, alone or in a union."""
+    return tuple(mark for _, marks in _options(annotation, ()) for mark in marks)
+
+
 def map_marked(spec: ModelT, handle: Handler, path: Path) -> ModelT:
     """Return the model with each marked text replaced by what `handle` returns; the same model if all stay the same."""
     changes = {}
@@ -73,7 +78,7 @@ def _map(value: Any, annotation: Any, marks: tuple[Mark, ...], handle: Handler, 
     """Return the value with marked texts handled, at any depth; the identical value if nothing changed."""
     match value:
         case str():
-            for mark in marks + _own_marks(annotation):
+            for mark in marks + marks_of(annotation):
                 value = handle(mark, value, path)
             return value
         case BaseModel():
@@ -118,7 +123,7 @@ def _marked_fields(model: type[BaseModel]) -> tuple[tuple[str, str, FieldInfo], 
 
 def _has_marks(annotation: Any, above: frozenset[type]) -> bool:
     """Tell whether a mark stands anywhere in a type. `above` are the models around it, which answer for themselves."""
-    if _own_marks(annotation):
+    if marks_of(annotation):
         return True
     for option in alternatives(annotation):
         if is_model(option) and option not in above:
@@ -131,11 +136,6 @@ def _has_marks(annotation: Any, above: frozenset[type]) -> bool:
         elif is_model(option) or any(_has_marks(argument, above) for argument in get_args(option)):
             return True
     return False
-
-
-def _own_marks(annotation: Any) -> tuple[Mark, ...]:
-    """Return the marks of a type itself: `Annotated[str, Reference("Node")]`, alone or in a union."""
-    return tuple(mark for _, marks in _options(annotation, ()) for mark in marks)
 
 
 def _options(annotation: Any, marks: tuple[Mark, ...]) -> Iterator[tuple[Any, tuple[Mark, ...]]]:

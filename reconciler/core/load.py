@@ -32,7 +32,9 @@ API_VERSION: Final = "bivisor/v1alpha1"
 MANAGE: Final = "bivisor/manage"
 MANAGE_WORDS: Final = ("full", "observe", "paused")
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+NAME_PATTERN: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+"""A DNS label."""
+
 _FEW_NAMES = 8
 
 
@@ -156,7 +158,7 @@ def _head_findings(document: Document, kinds: Mapping[str, Kind[Any]]) -> Iterat
 
 
 def _metadata_findings(metadata: MetadataModel) -> Iterator[Finding]:
-    if not _NAME.fullmatch(metadata.name):
+    if not re.fullmatch(NAME_PATTERN, metadata.name):
         wanted = "1 to 63 characters of a-z, 0-9 and -, a letter or digit first and last"
         yield Finding(("metadata", "name"), f"{quoted(metadata.name)} cannot be a name: {wanted}")
     for name, value in metadata.annotations.items():

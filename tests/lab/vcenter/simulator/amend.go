@@ -11,19 +11,22 @@ const scsiAdapterUnit = 7
 
 // installAmendments completes requests as a real vCenter would, before the simulator
 // sees them.
-func installAmendments(model *simulator.Model) {
+func installAmendments(model *simulator.Model, disks *diskIdentities) {
 	model.Map().Handler = func(_ *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
-		amend(method.Body)
+		amend(method.Body, disks)
 		return nil, nil
 	}
 }
 
-func amend(request any) {
+func amend(request any, disks *diskIdentities) {
 	switch r := request.(type) {
 	case *types.CopyVirtualDisk_Task:
 		sameDatacenter(&r.DestDatacenter, r.SourceDatacenter)
 	case *types.MoveVirtualDisk_Task:
 		sameDatacenter(&r.DestDatacenter, r.SourceDatacenter)
+		disks.move(r.SourceName, r.DestName)
+	case *types.DeleteVirtualDisk_Task:
+		disks.forget(r.Name)
 	case *types.CopyDatastoreFile_Task:
 		sameDatacenter(&r.DestinationDatacenter, r.SourceDatacenter)
 	case *types.MoveDatastoreFile_Task:
@@ -33,12 +36,12 @@ func amend(request any) {
 	case *types.SearchDatastoreSubFolders_Task:
 		r.SearchSpec = searchEverything(r.SearchSpec)
 	case *types.CreateVM_Task:
-		seatAdapters(r.Config.DeviceChange)
+		completeDevices(r.Config.DeviceChange, disks)
 	case *types.ReconfigVM_Task:
-		seatAdapters(r.Spec.DeviceChange)
+		completeDevices(r.Spec.DeviceChange, disks)
 	case *types.CloneVM_Task:
 		if r.Spec.Config != nil {
-			seatAdapters(r.Spec.Config.DeviceChange)
+			completeDevices(r.Spec.Config.DeviceChange, disks)
 		}
 	}
 }
@@ -59,6 +62,11 @@ func searchEverything(spec *types.HostDatastoreBrowserSearchSpec) *types.HostDat
 		spec.MatchPattern = []string{"*"}
 	}
 	return spec
+}
+
+func completeDevices(changes []types.BaseVirtualDeviceConfigSpec, disks *diskIdentities) {
+	seatAdapters(changes)
+	disks.identify(changes)
 }
 
 // seatAdapters gives new SCSI adapters their own unit number; the drivers read it back

@@ -6,6 +6,8 @@
 //	faults.go      which methods are late, silent or cut in half
 //	repair.go      request bodies that the simulator's decoder would refuse
 //	amend.go       decoded requests that a real vCenter would complete itself
+//	observer.go    properties that the simulator leaves empty; which file is which disk
+//	disks.go       the identity of disks
 //	collector.go   property collector that survives cyclic traversal specs
 //	traversal.go   the walk over traversal specs
 //	inventory.go   what the vCenter holds at its start
@@ -133,7 +135,9 @@ func serveBackend(model *simulator.Model, owner *account) *simulator.Server {
 	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(owner.user, password)}
 	model.Service.RegisterEndpoints = true
 	installLogin(model, owner)
-	installAmendments(model)
+	disks := newDiskIdentities()
+	installAmendments(model, disks)
+	installObserver(model, disks)
 	installCollector(model)
 	return model.Service.NewServer()
 }

@@ -133,9 +133,13 @@ func (w *world) setDatastoreFree(name string, free int64) error {
 		return fmt.Errorf("free must be from 0 to the capacity of %s", name)
 	}
 	ctx := w.context()
-	ctx.Map.AtomicUpdate(ctx, datastore, []types.PropertyChange{
-		{Name: "summary.freeSpace", Val: free},
-		{Name: "info.freeSpace", Val: free},
+	ctx.WithLock(datastore, func() {
+		datastore.Info.GetDatastoreInfo().FreeSpace = free
+		ctx.Update(datastore, []types.PropertyChange{
+			{Name: "summary.freeSpace", Val: free},
+			// Whole: the simulator cannot set a property behind an interface.
+			{Name: "info", Val: datastore.Info},
+		})
 	})
 	return nil
 }

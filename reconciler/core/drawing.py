@@ -22,7 +22,7 @@ MOST_LABELS = 60
 """With more arrows than that their reasons are left out: they would cover the drawing."""
 
 
-def graph_dot(graph: Graph) -> str:
+def to_dot(graph: Graph) -> str:
     """Return the graph in Graphviz' language; `dot -Tsvg` draws it."""
     names = _names(graph)
     lines = [
@@ -40,7 +40,7 @@ def graph_dot(graph: Graph) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def graph_mermaid(graph: Graph) -> str:
+def to_mermaid(graph: Graph) -> str:
     """Return the graph in Mermaid's language, which code forges draw within a Markdown page."""
     names = _names(graph)
     lines = ["flowchart LR"]

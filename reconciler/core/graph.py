@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 
 from reconciler.core.errors import CycleError
+from reconciler.core.shown import natural
 from resources.contract import Address, Need, Unit
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ LOADS = "reads it when it starts"
 class Graph:
     """Units in an order that respects their needs; the same units give the same graph, however they were listed.
 
-    `waves` are groups of units whose needs all lie in earlier groups, each sorted by address: members of one wave
-    never wait for each other. `order` is the waves one after the other.
+    `waves` are groups of units whose needs all lie in earlier groups, each sorted by address as people count (kvm2
+    before kvm10): members of one wave never wait for each other. `order` is the waves one after the other.
     """
 
     waves: tuple[tuple[Address, ...], ...]
@@ -45,7 +46,7 @@ class Graph:
 
 def build_graph(units: Mapping[Address, Unit]) -> Graph:
     """Order the units by their needs. Raises CycleError; KeyError for a need that compiling should have refused."""
-    addresses = sorted(units, key=str)
+    addresses = sorted(units, key=lambda address: natural(str(address)))
     numbers = {address: number for number, address in enumerate(addresses)}
     needs = {address: _needs_of(units[address]) for address in addresses}
     # Numbers in place of addresses: they hash and sort fast, and their order is that of the addresses.

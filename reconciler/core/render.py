@@ -7,7 +7,6 @@ reason stands beside each restart, each hold and each thing that nobody knows.
 from __future__ import annotations
 
 import difflib
-import re
 import textwrap
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from reconciler.core.shown import (
     masked,
     masked_lines,
     masked_urls,
+    natural,
     printable,
     written,
 )
@@ -58,7 +58,7 @@ def plan_lines(plan: Plan, paper: Paper = _BARE) -> tuple[Line, ...]:
     order = {target: number for number, target in enumerate(dict.fromkeys(step.address.target.kind for step in plan.steps))}
     shown = sorted(
         (step for step in plan.steps if step.verb is not Verb.NOTHING),
-        key=lambda step: (order[step.address.target.kind], _natural(step.address.target.name)),
+        key=lambda step: (order[step.address.target.kind], natural(step.address.target.name)),
     )
     lines: list[Line] = []
     for target, steps in groupby(shown, key=lambda step: step.address.target):
@@ -121,25 +121,22 @@ def result_lines(plan: Plan, results: Mapping[Address, Result], paper: Paper = _
 def outcome_lines(step: Step, result: Result, paper: Paper = _BARE) -> tuple[Line, ...]:
     """Return what came of one step: its line, and the message below it."""
     tone = Tone.GOOD if result.outcome in GOOD else Tone.BAD
-    done = (Span(f"{result.outcome:<10}", tone), *step_line(step)[1:])
+    done = (Span(f"{result.outcome:<9} ", tone), Span(f" {step.verb:<7}  ", _tone(step.verb)), *step_line(step)[1:])
     return _set((done, *_sentence(_INDENT, result.message, "", Tone.REASON, paper)), paper)
 
 
 def status_lines(status: Status, paper: Paper = _BARE) -> tuple[Line, ...]:
-    """Return a table with one line per resource: how it stands, how many of its units are ready, what is wrong first."""
+    """Return a table with one line per resource: how it stands, how many of its units are ready; below it what is wrong."""
     if not status.resources:
         return ((Span("Nothing is declared.", Tone.DIM),),)
     rows = [("RESOURCE", "STATE", "READY"), *((str(r.key), _standing(r), f"{r.ready}/{r.units}") for r in status.resources)]
     first, second, third = (max(len(row[column]) for row in rows) for column in range(3))
-    lines: list[Line] = [
-        (Span(f"{rows[0][0]:<{first}}  {rows[0][1]:<{second}}  {rows[0][2]:>{third}}  WHAT IS WRONG", Tone.DIM),)
-    ]
+    lines: list[Line] = [(Span(f"{rows[0][0]:<{first}}  {rows[0][1]:<{second}}  {rows[0][2]:>{third}}", Tone.DIM),)]
     for (key, standing, units), resource in zip(rows[1:], status.resources, strict=True):
         ready = resource.condition("Ready")
         tone = {Truth.TRUE: Tone.GOOD, Truth.FALSE: Tone.BAD, Truth.UNKNOWN: Tone.UNKNOWN}[ready.status]
-        message = paper.cut(printable(ready.message), paper.width - first - second - third - 6)
-        head = (Span(f"{key:<{first}}  "), Span(f"{standing:<{second}}", tone), Span(f"  {units:>{third}}  "))
-        lines.append((*head, Span(message, Tone.REASON)))
+        lines.append((Span(f"{key:<{first}}  "), Span(f"{standing:<{second}}", tone), Span(f"  {units:>{third}}")))
+        lines += _sentence("    ", ready.message, "", Tone.REASON, paper)
     return _set(lines, paper)
 
 
@@ -192,12 +189,13 @@ def changes_lines(changes: Sequence[Change], paper: Paper = _BARE, *, creating: 
     for change in changes:
         label = f"{_INDENT}{printable(change.field):<{widest}}  "
         secret = is_secret(change.field, change.before) or is_secret(change.field, change.after)
-        if not secret and any(isinstance(value, str) and "\n" in value for value in (change.before, change.after)):
-            yield from _file_lines(change, label, paper)
-        elif not secret and isinstance(change.before, tuple) and isinstance(change.after, tuple):
-            yield from _list_lines(change.before, change.after, label, paper)
-        else:
-            yield from _value_lines(change, label, paper, creating=creating)
+        match (change.before, change.after):
+            case (tuple() as before, tuple() as after) if not secret and set(before) != set(after):
+                yield from _list_lines(before, after, label, paper)
+            case (before, after) if not secret and any(isinstance(each, str) and "\n" in each for each in (before, after)):
+                yield from _file_lines(change, label, paper)
+            case _:
+                yield from _value_lines(change, label, paper, creating=creating)
 
 
 def _value_lines(change: Change, label: str, paper: Paper, *, creating: bool) -> Iterable[Line]:
@@ -213,20 +211,20 @@ def _value_lines(change: Change, label: str, paper: Paper, *, creating: bool) ->
 
 
 def _list_lines(before: tuple[str, ...], after: tuple[str, ...], label: str, paper: Paper) -> Iterable[Line]:
-    """Return one line for each entry that goes or comes; the whole lists where only the order changes."""
-    gone, come = [item for item in before if item not in after], [item for item in after if item not in before]
-    if not gone and not come:
-        gone, come = list(before), list(after)
-    rows = [*(("- ", item, Tone.BEFORE) for item in gone), *(("+ ", item, Tone.AFTER) for item in come)]
-    for number, (sign, item, tone) in enumerate(rows):
-        text = paper.cut(printable(masked_urls(item)), paper.width - len(label) - 2)
-        yield (Span(label if number == 0 else " " * len(label)), Span(sign + text, tone))
+    """Return one line for each entry that goes or comes."""
+    gone = [(f"- {written(masked_urls(item))}", Tone.BEFORE) for item in before if item not in after]
+    come = [(f"+ {written(masked_urls(item))}", Tone.AFTER) for item in after if item not in before]
+    for number, (text, tone) in enumerate(gone + come):
+        yield (Span(label if number == 0 else " " * len(label)), Span(paper.cut(text, paper.width - len(label)), tone))
 
 
 def _file_lines(change: Change, label: str, paper: Paper) -> Iterable[Line]:
     """Return a unified difference of a text, passwords in it masked; the whole text where there is only one side."""
     before, after = (masked_lines(value) for value in (change.before, change.after))
-    lines = [line for line in difflib.unified_diff(before, after, n=2, lineterm="") if not line.startswith(("---", "+++"))]
+    if before and after:
+        lines = list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]
+    else:
+        lines = [f"-{line}" for line in before] + [f"+{line}" for line in after]
     removed, added = sum(line.startswith("-") for line in lines), sum(line.startswith("+") for line in lines)
     yield (Span(label), Span(f"+{added} ", Tone.AFTER), Span(f"-{removed}", Tone.BEFORE), Span(" lines"))
     tones = {"+": Tone.AFTER, "-": Tone.BEFORE, "@": Tone.DIM}
@@ -262,8 +260,3 @@ def _standing(resource: ResourceStatus) -> str:
     words = {"AsDeclared": "as declared", "Unobserved": "unknown"}
     reason = resource.condition("Ready").reason
     return words.get(reason, reason.lower())
-
-
-def _natural(name: str) -> tuple[tuple[int, str], ...]:
-    """Return a sort key in which kvm2 stands before kvm10."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name))

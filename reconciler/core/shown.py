@@ -20,6 +20,7 @@ _TELLTALE = r"passw(?:or)?d|passphrase|secret|token|credential|private_?key|auth
 _SECRET_NAME = re.compile(_TELLTALE, re.IGNORECASE)
 _PUBLIC_NAME = re.compile(r"(?:uuid|file|path|type|name|expiration|enabled?)$", re.IGNORECASE)
 _SECRET_LINE = re.compile(rf"^(\W*[\w.-]*(?:{_TELLTALE})[\w.-]*\s*[=:]\s*)(\S.*)$", re.IGNORECASE)
+_DIGITS = re.compile(r"(\d+)")
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/]+@")
 
 
@@ -101,7 +102,10 @@ def masked(change: Change) -> tuple[Value, Value]:
     """Return before and after as they may be shown: plain values, secrets replaced by words."""
     secret = is_secret(change.field, change.before) or is_secret(change.field, change.after)
     if not secret:
-        return _unlocked(change.before), _unlocked(change.after)
+        before, after = _unlocked(change.before), _unlocked(change.after)
+        if isinstance(after, str) and before == after:  # only a password inside a URL differs
+            after = after.replace(MASK, OTHER_MASK)
+        return before, after
     before = None if change.before is None else MASK
     after = None if change.after is None else (MASK if before is None else OTHER_MASK)
     return before, after
@@ -129,6 +133,11 @@ def masked_urls(text: str) -> str:
 def printable(text: str) -> str:
     """Return the text with what would move a terminal's cursor written as an escape: hosts' words end up here."""
     return text if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def natural(name: str) -> tuple[tuple[int, str], ...]:
+    """Return a sort key in the order that people count in: kvm2 stands before kvm10."""
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(name))
 
 
 def ascii_only(text: str) -> str:

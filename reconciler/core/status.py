@@ -115,11 +115,15 @@ class _State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A unit's state after a pass; `drifted` while it is seen to differ and nothing has repaired it yet."""
+    """A unit's state after a pass.
+
+    `drifted` while it is seen to differ and nothing has repaired it yet; `cause` unless it only suffers from another.
+    """
 
     state: _State
     drifted: bool
     message: str
+    cause: bool = True
 
 
 def _judge(step: Step, results: Mapping[Address, Result]) -> _Judged:
@@ -136,7 +140,8 @@ def _judge(step: Step, results: Mapping[Address, Result]) -> _Judged:
         state = _State.HELD
     else:
         state = _State.PENDING
-    return _Judged(state, drifted=bool(step.changes), message=f"{step.address}: {told or f'to {step.verb}'}")
+    cause = step.root is None and (result is None or result.outcome is not Outcome.SKIPPED or not step.pending)
+    return _Judged(state, bool(step.changes), f"{step.address}: {told or f'to {step.verb}'}", cause)
 
 
 def _resource(key: Key, units: Sequence[_Judged]) -> ResourceStatus:
@@ -165,5 +170,5 @@ def _when(kind: str, found: Sequence[_Judged], reason: str, unknown: Sequence[_J
 
 
 def _told(units: Sequence[_Judged]) -> str:
-    told = [unit.message for unit in units if unit.message]
+    told = [unit.message for unit in sorted(units, key=lambda unit: not unit.cause) if unit.message]
     return told[0] + (f" (and {len(told) - 1} more)" if len(told) > 1 else "") if told else ""

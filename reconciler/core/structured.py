@@ -36,7 +36,7 @@ VERSION = 1
 """The version of all shapes that are described here."""
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
+def plan_data(plan: Plan) -> dict[str, Any]:
     """Return the plan as JSON data."""
     services = dict.fromkeys(step.disruption.service for step in plan.pending if step.disruption)
     return {
@@ -47,7 +47,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def results_json(results: Mapping[Address, Result]) -> dict[str, Any]:
+def results_data(results: Mapping[Address, Result]) -> dict[str, Any]:
     """Return what came of the steps: `{"version": 1, "results": [{"address", "outcome", "message"}]}`."""
     return {
         "version": VERSION,
@@ -58,7 +58,7 @@ def results_json(results: Mapping[Address, Result]) -> dict[str, Any]:
     }
 
 
-def status_json(status: Status) -> dict[str, Any]:
+def status_data(status: Status) -> dict[str, Any]:
     """Return the state of every resource.
 
     `{"version": 1, "ready": false, "resources": [{"key": "Cluster/demo", "kind", "name", "units": 3, "ready": 2,

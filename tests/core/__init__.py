@@ -1,0 +1,1 @@
+"""Tests of the pure core: no fake, no wait, values in and values out."""

@@ -1,0 +1,30 @@
+"""What OpenStack's units ask, how they read the answers, and what they would do: each case is a promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from resources.contract import Address, TargetId
+from resources.units.aggregate import Aggregate
+from resources.units.compute_service import ComputeService
+from tests.units.casebook import cases, check
+
+DEMO = TargetId("openstack", "demo")
+
+
+@pytest.mark.parametrize("case", cases("aggregate"))
+def test_aggregate(case: dict[str, Any]) -> None:
+    """An aggregate gets its zone and its declared hosts, and keeps what is foreign."""
+    check(case, lambda declared: Aggregate(address=Address(DEMO, "aggregate", declared["name"]), desired=declared["fields"]))
+
+
+@pytest.mark.parametrize("case", cases("compute_service"))
+def test_compute_service(case: dict[str, Any]) -> None:
+    """A compute is only waited for."""
+
+    def build(declared: dict[str, Any]) -> ComputeService:
+        return ComputeService(address=Address(DEMO, "compute_service", declared["host"]), desired=declared["fields"])
+
+    check(case, build)

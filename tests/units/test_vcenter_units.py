@@ -1,0 +1,44 @@
+"""What vCenter's units ask and how they read the answers: each case is a promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from resources.contract import Address, TargetId
+from resources.units.compute_cluster import ComputeCluster
+from resources.units.datastores import Datastores
+from resources.units.session import Session
+from tests.units.casebook import cases, check
+
+VC1 = TargetId("vcenter", "vc1")
+
+
+@pytest.mark.parametrize("case", cases("session"))
+def test_session(case: dict[str, Any]) -> None:
+    """Credentials that are refused block what needs them, by the name of their Secret."""
+    address = Address(VC1, "session", "vc1")
+    check(case, lambda _: Session(address=address, desired={"logged_in": True}, secret="vc1"))  # noqa: S106 - a Secret's name
+
+
+@pytest.mark.parametrize("case", cases("compute_cluster"))
+def test_compute_cluster(case: dict[str, Any]) -> None:
+    """A cluster is never made; one that is missing or ambiguous is named together with those that exist."""
+
+    def build(declared: dict[str, Any]) -> ComputeCluster:
+        address = Address(VC1, "compute_cluster", declared["name"])
+        return ComputeCluster(address=address, desired={"exists": True, "usable_hosts": True})
+
+    check(case, build)
+
+
+@pytest.mark.parametrize("case", cases("datastores"))
+def test_datastores(case: dict[str, Any]) -> None:
+    """A datastore counts when the drivers would take it."""
+
+    def build(declared: dict[str, Any]) -> Datastores:
+        address = Address(VC1, "datastores", declared["cluster"])
+        return Datastores(address=address, desired={"matching": True}, cluster=declared["cluster"], regex=declared["regex"])
+
+    check(case, build)

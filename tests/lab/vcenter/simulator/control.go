@@ -16,6 +16,7 @@ import (
 //	POST   /faults                      {"method": NAME or "*", "kind": "delay"|"blackhole"|"half",
 //	                                     "delay_ms": N, "times": N}
 //	DELETE /faults                      no faults; whatever is held, lets go
+//	PUT    /door                        {"open": BOOL}: closed, the vCenter API refuses connections
 //	PUT    /password                    {"password": TEXT, "drop_sessions": BOOL}
 //	DELETE /sessions                    all sessions end
 //	PUT    /clusters/{name}/name        {"name": TEXT}
@@ -25,16 +26,18 @@ import (
 type control struct {
 	world  *world
 	faults *faults
+	door   *door
 }
 
-func newControlServer(world *world, faults *faults) *http.Server {
-	c := &control{world: world, faults: faults}
+func newControlServer(world *world, faults *faults, door *door) *http.Server {
+	c := &control{world: world, faults: faults, door: door}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /state", c.answer(func(*http.Request) (any, error) { return world.state(), nil }))
 	mux.HandleFunc("GET /traffic", c.answer(func(*http.Request) (any, error) { return faults.counts(), nil }))
 	mux.HandleFunc("GET /faults", c.answer(func(*http.Request) (any, error) { return faults.list(), nil }))
 	mux.HandleFunc("POST /faults", c.answer(c.setFault))
 	mux.HandleFunc("DELETE /faults", c.answer(c.clearFaults))
+	mux.HandleFunc("PUT /door", c.answer(c.moveDoor))
 	mux.HandleFunc("PUT /password", c.answer(c.setPassword))
 	mux.HandleFunc("DELETE /sessions", c.answer(c.dropSessions))
 	mux.HandleFunc("PUT /clusters/{name}/name", c.answer(c.renameCluster))
@@ -84,6 +87,20 @@ func (c *control) setFault(r *http.Request) (any, error) {
 
 func (c *control) clearFaults(*http.Request) (any, error) {
 	c.faults.clear()
+	return done{}, nil
+}
+
+func (c *control) moveDoor(r *http.Request) (any, error) {
+	var request struct {
+		Open bool `json:"open"`
+	}
+	if err := decode(r, &request); err != nil {
+		return nil, err
+	}
+	if request.Open {
+		return done{}, c.door.open()
+	}
+	c.door.close()
 	return done{}, nil
 }
 

@@ -2,7 +2,8 @@
 // front that speaks TLS, serves the WSDL, mends what the OpenStack drivers send,
 // and can be told over a second, plain port to misbehave.
 //
-//	front.go       TLS border: WSDL, textual repairs, faults, reverse proxy
+//	door.go        TLS port, which can be closed and opened again
+//	front.go       what passes through it: WSDL, textual repairs, faults, reverse proxy
 //	faults.go      which methods are late, silent or cut in half
 //	repair.go      request bodies that the simulator's decoder would refuse
 //	amend.go       decoded requests that a real vCenter would complete itself
@@ -12,6 +13,7 @@
 //	traversal.go   the walk over traversal specs
 //	inventory.go   what the vCenter holds at its start
 //	world.go       changes of the inventory and the sessions, pushed to watchers
+//	state.go       what the controls tell about the vCenter
 //	control.go     the test controls, JSON over HTTP
 package main
 
@@ -20,15 +22,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	_ "github.com/vmware/govmomi/pbm/simulator" // registers the storage policy endpoint
 	"github.com/vmware/govmomi/simulator"
@@ -43,7 +42,7 @@ type account struct {
 type options struct {
 	listen, control string
 	cert, key       string
-	wsdl            string
+	wsdl, home      string
 	user, password  string
 	inventory       inventory
 	trace           bool
@@ -59,6 +58,7 @@ func parseOptions(arguments []string) (options, error) {
 	set.StringVar(&o.wsdl, "wsdl", "", "directory with vimService.wsdl and its schemas; none served if empty")
 	set.StringVar(&o.user, "user", "administrator@vsphere.local", "the account")
 	set.StringVar(&o.password, "password", "secret", "its password at the start")
+	set.StringVar(&o.home, "home", "", "folder for the datastores' files; the system's temporary folder if empty")
 	set.IntVar(&o.inventory.clusters, "clusters", 2, "clusters DC0_C0, DC0_C1, ...")
 	set.IntVar(&o.inventory.hosts, "hosts", 3, "hosts in each cluster")
 	set.IntVar(&o.inventory.datastores, "datastores", 2, "datastores LocalDS_0, LocalDS_1, ...")
@@ -90,6 +90,9 @@ func main() {
 // run serves until SIGINT or SIGTERM, then removes the datastores' files.
 func run(o options) error {
 	simulator.Trace = o.trace
+	if err := useHome(o.home); err != nil {
+		return err
+	}
 	model, err := o.inventory.create()
 	if err != nil {
 		return err
@@ -101,20 +104,19 @@ func run(o options) error {
 	defer backend.CloseClientConnections()
 
 	faults := newFaults()
-	front, err := listenFront(o, faults, backend.URL)
+	door, err := newDoor(o, newFront(o.wsdl, faults, backend.URL))
 	if err != nil {
 		return err
 	}
+	defer door.close()
 	control, err := net.Listen("tcp", o.control)
 	if err != nil {
 		return err
 	}
-	world := &world{model: model, owner: owner}
-	failed := make(chan error, 2)
-	go func() { failed <- front.server.ServeTLS(front.listener, o.cert, o.key) }()
-	go func() { failed <- newControlServer(world, faults).Serve(control) }()
+	failed := make(chan error, 1)
+	go func() { failed <- newControlServer(&world{model: model, owner: owner}, faults, door).Serve(control) }()
 	// One line on standard output, once both ports accept: the caller waits for it.
-	fmt.Printf("ready listen=%s control=%s\n", front.listener.Addr(), control.Addr())
+	fmt.Printf("ready listen=%s control=%s\n", door.address, control.Addr())
 
 	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -122,10 +124,19 @@ func run(o options) error {
 	case err = <-failed:
 		return err
 	case <-stop.Done():
-		faults.clear()
-		_ = front.server.Close()
 		return nil
 	}
+}
+
+// useHome makes the simulator put the datastores' files below a folder.
+func useHome(folder string) error {
+	if folder == "" {
+		return nil
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return os.Setenv("TMPDIR", folder)
 }
 
 // serveBackend starts the simulator itself on a loopback port that the kernel picks.
@@ -140,22 +151,4 @@ func serveBackend(model *simulator.Model, owner *account) *simulator.Server {
 	installObserver(model, disks)
 	installCollector(model)
 	return model.Service.NewServer()
-}
-
-type frontServer struct {
-	listener net.Listener
-	server   *http.Server
-}
-
-func listenFront(o options, faults *faults, backend *url.URL) (*frontServer, error) {
-	listener, err := net.Listen("tcp", o.listen)
-	if err != nil {
-		return nil, err
-	}
-	server := &http.Server{
-		Handler:           newFront(o.wsdl, faults, backend),
-		ReadHeaderTimeout: 30 * time.Second,
-		ErrorLog:          log.New(os.Stderr, "front: ", 0),
-	}
-	return &frontServer{listener: listener, server: server}, nil
 }

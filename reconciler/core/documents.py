@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from reconciler.core.errors import LocatedProblem
+from reconciler.core.syntax import DEEPEST, BrokenYamlError, compose, place_of
 from reconciler.core.wording import dotted, quoted
 
 if TYPE_CHECKING:
@@ -25,26 +26,14 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 """Leads from the root of a document to one of its fields: ("spec", "vmware", "computes", 0, "host")."""
 
-DEEPEST = 50
-"""Levels of nesting; a document for people needs ten."""
+MOST_ALIASED = 100_000
+"""Values that aliases may add to a file; a few lines of aliases to aliases can mean billions."""
 
-MOST_VALUES = 200_000
-"""Values in one file after aliases are expanded; a few lines of aliases to aliases can mean billions."""
-
-_HARMLESS: Final = 1_000
+BOOLEANS: Final = {"yes": True, "no": False, "true": True, "false": False, "on": True, "off": False}
+"""The words that YAML 1.1 reads as truth values, in lower case."""
 
 _TAG: Final = "tag:yaml.org,2002:"
 _TEXT_NUMBER = re.compile(r"[-+]?0[0-9_]|.*:")
-_BOOLEANS = {"yes": True, "no": False, "true": True, "false": False, "on": True, "off": False}
-
-_HINTS = {
-    "mapping values are not allowed": 'text that contains ": " needs quotes',
-    "character that cannot start any token": "text that begins with this character needs quotes",
-    "a tab character": "indent with spaces",
-    "end of stream": "a closing quote or bracket is missing",
-    "did not find expected key": "check the indentation",
-    "undefined alias": "no anchor of that name stands before it in this document",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,84 +85,19 @@ def read_documents(file: str, text: str) -> tuple[tuple[Document, ...], tuple[Lo
     """
     documents: list[Document] = []
     problems: list[LocatedProblem] = []
-    budget = [MOST_VALUES]
+    budget = [MOST_ALIASED + len(text)]  # without aliases, no text has more values than characters
     try:
-        for node in _compose(text):
+        for node in compose(text):
             try:
                 document = _Builder(file, budget).document(node)
-            except _UnreadableError as error:
+            except BrokenYamlError as error:
                 problems.append(LocatedProblem(file, *error.place, None, "", error.message))
                 continue
             if document.value is not None:
                 documents.append(document)
-    except _UnreadableError as error:
+    except BrokenYamlError as error:
         problems.append(LocatedProblem(file, *error.place, None, "", error.message))
     return tuple(documents), tuple(problems)
-
-
-class _UnreadableError(Exception):
-    """The file or the document cannot be read past this place (line and column from 1)."""
-
-    def __init__(self, message: str, place: tuple[int, int]) -> None:
-        super().__init__(message)
-        self.message = message
-        self.place = place
-
-
-def _compose(text: str) -> Iterator[Node]:
-    """Yield the root node of each document. Raises _UnreadableError."""
-    try:
-        _refuse_deep(text)
-        loader = yaml.CSafeLoader(text)
-        while loader.check_node():
-            node = loader.get_node()
-            if node is not None:
-                yield node
-    except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, text) from None
-    except yaml.reader.ReaderError as error:
-        before = text.encode()[: error.position].decode(errors="ignore")
-        message = f"character U+{error.character:04X} cannot stand in YAML"
-        raise _UnreadableError(message, _end_of(before)) from None
-    except UnicodeEncodeError as error:
-        raise _UnreadableError("this is not a Unicode text", _end_of(text[: error.start])) from None
-
-
-def _refuse_deep(text: str) -> None:
-    """Raise _UnreadableError for a text nested so deep that the parser, which recurses in C, would crash on it.
-
-    Each level needs a bracket, or one more column for at most two levels; texts with few of both need no closer look.
-    """
-    if text.count("[") + text.count("{") <= _HARMLESS and max(map(len, text.splitlines()), default=0) <= _HARMLESS:
-        return
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise _UnreadableError(f"nested deeper than {DEEPEST} levels", _place(event))
-
-
-def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> _UnreadableError:
-    """Say a parser's error in one line: what, where it began, and what usually helps."""
-    mark = error.problem_mark or error.context_mark
-    place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    message = f"not valid YAML: {error.problem or error.context}"
-    begun = error.context_mark
-    if "duplicate anchor" in (error.context or "") and begun:
-        message = f"not valid YAML: an anchor of this name stands in line {begun.line + 1} already"
-    elif begun and error.problem and mark and (begun.line, begun.column) != (mark.line, mark.column):
-        message += f" {error.context} that begins at {begun.line + 1}:{begun.column + 1}"
-    lines = text.splitlines()
-    line = lines[place[0] - 1] if place[0] <= len(lines) else ""
-    if line[place[1] - 1 : place[1]] == "\t":
-        return _UnreadableError("not valid YAML: a tab stands here (indent with spaces)", place)
-    advice = next((advice for words, advice in _HINTS.items() if words in message), "")
-    return _UnreadableError(f"{message} ({advice})" if advice else message, place)
-
-
-def _end_of(text: str) -> tuple[int, int]:
-    """Return line and column of the character after the text."""
-    return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
 class _Builder:
@@ -185,26 +109,33 @@ class _Builder:
         self._problems: list[LocatedProblem] = []
         self._places: dict[Path, tuple[int, int]] = {}
         self._plain: dict[Path, str] = {}
+        self._open: set[int] = set()
 
     def document(self, root: Node) -> Document:
-        """Return the document. Raises _UnreadableError."""
-        self._places[()] = _place(root)
+        """Return the document. Raises BrokenYamlError."""
+        self._places[()] = place_of(root)
         value = self._value(root, ())
         return Document(value, Positions(self._file, self._places), self._plain, tuple(self._problems))
 
     def _value(self, node: Node, path: Path) -> Any:
         self._budget[0] -= 1
         if self._budget[0] < 0:
-            raise _UnreadableError(f"more than {MOST_VALUES} values, when aliases are expanded", _place(node))
+            raise BrokenYamlError(f"aliases add more than {MOST_ALIASED} values to this file", place_of(node))
         if len(path) > DEEPEST:
-            raise _UnreadableError(f"nested deeper than {DEEPEST} levels, when aliases are expanded", _place(node))
+            raise BrokenYamlError(f"nested deeper than {DEEPEST} levels, when aliases are expanded", place_of(node))
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
+        if id(node) in self._open:
+            raise BrokenYamlError("an alias stands inside of what it refers to", place_of(node))
+        self._open.add(id(node))
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
-            return self._list(node, path)
-        if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
-            return self._mapping(node, path)
-        raise _unknown_tag(node)
+            value: Any = self._list(node, path)
+        elif isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
+            value = self._mapping(node, path)
+        else:
+            raise _unknown_tag(node)
+        self._open.discard(id(node))
+        return value
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         tag, text = node.tag.removeprefix(_TAG), node.value
@@ -215,7 +146,7 @@ class _Builder:
         try:
             value = _read_scalar(tag, text)
         except ValueError:
-            raise _UnreadableError(f"{quoted(text)} cannot be read as !!{tag}", _place(node)) from None
+            raise BrokenYamlError(f"{quoted(text)} cannot be read as !!{tag}", place_of(node)) from None
         if value is _UNKNOWN:
             raise _unknown_tag(node)
         return value
@@ -224,7 +155,7 @@ class _Builder:
         values = []
         for index, item in enumerate(node.value):
             at = (*path, index)
-            self._places[at] = _place(item)
+            self._places[at] = place_of(item)
             values.append(self._value(item, at))
         return values
 
@@ -232,12 +163,12 @@ class _Builder:
         values: dict[str, Any] = {}
         for key, item in self._own_pairs(node, path):
             at = (*path, key.value)
-            self._places[at] = _place(key)
+            self._places[at] = place_of(key)
             values[key.value] = self._value(item, at)
         for key, item in self._merged_pairs(node, len(path)):
             at = (*path, key.value)
             if key.value not in values:
-                self._places[at] = _place(key)
+                self._places[at] = place_of(key)
                 values[key.value] = self._value(item, at)
         return values
 
@@ -249,9 +180,9 @@ class _Builder:
                 continue
             message = _wrong_key(key)
             if not message and key.value in first:
-                message = f"{quoted(key.value)} stands here twice (first in line {_place(first[key.value])[0]})"
+                message = f"{quoted(key.value)} stands here twice (first in line {place_of(first[key.value])[0]})"
             if message:
-                self._problems.append(LocatedProblem(self._file, *_place(key), None, dotted(path), message))
+                self._problems.append(LocatedProblem(self._file, *place_of(key), None, dotted(path), message))
                 continue
             first[key.value] = key
             yield key, item
@@ -259,13 +190,13 @@ class _Builder:
     def _merged_pairs(self, node: yaml.MappingNode, depth: int) -> Iterator[tuple[yaml.ScalarNode, Node]]:
         """Yield the pairs that `<<` brings in, the nearer ones first."""
         if depth > DEEPEST:
-            raise _UnreadableError(f"nested deeper than {DEEPEST} levels, when aliases are expanded", _place(node))
+            raise BrokenYamlError(f"nested deeper than {DEEPEST} levels, when aliases are expanded", place_of(node))
         for key, item in node.value:
             if key.tag != f"{_TAG}merge":
                 continue
             for source in item.value if isinstance(item, yaml.SequenceNode) else [item]:
                 if not isinstance(source, yaml.MappingNode):
-                    raise _UnreadableError("<< merges a mapping or a list of mappings, nothing else", _place(source))
+                    raise BrokenYamlError("<< merges a mapping or a list of mappings, nothing else", place_of(source))
                 for pair in source.value:
                     self._budget[0] -= 1
                     if pair[0].tag != f"{_TAG}merge" and not _wrong_key(pair[0]):
@@ -295,9 +226,9 @@ def _read_scalar(tag: str, text: str) -> Any:
 
 def _boolean(text: str) -> bool:
     """Return the truth value. Raises ValueError."""
-    if text.lower() not in _BOOLEANS:
+    if text.lower() not in BOOLEANS:
         raise ValueError(text)
-    return _BOOLEANS[text.lower()]
+    return BOOLEANS[text.lower()]
 
 
 def _finite(text: str) -> float:
@@ -322,11 +253,5 @@ def _wrong_key(key: Node) -> str:
     return "a key must be text"
 
 
-def _unknown_tag(node: Node) -> _UnreadableError:
-    return _UnreadableError(f"the tag {node.tag.replace(_TAG, '!!')} has no meaning here", _place(node))
-
-
-def _place(node: Node | yaml.Event) -> tuple[int, int]:
-    """Return line and column of a node, from 1."""
-    mark = node.start_mark
-    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+def _unknown_tag(node: Node) -> BrokenYamlError:
+    return BrokenYamlError(f"the tag {node.tag.replace(_TAG, '!!')} has no meaning here", place_of(node))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from reconciler.core.documents import BOOLEANS
 from reconciler.core.fields import alternatives, annotations_at, fields_of, inside, is_model
 from reconciler.core.wording import hint, nearest, one_of, quoted
 from resources.cloud import SecretRef
@@ -53,6 +54,7 @@ _LIMITS = {
     "string_pattern_mismatch": ("pattern", "must match {}"),
 }
 
+_MISSING = "is required"
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 
 
@@ -94,11 +96,16 @@ class _Translation:
         self._value = value
         self._at = at
         self._plain = plain
+        self._meant: set[Path] = set()
 
     def findings(self, errors: Sequence[ErrorDetails]) -> tuple[Finding, ...]:
-        """Return one finding for each wrong place; the branches of a union that do not fit at all say nothing."""
+        """Return one finding for each wrong place.
+
+        The branches of a union that do not fit at all say nothing, nor does a missing field that is only misspelt.
+        """
         said = [self._translate(error) for error in errors]
-        findings = [one for one in said if isinstance(one, Finding)]
+        missing = {(*self._at, *path) for path in self._meant}
+        findings = [one for one in said if isinstance(one, Finding) and not (one.path in missing and one.message == _MISSING)]
         wanted: dict[Path, list[str]] = {}
         for one in said:
             if isinstance(one, _Wanted):
@@ -115,6 +122,8 @@ class _Translation:
         stem = re.sub(r"_(type|parsing|parsing_size|from_float)$", "", kind)
         if stem != kind and stem in _EXPECTED:
             return _Wanted(path, _EXPECTED[stem])
+        if "discriminator" in context:
+            path = (*path, str(context["discriminator"]).strip("'"))
         if kind in {"enum", "literal_error"}:
             return _Wanted(path, one_of(re.findall(r"'([^']*)'", str(context.get("expected", "")))))
         return Finding((*self._at, *path), self._message(error, path))
@@ -123,7 +132,7 @@ class _Translation:
         kind, context = error["type"], error.get("ctx", {})
         match kind:
             case "missing" | "union_tag_not_found":
-                message = "is required"
+                message = _MISSING
             case "extra_forbidden":
                 message = self._unknown_field(path)
             case "value_error" | "assertion_error":
@@ -136,7 +145,9 @@ class _Translation:
                 message = "must not be empty"
             case _ if kind in _LIMITS:
                 name, words = _LIMITS[kind]
-                message = f"{words.format(context.get(name))}, not {_shown(self._at_path(path), '')}"
+                limit = context.get(name)
+                shown = f"{limit:g}" if isinstance(limit, float) else limit
+                message = f"{words.format(shown)}, not {_shown(self._at_path(path), '')}"
             case _:
                 words = error["msg"].replace("Input should be", "must be")
                 message = words[:1].lower() + words[1:]
@@ -146,13 +157,14 @@ class _Translation:
         name = str(path[-1])
         models = [one for one in annotations_at(self._model, path[:-1]) if is_model(one)]
         known = {field for model in models for field in fields_of(model)}
+        self._meant.add((*path[:-1], nearest(name, known)))
         return f"unknown field {quoted(name)} {hint(name, known, 'fields here')}"
 
     def _wrong_type(self, path: Path, words: Iterable[str]) -> str:
         """Say what was expected and what stands there; never the value where a secret may have been written."""
         if any(one is SecretRef for one in annotations_at(self._model, path)):
             return "must be a reference to a Secret, like {secret: NAME}, never the value itself"
-        expected = " or ".join(dict.fromkeys(words))
+        expected = _any_of(tuple(dict.fromkeys(words)))
         value, plain = self._at_path(path), self._plain.get((*self._at, *path), "")
         choices = re.findall(r'"([^"]*)"', expected)
         return _difference(expected, choices, value, plain)
@@ -186,6 +198,13 @@ class _Translation:
         return value
 
 
+def _any_of(words: Sequence[str]) -> str:
+    """Return `a`, `a or b`, `a, b or c`; some of the words have an `or` of their own."""
+    if any(" or " in one for one in words):
+        return ", ".join(words)
+    return " or ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
 def _difference(expected: str, choices: Sequence[str], value: Any, plain: str) -> str:
     """Say in one line what is expected and what stands there, and how to write it where that is known."""
     text_wanted = bool(choices) or "text" in expected
@@ -199,8 +218,8 @@ def _difference(expected: str, choices: Sequence[str], value: Any, plain: str) -
             said = f'must be {expected}, but {plain} without quotes is a number in YAML: write "{plain}"'
         case str() if "number" in expected and not plain and _NUMBER.fullmatch(value):
             said = f"must be {expected}, but in quotes it is text: write {value}"
-        case str() if expected == "true or false" and value.lower() in {"true", "false", "yes", "no", "on", "off"}:
-            said = f"must be {expected}, but in quotes it is text: write {value.lower()}"
+        case str() if expected == "true or false" and value.lower() in BOOLEANS:
+            said = f"must be {expected}, but in quotes it is text: write {json.dumps(BOOLEANS[value.lower()])}"
         case str() if expected == "a list":
             said = f"must be a list, not {quoted(value)}: write [{value}]"
         case str():

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
     from resources.cloud import Resource, Secrets
-    from resources.contract import Key
     from resources.kinds.secret import SecretSpec
 
 COMMAND_TIMEOUT_S = 30
@@ -100,9 +99,9 @@ async def _resolve(loaded: Loaded) -> tuple[Secrets, dict[str, str]]:
     files: dict[str, str] = {}
     for read in loaded.reads:
         try:
-            files[read.path] = Path(read.path).read_text(encoding="utf-8")
+            files[read.file] = Path(read.file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(loaded.located(read.key, read.field, _reason(error)))
+            problems.append(loaded.located(read.key, read.path, _reason(error)))
     if problems:
         raise InputError(tuple(problems))
     return secrets, files

@@ -9,7 +9,7 @@ NAME = "schema"
 
 def run() -> None:
     """Print the JSON Schema of all kinds: editors complete and check the documents with it."""
-    from reconciler.core.explain import json_schema  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.explain import schema  # noqa: PLC0415 - keeps --help fast
     from resources.kinds.registry import KINDS  # noqa: PLC0415 - as above
 
-    print(json.dumps(json_schema(KINDS), indent=2))
+    print(json.dumps(schema(KINDS), indent=2))

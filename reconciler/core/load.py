@@ -38,17 +38,31 @@ NAME_PATTERN: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _FEW_NAMES = 8
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Read:
+    """A file whose text compiling needs, and the field that names it."""
+
+    file: str
+    key: Key
+    path: Path
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """All that the documents declare. Equal documents give equal values, however they are spread over files.
 
-    `reads` are the files whose texts compiling needs (`DocumentPath(read=True)`), each once, sorted.
+    `reads` are the files whose texts compiling needs (`DocumentPath(read=True)`), sorted, with the field that names each.
     """
 
     resources: Mapping[Key, Resource[Any]]
     positions: Mapping[Key, Positions]
     warnings: tuple[LocatedProblem, ...] = ()
-    reads: tuple[str, ...] = ()
+    reads: tuple[Read, ...] = ()
+
+    def located(self, key: Key, path: Path, message: str) -> LocatedProblem:
+        """Return a problem at a field of a resource."""
+        at = self.positions[key].of(path)
+        return LocatedProblem(at.file, at.line, at.column, key, dotted(path), message)
 
 
 class MetadataModel(Spec):
@@ -101,7 +115,7 @@ class _Found:
     resources: dict[Key, Resource[Any]] = field(default_factory=dict)
     declared: list[tuple[Key, Positions, Resource[Any] | None]] = field(default_factory=list)
     positions: dict[Key, Positions] = field(default_factory=dict)
-    reads: set[str] = field(default_factory=set)
+    reads: set[Read] = field(default_factory=set)
     nameless: bool = False
 
     def report(self, positions: Positions, key: Key | None, path: Path, message: str) -> None:
@@ -199,7 +213,7 @@ def _follow_marks(resource: Resource[Any], found: _Found) -> None:
         if isinstance(mark, DocumentPath):
             absolute = posixpath.normpath(posixpath.join(folder, text)) if text else text
             if mark.read and absolute:
-                found.reads.add(absolute)
+                found.reads.add(Read(absolute, resource.key, path))
             return absolute
         _check_reference(mark, text, path)
         return text

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab.commands import wait_until
+from tests.lab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _PROC = Path("/proc")
 
@@ -52,7 +54,10 @@ class Process:
     def alive(self) -> bool:
         """Is it still this process that runs under the PID (and no zombie)?"""
         with suppress(ProcessLookupError):
-            return _start_time(self.pid) == self.started and _state(self.pid) != "Z"
+            if _start_time(self.pid) == self.started and _state(self.pid) != "Z":
+                return True
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
         return False
 
     def send(self, number: signal.Signals) -> None:
@@ -73,6 +78,27 @@ class Process:
                 wait_until(lambda: not self.alive(), what="end", timeout_s=grace_s)
         self.send(signal.SIGKILL)
         wait_until(lambda: not self.alive(), what=f"process {self.pid} to die", timeout_s=20)
+
+
+def start_detached(argv: Sequence[str], log: Path) -> Process:
+    """Start a program that outlives this process, in a session of its own; output goes to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    program = shutil.which(argv[0])
+    if program is None:
+        raise LabError(f"{argv[0]} is not installed")
+    writing = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawn(
+        program,
+        argv,
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), writing, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    return Process.of(pid)
 
 
 def all_pids() -> Iterator[int]:

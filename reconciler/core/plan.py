@@ -6,7 +6,7 @@ Applying looks at nothing but the plan, so that a dry run is the real thing with
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -119,10 +119,11 @@ def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observe
     """
     modes = _modes(catalog)
     steps: dict[Address, Step] = {}
+    reasons = _Reasons(catalog.units, steps)
     for address in graph.order:
         step = _step(catalog.units[address], graph.needs(address), observed.get(address, NOT_ASKED))
         if step.changes:
-            step = _managed(replace(step, reasons=_reasons(step, catalog.units, steps)), modes)
+            step = _managed(replace(step, reasons=reasons.of(step)), modes)
         steps[address] = held_by_needs(step, steps)
     return Plan(tuple(steps.values()))
 
@@ -181,52 +182,58 @@ def _change(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | 
     return replace(step, verb=verb, intended=verb, changes=changes, disruption=disruption)
 
 
-def _reasons(step: Step, units: Mapping[Address, Unit], steps: Mapping[Address, Step]) -> tuple[str, ...]:
-    match step.intended:
-        case Verb.RESTART:
-            return _restart_reasons(step, units, steps)
-        case Verb.WAIT:
-            pending = [str(need) for need in step.needs if steps[need].pending]
-            if pending:
-                return (f"becomes so by itself after {named(pending)}",)
-            return (f"nothing to do but wait, up to {units[step.address].settle_s:.0f} s",)
-        case _:
-            return ()
+@dataclass(frozen=True, slots=True)
+class _Reasons:
+    """Says why, from the steps that stand before; remembers what each loaded unit's changes mean to its readers."""
+
+    units: Mapping[Address, Unit]
+    steps: Mapping[Address, Step]
+    loaded: dict[Address, str] = field(default_factory=dict)
+
+    def of(self, step: Step) -> tuple[str, ...]:
+        match step.intended:
+            case Verb.RESTART:
+                return self._restart(step)
+            case Verb.WAIT:
+                pending = [str(need) for need in step.needs if self.steps[need].pending]
+                if pending:
+                    return (f"becomes so by itself after {named(pending)}",)
+                return (f"nothing to do but wait, up to {self.units[step.address].settle_s:.0f} s",)
+            case _:
+                return ()
+
+    def _restart(self, step: Step) -> tuple[str, ...]:
+        fields = [change.field for change in step.changes]
+        others = [name for name in fields if name != FRESH]
+        because = (_change_of(others),) if others else ()
+        return (*(self._loads(step) or (STALE,)), *because) if FRESH in fields else because
+
+    def _loads(self, step: Step) -> tuple[str, ...]:
+        """Say which loaded configuration changes in this plan; the same change on several targets is one sentence."""
+        targets: dict[tuple[str, str], list[str]] = {}
+        for address in self.units[step.address].loads:
+            if change := self._read(address):
+                where = targets.setdefault((address.name, change), [])
+                if address.target != step.address.target:
+                    where.append(str(address.target))
+        return tuple(
+            f"loads {name}{' on ' if where else ''}{named(where)}, where {change}" for (name, change), where in targets.items()
+        )
+
+    def _read(self, address: Address) -> str:
+        """Say what changes for those who read that unit, or ''; a file's mode, say, changes nothing for them."""
+        if address not in self.loaded:
+            unit, changes = self.units[address], self.steps[address].changes
+            read = [change.field for change in changes if _matters(unit, change.field)]
+            self.loaded[address] = _change_of(read) if read else ""
+        return self.loaded[address]
 
 
-def _restart_reasons(step: Step, units: Mapping[Address, Unit], steps: Mapping[Address, Step]) -> tuple[str, ...]:
-    fields = [change.field for change in step.changes]
-    others = [field for field in fields if field != FRESH]
-    because = (_change_of(others),) if others else ()
-    if FRESH not in fields:
-        return because
-    stale = _changed_loads(units[step.address], units, steps) or (STALE,)
-    return (*stale, *because)
-
-
-def _changed_loads(unit: Unit, units: Mapping[Address, Unit], steps: Mapping[Address, Step]) -> tuple[str, ...]:
-    """Say which loaded configuration changes in this plan; the same change on several targets is one sentence."""
-    targets: dict[tuple[str, str], list[str]] = {}
-    for address in unit.loads:
-        if fields := _read_fields(units[address], steps[address].changes):
-            where = targets.setdefault((address.name, _change_of(fields)), [])
-            if address.target != unit.address.target:
-                where.append(str(address.target))
-    return tuple(
-        f"loads {name}{' on ' if where else ''}{named(where)}, where {change}" for (name, change), where in targets.items()
-    )
-
-
-def _read_fields(loaded: Unit, changes: tuple[Change, ...]) -> list[str]:
-    """Return the changing fields that a process reads: a file's mode, say, is no reason to restart anything."""
-    if loaded.desired is None:
-        return [change.field for change in changes]
-    digest, desired = loaded.digest(), loaded.desired
-    return [
-        change.field
-        for change in changes
-        if replace(loaded, desired={name: value for name, value in desired.items() if name != change.field}).digest() != digest
-    ]
+def _matters(unit: Unit, name: str) -> bool:
+    if unit.desired is None:
+        return True
+    without = {each: value for each, value in unit.desired.items() if each != name}
+    return replace(unit, desired=without).digest() != unit.digest()
 
 
 def _modes(catalog: Catalog) -> Mapping[Key, str]:

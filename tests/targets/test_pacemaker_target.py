@@ -1,0 +1,367 @@
+"""The pacemaker target, against members that answer with what Pacemaker's own tools printed."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.targets import TargetError
+from reconciler.targets.pacemaker import PacemakerTarget
+from resources.cib import parse, to_text
+from resources.contract import Action, Query, Reply, TargetId
+from resources.endpoints import PacemakerEndpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+RECORDED = Path(__file__).parent / "recorded" / "pacemaker"
+RING = TargetId("pacemaker", "demo")
+NAMES = ("ctl1", "ctl2", "ctl3")
+C0 = Query("resource.show", {"id": "c0", "unit": "", "loads": {}})
+OPTION = '<nvpair id="cib-bootstrap-options-no-quorum-policy" name="no-quorum-policy" value="stop"/>'
+WRITE_OPTION = Action("cib.upsert", {"section": "crm_config", "element": OPTION, "if": None})
+
+
+def nova(unit: str = "", loads: dict[str, dict[str, str]] | None = None) -> Query:
+    """Ask for the recorded primitive."""
+    return Query("resource.show", {"id": "nova-compute-c0", "unit": unit, "loads": loads or {}})
+
+
+@dataclass
+class Ring:
+    """What the members share: one CIB with its epoch. `racing` edits happen just before the next pushes."""
+
+    state: str = "running"
+    cib: str = ""
+    racing: list[Callable[[Ring], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Start from a recorded state."""
+        self.cib = self.cib or (RECORDED / f"{self.state}.cib.xml").read_text()
+        self.mon = (RECORDED / f"{self.state}.mon.xml").read_text()
+
+    def edit(self, change: Callable[[Any], None]) -> None:
+        """Edit the CIB as another client would: its epoch rises."""
+        root = parse(self.cib)
+        change(root)
+        root.set("epoch", str(int(root.get("epoch", "0")) + 1))
+        self.cib = to_text(root)
+
+    def push(self, base: str, edited: str) -> Reply:
+        """Take an edited CIB if nobody wrote since its base was read."""
+        if self.racing:
+            self.racing.pop(0)(self)
+        if parse(base).get("epoch") != parse(self.cib).get("epoch"):
+            return Reply({}, "conflict", "the CIB has a newer epoch")
+        self.cib = edited
+        self.edit(lambda _: None)
+        return Reply({})
+
+
+@dataclass
+class Member:
+    """A host's helper. `mode`: live, stopped (with what it saved), silent (no answer), hung (never answers)."""
+
+    name: str
+    ring: Ring
+    mode: str = "live"
+    saved: str | None = None
+    stale: dict[str, list[str]] = field(default_factory=dict)
+    seen: list[tuple[str, Any]] = field(default_factory=list)
+
+    async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
+        """Answer as the host helper does."""
+        self.seen.extend((query.op, dict(query.args)) for query in queries)
+        if self.mode == "silent":
+            raise TargetError(TargetId("ssh", self.name), "no route to host")
+        if self.mode == "hung":
+            await asyncio.Event().wait()
+        return [self._answer(query) for query in queries]
+
+    def _answer(self, query: Query) -> Reply:
+        if query.op == "service.show":
+            return Reply({"active": "active", "stale": self.stale.get(query.args["unit"], [])})
+        if self.mode == "stopped":
+            return Reply({"saved": self.saved}, "not-running", "pacemaker.service is inactive")
+        if self.mode == "broken":
+            return Reply({}, "failed", "crm_mon ended with 102")
+        return Reply({"cib": self.ring.cib, "mon": self.ring.mon, "node": self.name})
+
+    async def do(self, action: Action) -> Reply:
+        """Carry out as the host helper does."""
+        self.seen.append((action.op, dict(action.args)))
+        return self.ring.push(action.args["base"], action.args["edited"]) if action.op == "cib.push" else Reply({})
+
+    async def close(self) -> None:
+        """Have nothing to close."""
+
+
+def members(ring: Ring, **modes: str) -> dict[str, Member]:
+    """Return the three controllers, live unless told otherwise."""
+    return {name: Member(name, ring, modes.get(name, "live")) for name in NAMES}
+
+
+def target(found: dict[str, Member]) -> PacemakerTarget:
+    """Return the target over these members."""
+    return PacemakerTarget(PacemakerEndpoint(RING, {name: TargetId("ssh", name) for name in found}), found)
+
+
+def ops(found: dict[str, Member]) -> dict[str, list[str]]:
+    """Return what each member was asked and told."""
+    return {name: [op for op, _ in member.seen] for name, member in found.items()}
+
+
+async def test_one_look_answers_all_questions() -> None:
+    """However many questions are asked, one member is asked once."""
+    found = members(Ring())
+    replies = await target(found).ask(
+        [
+            Query("cluster.show", {}),
+            Query("cib.element", {"section": "constraints", "id": "nova-compute-c0-on-ctl1"}),
+            Query(
+                "cib.element",
+                {"section": "crm_config", "id": "cib-bootstrap-options-symmetric-cluster", "name": "symmetric-cluster"},
+            ),
+            nova(),
+            C0,
+        ]
+    )
+    assert ops(found) == {"ctl1": ["cib.read"], "ctl2": [], "ctl3": []}
+    cluster, constraint, option, resource, absent = (reply.data for reply in replies)
+    node = {"online": True, "standby": False, "maintenance": False, "unclean": False}
+    whole = {"running": True, "quorate": True, "maintenance": False, "stonith_enabled": False}
+    assert cluster == {**whole, "nodes": dict.fromkeys(NAMES, node)}
+    expected = '<rsc_location id="nova-compute-c0-on-ctl1" rsc="nova-compute-c0" node="ctl1" score="100" />'
+    assert constraint == {**whole, "exists": True, "xml": expected}
+    assert option["xml"] == '<nvpair id="opt-in" name="symmetric-cluster" value="no" />'
+    assert (resource["role"], resource["node"], resource["managed"], resource["failed"]) == ("Started", "ctl1", True, False)
+    assert (absent["exists"], absent["role"], absent["node"]) == (False, "Stopped", "")
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("running", ("Started", "ctl1", True, False)),
+        ("moved", ("Started", "ctl2", True, False)),
+        ("failed", ("Started", "ctl2", True, True)),
+        ("gave-up", ("Stopped", "", True, False)),
+        ("maintenance", ("Started", "ctl1", False, False)),
+    ],
+)
+async def test_how_a_resource_is_doing(state: str, expected: tuple[object, ...]) -> None:
+    """Role, node, managed and failed are what crm_mon says, in each recorded state."""
+    (reply,) = await target(members(Ring(state))).ask([nova()])
+    assert tuple(reply.data[key] for key in ("role", "node", "managed", "failed")) == expected
+
+
+async def test_failures_are_sentences() -> None:
+    """Each failure says what failed, where and why."""
+    (reply,) = await target(members(Ring("gave-up"))).ask([nova()])
+    assert reply.data["failures"] == ["start on ctl1: User-injected result", "start on ctl2: User-injected result"]
+
+
+async def test_maintenance_and_quorum_are_in_each_reply() -> None:
+    """Whoever asks for anything learns whether the cluster may be disturbed."""
+    (reply,) = await target(members(Ring("maintenance"))).ask([C0])
+    assert (reply.data["maintenance"], reply.data["quorate"]) == (True, True)
+    (reply,) = await target(members(Ring("minority"))).ask([C0])
+    assert (reply.data["maintenance"], reply.data["quorate"]) == (False, False)
+
+
+async def test_a_quorate_member_is_believed_before_one_that_is_cut_off() -> None:
+    """A member in a minority answers, but the majority's word counts, and is asked first from then on."""
+    found = members(Ring())
+    found["ctl1"].ring = Ring("minority")
+    cluster = target(found)
+    (reply,) = await cluster.ask([nova()])
+    assert reply.data["quorate"] is True
+    await cluster.ask([nova()])
+    assert ops(found) == {"ctl1": ["cib.read"], "ctl2": ["cib.read", "cib.read"], "ctl3": []}
+
+
+async def test_a_silent_member_is_passed_over() -> None:
+    """The next member answers for all; the one that answered is asked first the next time."""
+    found = members(Ring(), ctl1="silent", ctl2="broken")
+    cluster = target(found)
+    await cluster.ask([nova()])
+    await cluster.ask([nova()])
+    assert ops(found) == {"ctl1": ["cib.read"], "ctl2": ["cib.read"], "ctl3": ["cib.read", "cib.read"]}
+
+
+async def test_a_member_that_hangs_does_not_cost_its_time_out() -> None:
+    """After a head start the next member is asked as well, and the first answer ends the waiting."""
+    async with asyncio.timeout(5):
+        (reply,) = await target(members(Ring(), ctl1="hung")).ask([nova()])
+    assert reply.data["exists"]
+
+
+async def test_nobody_knows_while_a_silent_member_might_run_it() -> None:
+    """No member runs Pacemaker and one does not answer: that is no answer, not an absent cluster."""
+    with pytest.raises(TargetError, match=r"whether Pacemaker runs is unknown \(ctl3: no route to host\)"):
+        await target(members(Ring(), ctl1="stopped", ctl2="stopped", ctl3="silent")).ask([nova()])
+
+
+async def test_an_unreadable_answer_is_no_answer() -> None:
+    """A CIB that is cut in half is not an empty cluster."""
+    ring = Ring()
+    ring.cib = ring.cib[:500]
+    with pytest.raises(TargetError, match="not XML"):
+        await target(members(ring)).ask([nova()])
+
+
+async def test_a_cluster_that_never_ran_is_absent() -> None:
+    """All members answer, none runs Pacemaker and none has saved anything: nothing exists, and writing says why not."""
+    found = members(Ring(), ctl1="stopped", ctl2="stopped", ctl3="stopped")
+    cluster = target(found)
+    shown, element, resource = await cluster.ask(
+        [Query("cluster.show", {}), Query("cib.element", {"section": "crm_config", "id": "x"}), nova()]
+    )
+    assert (shown.data["running"], shown.data["quorate"], shown.data["nodes"]) == (False, False, {})
+    assert (element.data["exists"], resource.data["exists"]) == (False, False)
+    reply = await cluster.do(WRITE_OPTION)
+    assert (reply.code, reply.error) == ("not-running", "Pacemaker runs on none of ctl1, ctl2, ctl3")
+
+
+async def test_a_stopped_cluster_is_known_by_the_newest_saved_configuration() -> None:
+    """With Pacemaker stopped everywhere the highest epoch that a member saved tells what is configured."""
+    ring = Ring()
+    found = members(ring, ctl1="stopped", ctl2="stopped", ctl3="stopped")
+    found["ctl1"].saved = ring.cib
+    ring.edit(lambda root: root.find(".//primitive[@id='nova-compute-c0']").set("type", "newer"))
+    found["ctl2"].saved = ring.cib
+    (reply,) = await target(found).ask([nova()])
+    assert (reply.data["running"], reply.data["exists"], reply.data["role"]) == (False, True, "Stopped")
+    assert 'type="newer"' in reply.data["xml"]
+
+
+async def test_what_is_stale_comes_from_the_node_that_runs_it() -> None:
+    """One batch goes to that node, with the digests that are declared for it, and to no other."""
+    found = members(Ring("moved"), ctl1="stopped")
+    found["ctl2"].stale = {"nova-compute-c0.service": ["/etc/nova/c0/nova.conf"]}
+    loads = {"ctl1": {"/etc/nova/c0/nova.conf": "d1"}, "ctl2": {"/etc/nova/c0/nova.conf": "d2"}}
+    replies = await target(found).ask([nova("nova-compute-c0.service", loads), C0])
+    assert replies[0].data["stale"] == ["/etc/nova/c0/nova.conf"]
+    assert found["ctl2"].seen[-1] == (
+        "service.show",
+        {"unit": "nova-compute-c0.service", "loads": {"/etc/nova/c0/nova.conf": "d2"}},
+    )
+    assert "service.show" not in [*ops(found)["ctl1"], *ops(found)["ctl3"]]
+
+
+async def test_a_node_that_does_not_answer_spoils_only_what_it_runs() -> None:
+    """Whether its process is stale is unknown; all other questions are answered."""
+    found = members(Ring("running"), ctl1="silent")
+    shown, resource = await target(found).ask(
+        [Query("cluster.show", {}), nova("nova-compute-c0.service", {"ctl1": {"/x": "d"}})]
+    )
+    assert shown.ok
+    assert (resource.code, resource.error) == ("failed", "it runs on ctl1, which does not answer: no route to host")
+
+
+async def test_an_element_is_written_against_its_base_and_keeps_the_rest() -> None:
+    """A new cluster option lands in the conventional set; comments and foreign elements stay."""
+    ring = Ring()
+    assert (await target(members(ring)).do(WRITE_OPTION)).ok
+    options = parse(ring.cib).find("configuration/crm_config/cluster_property_set")
+    assert options is not None
+    assert [option.get("name") for option in options.findall("nvpair")][-1] == "no-quorum-policy"
+    assert "set by hand in the first night" in ring.cib
+    assert '<primitive id="vip"' in ring.cib
+
+
+async def test_writing_what_is_already_there_pushes_nothing() -> None:
+    """An action that was carried out before, by whomever, is done."""
+    found = members(Ring())
+    cluster = target(found)
+    assert (await cluster.do(WRITE_OPTION)).ok
+    assert (await cluster.do(WRITE_OPTION)).ok
+    assert ops(found)["ctl1"].count("cib.push") == 1
+
+
+async def test_an_element_that_somebody_changed_is_a_conflict() -> None:
+    """What was observed is no longer there: nothing is written."""
+    ring = Ring()
+    found = members(ring)
+    observed = '<rsc_location id="nova-compute-c0-on-ctl1" rsc="nova-compute-c0" node="ctl1" score="7"/>'
+    element = '<rsc_location id="nova-compute-c0-on-ctl1" rsc="nova-compute-c0" node="ctl1" score="9"/>'
+    reply = await target(found).do(Action("cib.upsert", {"section": "constraints", "element": element, "if": observed}))
+    assert (reply.code, reply.error) == ("conflict", "nova-compute-c0-on-ctl1 was changed meanwhile")
+    reply = await target(found).do(Action("cib.upsert", {"section": "constraints", "element": element, "if": None}))
+    assert (reply.code, reply.error) == ("conflict", "nova-compute-c0-on-ctl1 exists meanwhile")
+    gone = element.replace("ctl1", "ctl9")
+    reply = await target(found).do(Action("cib.upsert", {"section": "constraints", "element": gone, "if": gone}))
+    assert (reply.code, reply.error) == ("conflict", "nova-compute-c0-on-ctl9 was removed meanwhile")
+    assert "cib.push" not in ops(found)["ctl1"]
+
+
+async def test_unrelated_changes_of_others_do_not_stop_a_write() -> None:
+    """A push that lost the race is made again on a new base, and both changes are there in the end."""
+
+    def someone(ring: Ring) -> None:
+        ring.edit(lambda root: root.find(".//primitive[@id='vip']").set("description", "mine"))
+
+    ring = Ring()
+    ring.racing = [someone, someone]
+    assert (await target(members(ring)).do(WRITE_OPTION)).ok
+    assert 'description="mine"' in ring.cib
+    assert "no-quorum-policy" in ring.cib
+
+
+async def test_a_base_that_never_holds_still_is_a_conflict() -> None:
+    """After five lost races the write gives up."""
+    ring = Ring()
+    ring.racing = [lambda found: found.edit(lambda _: None)] * 9
+    found = members(ring)
+    reply = await target(found).do(WRITE_OPTION)
+    assert (reply.code, reply.error) == ("conflict", "the CIB changed under each of 5 tries to write it")
+    assert ops(found)["ctl1"].count("cib.push") == 5
+
+
+async def test_writes_of_one_pass_do_not_race_each_other() -> None:
+    """Steps that run in parallel write one after the other, each on the base that the last one left."""
+    found = members(Ring())
+    cluster = target(found)
+    writes = [
+        Action(
+            "cib.upsert",
+            {"section": "constraints", "element": f'<rsc_location id="l{n}" rsc="vip" node="ctl1" score="0"/>', "if": None},
+        )
+        for n in range(5)
+    ]
+    replies = await asyncio.gather(*map(cluster.do, writes))
+    assert all(reply.ok for reply in replies)
+    assert ops(found)["ctl1"].count("cib.push") == 5
+
+
+async def test_an_element_is_removed_wherever_it_stands() -> None:
+    """A primitive inside a group goes; to remove it again is done already; one that changed is a conflict."""
+    ring = Ring()
+    cluster = target(members(ring))
+    args = {"section": "resources", "id": "vip", "if": '<primitive id="vip" class="ocf" provider="pacemaker" type="Other"/>'}
+    assert (await cluster.do(Action("cib.remove", args))).code == "conflict"
+    args["if"] = '<primitive type="Dummy" provider="pacemaker" class="ocf" id="vip"></primitive>'
+    assert (await cluster.do(Action("cib.remove", args))).ok
+    assert 'id="vip"' not in ring.cib.split("<status>", maxsplit=1)[0]
+    assert (await cluster.do(Action("cib.remove", args))).ok
+
+
+async def test_restart_and_cleanup_go_to_a_live_member() -> None:
+    """Pacemaker's own tools do both, on any member that runs it."""
+    found = members(Ring(), ctl1="stopped")
+    cluster = target(found)
+    assert (await cluster.do(Action("resource.restart", {"id": "c0", "timeout_s": 70}))).ok
+    assert (await cluster.do(Action("resource.cleanup", {"id": "c0"}))).ok
+    told = [seen for seen in found["ctl2"].seen if seen[0] != "cib.read"]
+    assert told == [("crm.restart", {"resource": "c0", "timeout_s": 70}), ("crm.cleanup", {"resource": "c0"})]
+
+
+async def test_unknown_words_are_refused() -> None:
+    """The vocabulary is closed, for questions and for actions."""
+    cluster = target(members(Ring()))
+    (reply,) = await cluster.ask([Query("weather.show", {})])
+    assert (reply.code, reply.error) == ("unsupported", "a Pacemaker cluster has no weather.show")
+    assert (await cluster.do(Action("weather.set", {}))).code == "unsupported"

@@ -49,7 +49,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """All that the documents declare. Equal documents give equal values, however they are spread over files.
+    """All that the documents declare, in the order of their keys, however they are spread over files.
 
     `reads` are the files whose texts compiling needs (`DocumentPath(read=True)`), sorted, with the field that names each.
     """
@@ -59,10 +59,10 @@ class Loaded:
     warnings: tuple[LocatedProblem, ...] = ()
     reads: tuple[Read, ...] = ()
 
-    def located(self, key: Key, path: Path, message: str) -> LocatedProblem:
+    def located(self, key: Key, path: Path, message: str, *, warning: bool = False) -> LocatedProblem:
         """Return a problem at a field of a resource."""
         at = self.positions[key].of(path)
-        return LocatedProblem(at.file, at.line, at.column, key, dotted(path), message)
+        return LocatedProblem(at.file, at.line, at.column, key, dotted(path), message, warning)
 
 
 class MetadataModel(Spec):
@@ -236,12 +236,8 @@ def _known_names(name: str, known: Sequence[str]) -> str:
 
 def _keep_rules(loaded: Loaded, rules: Iterable[Rule]) -> tuple[LocatedProblem, ...]:
     """Return the warnings of the rules. Raises InputError if there is more than warnings."""
-    problems = []
-    for rule in rules:
-        for problem in rule(loaded.resources):
-            at = loaded.positions[problem.key].of(problem.path)
-            path = dotted(problem.path)
-            problems.append(LocatedProblem(at.file, at.line, at.column, problem.key, path, problem.message, problem.warning))
+    found = (problem for rule in rules for problem in rule(loaded.resources))
+    problems = [loaded.located(one.key, one.path, one.message, warning=one.warning) for one in found]
     if not all(problem.warning for problem in problems):
         raise InputError(problems)
     return tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.order))

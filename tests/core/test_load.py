@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.errors import InputError
-from reconciler.core.load import load
+from reconciler.core.load import Read, load
 from resources.contract import Key
 from tests.core.sample_kinds import KINDS, RULES, NodeSpec, SecretSpec, VCenterSpec, ZoneSpec
 
@@ -99,7 +99,9 @@ spec: {host: h, credentials: {secret: s}, tls: {caFile: FILE}}
     )
     specs = [resource.spec for resource in loaded.resources.values() if isinstance(resource.spec, VCenterSpec)]
     assert [spec.tls.ca_file for spec in specs if spec.tls] == ["/cloud/desired/ca.pem", "/etc/ca.pem", "/cloud/desired/ca.pem"]
-    assert tuple(sorted({read.file for read in loaded.reads})) == ("/cloud/desired/ca.pem", "/etc/ca.pem")
+    path = ("spec", "tls", "caFile")
+    reads = [("/cloud/desired/ca.pem", "a"), ("/cloud/desired/ca.pem", "c"), ("/etc/ca.pem", "b")]
+    assert loaded.reads == tuple(Read(file, Key("VCenter", name), path) for file, name in reads)
     spec = loaded.resources[Key("Secret", "s")].spec
     assert isinstance(spec, SecretSpec)
     assert spec.file == "../secrets/s"

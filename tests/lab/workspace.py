@@ -1,0 +1,136 @@
+"""An operator's desk: a copy of the demo's documents with the lab's secrets beside it, and the program `bivisor`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.lab.lab import Lab
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).with_name("bivisor")
+
+SERVICES = {
+    "api1": ("nova-api",),
+    "ctl1": ("corosync", "pacemaker", "nova-compute-vcenter-c0"),
+    "ctl2": ("corosync", "pacemaker", "nova-compute-vcenter-c0"),
+    "ctl3": ("corosync", "pacemaker", "nova-compute-vcenter-c0"),
+    "kvm1": ("libvirtd", "nova-compute"),
+    "vol1": ("cinder-volume",),
+    "vol2": ("cinder-volume",),
+}
+"""What Bivisor starts or restarts in the lab, by host."""
+
+VCENTER_COMPUTE = r"nova-compute .*--config-file /etc/nova/vcenter/vcenter-c0/"
+"""Finds the processes of the vCenter compute by their arguments."""
+
+
+@dataclass(slots=True)
+class Workspace:
+    """A folder with `desired/` and `secrets/`."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path, lab: Lab) -> Self:
+        """Copy the demo's documents and write the lab's secrets."""
+        shutil.copytree(REPOSITORY / "desired", folder / "desired")
+        lab.write_secrets(folder / "secrets")
+        return cls(folder)
+
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start `bivisor` in the folder; its output is piped."""
+        return subprocess.Popen(
+            [PROGRAM, *arguments],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **(environment or {})},
+        )
+
+    def run(self, *arguments: str, exits: int | None = 0, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:
+        """Run `bivisor` to its end; with `exits`, another exit code fails with all that it printed."""
+        process = self.start(*arguments)
+        try:
+            out, err = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            raise AssertionError(f"bivisor {' '.join(arguments)} took longer than {timeout_s} s:\n{out}\n{err}") from None
+        assert exits is None or process.returncode == exits, (
+            f"bivisor {' '.join(arguments)} ended with {process.returncode}, not {exits}:\n{out}\n{err}"
+        )
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def plan(self, *, exits: int | None = None) -> list[dict[str, Any]]:
+        """Return the steps of a plan that are more than `nothing`."""
+        data = json.loads(self.run("plan", "-o", "json", exits=exits).stdout)
+        return [step for step in data["steps"] if step["verb"] != "nothing"]
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace a text that occurs exactly once in a document or a secret."""
+        path = self.folder / name
+        text = path.read_text()
+        assert text.count(old) == 1, f"{name} holds {old!r} {text.count(old)} times"
+        path.write_text(text.replace(old, new))
+
+
+def invocations(lab: Lab, hosts: Mapping[str, tuple[str, ...]] = SERVICES) -> dict[tuple[str, str], str]:
+    """Return systemd's InvocationID of each service that runs: another value is another process."""
+    found = {}
+    for host, units in hosts.items():
+        for unit in units:
+            shown = lab.exec(host, "systemctl", "show", "-p", "InvocationID", "-p", "ActiveState", unit).stdout
+            values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+            if values["ActiveState"] == "active":
+                found[host, unit] = values["InvocationID"]
+    return found
+
+
+def started(lab: Lab, before: dict[tuple[str, str], str]) -> set[tuple[str, str]]:
+    """Return the services that run as another process than before."""
+    return {service for service, invocation in invocations(lab).items() if before.get(service) != invocation}
+
+
+@dataclass(slots=True)
+class Census:
+    """Watches on how many hosts the vCenter compute lives at once, from outside, until it is left."""
+
+    lab: Lab
+    most: int = 0
+    samples: int = 0
+    crowded: list[list[str]] = field(default_factory=list)
+    _end: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Begin to count."""
+        self._thread = threading.Thread(target=self._count, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop counting."""
+        self._end.set()
+        assert self._thread is not None
+        self._thread.join()
+
+    def _count(self) -> None:
+        while not self._end.is_set():
+            alive = [host for host, found in self.lab.processes(VCENTER_COMPUTE).items() if found]
+            self.samples += 1
+            self.most = max(self.most, len(alive))
+            if len(alive) > 1:
+                self.crowded.append(alive)
+            self._end.wait(0.1)

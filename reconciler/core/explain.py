@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from reconciler.core.errors import UnknownNameError
 from reconciler.core.fields import Mark, alternatives, fields_of, inside, is_model, marks_of
 from reconciler.core.load import API_VERSION, MANAGE, MANAGE_WORDS, NAME_PATTERN
-from reconciler.core.wording import hint, one_of, quoted
+from reconciler.core.wording import any_of, hint, one_of, quoted
 from resources.cloud import DocumentPath, SecretRef
 from resources.contract import Reference
 
@@ -148,13 +148,20 @@ def _models(annotations: Sequence[Any]) -> list[type[BaseModel]]:
 
 
 def _fields(models: Sequence[type[BaseModel]], title: str) -> list[str]:
-    """Return a table of the models' fields."""
-    rows = []
+    """Return a table of each model's fields; of several, each is headed by what it is."""
+    lines = []
     for model in models:
-        for name, (_, info) in fields_of(model).items():
-            text = info.description or ""
-            rows.append((name, ". ".join(part for part in (_about(info), text) if part)))
-    return ["", f"{title}:", *_table(list(dict.fromkeys(rows)))] if rows else []
+        rows = [(name, _row(info)) for name, (_, info) in fields_of(model).items()]
+        heading = f"{title}:" if len(models) == 1 else f"{title}, if it is this: {_first_sentence(model)}"
+        lines += ["", heading, *_table(rows)]
+    return lines
+
+
+def _row(info: FieldInfo) -> str:
+    """Return a field's type and meaning in one paragraph; a model's own meaning stands in for the field's."""
+    models = [option for option in alternatives(info.annotation) if is_model(option) and option is not SecretRef]
+    meaning = info.description or (_first_sentence(models[0]) if len(models) == 1 else "")
+    return ". ".join(part for part in (_about(info), meaning) if part)
 
 
 def _about(info: FieldInfo) -> str:
@@ -178,7 +185,7 @@ def _type_words(annotation: Any, marks: tuple[Mark, ...] = ()) -> str:
                 return f"name of a {mark.kind}"
             case DocumentPath():
                 return "file, relative to the folder of this document"
-    return " or ".join(dict.fromkeys(_option_words(option) for option in alternatives(annotation)))
+    return any_of(tuple(dict.fromkeys(_option_words(option) for option in alternatives(annotation))))
 
 
 def _option_words(option: Any) -> str:
@@ -194,7 +201,7 @@ def _option_words(option: Any) -> str:
     elif origin is dict:
         words = f"mapping of names to {_type_words(arguments[1])}"
     elif origin in {tuple, list, set, frozenset}:
-        words = f"list of {_type_words(arguments[0])}"
+        words = f"list of {_type_words(arguments[0])}".replace("list of mapping", "list of mappings")
     else:
         words = _NAMES.get(option, str(getattr(option, "__name__", option)))
     return words

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.core.documents import BOOLEANS
 from reconciler.core.fields import alternatives, annotations_at, fields_of, inside, is_model
-from reconciler.core.wording import hint, nearest, one_of, quoted
+from reconciler.core.wording import any_of, hint, nearest, one_of, quoted
 from resources.cloud import SecretRef
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class _Translation:
         """Say what was expected and what stands there; never the value where a secret may have been written."""
         if any(one is SecretRef for one in annotations_at(self._model, path)):
             return "must be a reference to a Secret, like {secret: NAME}, never the value itself"
-        expected = _any_of(tuple(dict.fromkeys(words)))
+        expected = any_of(tuple(dict.fromkeys(words)))
         value, plain = self._at_path(path), self._plain.get((*self._at, *path), "")
         choices = re.findall(r'"([^"]*)"', expected)
         return _difference(expected, choices, value, plain)
@@ -196,13 +196,6 @@ class _Translation:
             else:
                 return None
         return value
-
-
-def _any_of(words: Sequence[str]) -> str:
-    """Return `a`, `a or b`, `a, b or c`; some of the words have an `or` of their own."""
-    if any(" or " in one for one in words):
-        return ", ".join(words)
-    return " or ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
 def _difference(expected: str, choices: Sequence[str], value: Any, plain: str) -> str:

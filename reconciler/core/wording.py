@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
 MOST_SHOWN = 60
 """A longer text is cut: it stands in one line of a message."""
@@ -47,7 +47,14 @@ def hint(name: str, known: Collection[str], label: str = "known") -> str:
 def one_of(choices: Iterable[str]) -> str:
     """Return `"a"`, `"a" or "b"`, `"a", "b" or "c"`."""
     words = [quoted(choice) for choice in choices]
-    return " or ".join(part for part in (", ".join(words[:-1]), words[-1] if words else "") if part)
+    return any_of(words)
+
+
+def any_of(words: Sequence[str]) -> str:
+    """Return `a`, `a or b`, `a, b or c`; some of the words have an `or` of their own."""
+    if any(" or " in one for one in words):
+        return ", ".join(words)
+    return " or ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
 def dotted(path: Iterable[str | int]) -> str:

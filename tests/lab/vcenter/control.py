@@ -163,6 +163,14 @@ class VCenterControl:
         """No more faults: delayed requests go on, those in the black hole lose their connection."""
         self._ask("DELETE", "/faults")
 
+    def close(self) -> None:
+        """Let the vCenter be down: connections are cut, new ones refused. It forgets nothing."""
+        self._ask("PUT", "/door", {"open": False})
+
+    def open(self) -> None:
+        """Let the vCenter be up again, at the same address."""
+        self._ask("PUT", "/door", {"open": True})
+
     def set_password(self, password: str, *, drop_sessions: bool = False) -> None:
         """Change the account's password; who is logged in stays so, unless dropped."""
         self._ask("PUT", "/password", {"password": password, "drop_sessions": drop_sessions})

@@ -35,13 +35,15 @@ class Settings:
     """What a simulator is started with; addresses are host:port, port 0 lets the kernel pick.
 
     `wsdl` is the folder that `tests.lab.vcenter.wsdl` writes; without it only clients that bring their own
-    schema (pyVmomi, govc) can talk to the simulator.
+    schema (pyVmomi, govc) can talk to the simulator. The datastores' files go below `home` (the system's
+    temporary folder if None) and are removed at the end, unless the program is killed.
     """
 
     certificates: Certificates
     listen: str = "127.0.0.1:0"
     control: str = "127.0.0.1:0"
     wsdl: Path | None = None
+    home: Path | None = None
     user: str = USER
     password: str = PASSWORD
     clusters: int = 2
@@ -73,6 +75,8 @@ def command(binary: Path, settings: Settings) -> list[str]:
     argv += ["-datastores", str(settings.datastores), "-machines", str(settings.machines)]
     if settings.wsdl is not None:
         argv += ["-wsdl", str(settings.wsdl)]
+    if settings.home is not None:
+        argv += ["-home", str(settings.home)]
     return argv
 
 

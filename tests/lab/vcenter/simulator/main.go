@@ -89,6 +89,8 @@ func main() {
 
 // run serves until SIGINT or SIGTERM, then removes the datastores' files.
 func run(o options) error {
+	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
 	simulator.Trace = o.trace
 	if err := useHome(o.home); err != nil {
 		return err
@@ -118,8 +120,6 @@ func run(o options) error {
 	// One line on standard output, once both ports accept: the caller waits for it.
 	fmt.Printf("ready listen=%s control=%s\n", door.address, control.Addr())
 
-	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer cancel()
 	select {
 	case err = <-failed:
 		return err

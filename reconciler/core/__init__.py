@@ -1,5 +1,9 @@
 """DECIDE: what has to change. Pure: awaits nothing, logs nothing, reads no clock and no file.
 
-A file imports only files before it: errors, load, compile, graph, diff, plan, policy, status, explain, render.
+A file imports only files before it:
+
+    errors   wording   syntax, documents: YAML   fields, validate: models   load
+    merge, compile   shown   graph   diff   plan   policy   status   explain   drawing, structured, render
+
 Not in this room: any kind or unit by name, any protocol.
 """

@@ -43,6 +43,9 @@ def merge(fragments: Sequence[Fragment]) -> tuple[Unit, tuple[Disagreement, ...]
     counts that do not leave it at its default.
     """
     first = fragments[0].unit
+    if len(fragments) == 1:
+        owners = (*first.origins, fragments[0].owner)
+        return first if fragments[0].owner in first.origins else replace(first, origins=owners), ()
     types = [(fragment.owner, f"a {type(fragment.unit).__name__}") for fragment in fragments]
     problems = list(_compared("", types))
     if problems:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from resources.contract import Key, Problem, Reference, SecretText, TargetId, Unit
+from resources.contract import Key, Need, Problem, Reference, SecretText, TargetId, Unit
 
 if TYPE_CHECKING:
     from resources.endpoints import Endpoint
+    from resources.options import Options
 
 T = TypeVar("T")
 SpecT = TypeVar("SpecT", bound=BaseModel)
@@ -33,6 +34,16 @@ class SecretRef(Spec):
 
     secret: Annotated[str, Reference("Secret")]
     key: str | None = None
+
+
+def _whole(ref: SecretRef) -> SecretRef:
+    if ref.key is not None:
+        raise ValueError('names a Secret that holds both "username" and "password": leave key away')
+    return ref
+
+
+Account: TypeAlias = Annotated[SecretRef, AfterValidator(_whole)]
+"""A reference to a Secret that holds `username` and `password`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,32 +108,50 @@ class NodeFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SshDefaults:
+    """How the cluster `name`'s hosts are logged in to, where a node says nothing else."""
+
+    name: str
+    user: str
+    port: int
+    key_file: str
+
+
+@dataclass(frozen=True, slots=True)
 class VCenterFacts:
-    """How services log in to a vCenter, and the addresses of the units that prove it works."""
+    """How services log in to a vCenter. `ca_pem` is the text of the CA file, empty without one.
+
+    `session` is the unit that proves that the credentials work.
+    """
 
     name: str
     host: str
     port: int
-    username: str
+    username: SecretText
     password: SecretText
     insecure: bool
-    ca_pem_path: str
+    ca_pem: str
     thumbprint: str
     target: TargetId
-    ca_pem: str = ""
+    session: Need
 
 
 @dataclass(frozen=True, slots=True)
 class CloudFacts:
-    """The one OpenStack, as its nodes' services must know it: option sections that every nova or cinder config needs."""
+    """The one OpenStack, as its nodes' services must know it.
+
+    `nova_options` stand in every nova-compute's configuration, `cinder_options` in every cinder-volume's, escaped for
+    oslo.config already. `ring` is what must stand before Pacemaker is given a resource.
+    """
 
     name: str
     release: str
-    nova_options: Mapping[str, str | SecretText | tuple[str, ...]]
-    cinder_options: Mapping[str, str | SecretText | tuple[str, ...]]
+    nova_options: Options
+    cinder_options: Options
     controllers: Selector
     openstack: TargetId
-    pacemaker: TargetId | None
+    pacemaker: TargetId
+    ring: tuple[Need, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +164,32 @@ class RolloutFacts:
 
 @dataclass(frozen=True, slots=True)
 class ZoneFacts:
-    """An availability zone of one hypervisor type."""
+    """An availability zone of one hypervisor type; `nodes` chooses those that run a libvirt compute of it."""
 
     name: str
     availability_zone: str
     hypervisor: str
+    nodes: Selector
+    vcenter: str = ""
+    clusters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeBackendFacts:
+    """A volume backend, and the nodes whose cinder-volume has it."""
+
+    name: str
+    nodes: Selector
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStoreFacts:
+    """A store of Glance, and the nodes whose Glance API has it."""
+
+    name: str
+    driver: str
+    default: bool
+    nodes: Selector
 
 
 class Cloud:
@@ -181,9 +231,13 @@ class Cloud:
             raise MissingSecretError(ref.secret, key, tuple(values))
         return values[key]
 
+    def account(self, ref: SecretRef) -> tuple[SecretText, SecretText]:
+        """Return user name and password of a Secret that holds an account. Raises MissingSecretError."""
+        return self.secret(ref, "username"), self.secret(ref, "password")
+
     def file(self, path: str) -> str:
         """Return the text of a file named by a `DocumentPath(read=True)` field."""
-        return "" if self._files is None else self._files[path]
+        return f"unresolved {path}" if self._files is None else self._files[path]
 
 
 class MissingSecretError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from resources.contract import Action, Address, Query, SecretText, Unit, digest_facts
 from resources.files import ATTRIBUTES, attributes_of, seen_file, write_file
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
     from resources.contract import Change, Facts, Need, Reply, TargetId, Value
     from resources.ini import Document
-
-OptionValue: TypeAlias = str | SecretText | tuple[str, ...] | None
-"""Of one option: a text, a secret, the lines of a multi-valued option, or None: it must not be set."""
+    from resources.options import Options
 
 _FIELD = re.compile(r"\[(?P<section>[^\]]+)\] (?P<key>.+)", re.DOTALL)
 
@@ -39,7 +37,7 @@ class ConfigFile(Unit):
         cls,
         target: TargetId,
         path: str,
-        options: Mapping[str, Mapping[str, OptionValue]],
+        options: Options,
         *,
         attributes: Mapping[str, str] | None = None,
         needs: tuple[Need, ...] = (),

@@ -29,6 +29,7 @@ VCENTER_PASSWORD = "secret"  # noqa: S105 - the simulator's
 
 AUTH_URL = f"http://{API.address}:5000/v3"
 TRANSPORT_URL = f"rabbit://openstack:{PASSWORD}@{API.address}:5672/"
+CINDER_DATABASE_URL = f"mysql+pymysql://openstack:{PASSWORD}@{API.address}/cinder"
 
 CLIENT_KEY = STATE / "id_ed25519"
 """What a client shows to the hosts; kept as long as the lab's state folder."""
@@ -94,6 +95,7 @@ def write_secrets(folder: Path, *, ca_file: Path) -> None:
         "nova-service.yaml": _account("nova", PASSWORD),
         "cinder-service.yaml": _account("cinder", PASSWORD),
         "transport-url": TRANSPORT_URL,
+        "cinder-database": CINDER_DATABASE_URL,
         "corosync-authkey": corosync_authkey(),
         "id_ed25519": CLIENT_KEY.read_text(),
     }

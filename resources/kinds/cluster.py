@@ -1,0 +1,143 @@
+"""Kind Cluster: one OpenStack and the Pacemaker cluster of its controllers. Everything else belongs to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resources.blueprints.ring import Ring
+from resources.cloud import CloudFacts, Compiled, Kind, NodeFacts, RolloutFacts, SshDefaults
+from resources.contract import Need, SecretText, TargetId
+from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint
+from resources.options import from_settings, literal, merged
+from resources.releases.table import RELEASES
+from resources.specs.cluster import ClusterSpec
+from resources.units.config_file import ConfigFile
+from resources.units.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from resources.cloud import Cloud, Resource
+    from resources.contract import Unit
+    from resources.options import Options, OptionValue
+    from resources.specs.cluster import PacemakerSpec
+
+
+NO_CROSSING = {"cross_az_attach": "False"}
+"""Nova refuses to attach a volume of another zone; nova-api and every nova-compute need it (Nova, availability-zones)."""
+
+
+def _publish(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[object]:
+    name, spec = resource.key.name, resource.spec
+    facts = CloudFacts(
+        name=name,
+        release=RELEASES[spec.release].name,
+        nova_options=merged(literal(_nova_options(spec, cloud)), from_settings(spec.compute.settings)),
+        cinder_options=literal(_cinder_options(spec, cloud)),
+        controllers=spec.pacemaker.controllers,
+        openstack=TargetId("openstack", name),
+        pacemaker=TargetId("pacemaker", name),
+        ring=_ring(resource, cloud, ()).ready(),
+    )
+    yield facts
+    yield SshDefaults(name, spec.ssh.user, spec.ssh.port, spec.ssh.key_file or "")
+    yield RolloutFacts(name, spec.rollout.max_unavailable)
+
+
+def _compile(resource: Resource[ClusterSpec], cloud: Cloud) -> Compiled:
+    name, spec = resource.key.name, resource.spec
+    members = cloud.nodes(spec.pacemaker.controllers)
+    username, password = cloud.account(spec.identity.credentials)
+    openstack = OpenStackEndpoint(
+        target=TargetId("openstack", name),
+        auth_url=spec.identity.auth_url,
+        region=spec.region,
+        username=username.reveal,
+        password=password,
+        project=spec.identity.project,
+        user_domain=spec.identity.user_domain,
+        project_domain=spec.identity.project_domain,
+        ca_file=spec.identity.ca_file or "",
+    )
+    pacemaker = PacemakerEndpoint(TargetId("pacemaker", name), {node.name: node.target for node in members})
+    units = (*_ring(resource, cloud, members).units(), *_api(spec, cloud))
+    return Compiled(units=units, endpoints=(openstack, pacemaker))
+
+
+def _ring(resource: Resource[ClusterSpec], cloud: Cloud, members: tuple[NodeFacts, ...]) -> Ring:
+    pacemaker, name = resource.spec.pacemaker, resource.key.name
+    system = {"move_to_root_cgroup": pacemaker.system.move_to_root_cgroup, "sched_rr": pacemaker.system.sched_rr}
+    return Ring(
+        name=name,
+        target=TargetId("pacemaker", name),
+        members=members,
+        authkey=cloud.secret(pacemaker.authkey),
+        node_ids=pacemaker.node_ids,
+        system={key: "yes" if value else "no" for key, value in system.items() if value is not None},
+        properties=_properties(pacemaker),
+    )
+
+
+def _properties(pacemaker: PacemakerSpec) -> Mapping[str, str]:
+    return {
+        "stonith-enabled": "true" if pacemaker.stonith.enabled else "false",
+        "no-quorum-policy": pacemaker.no_quorum_policy,
+        # Opt-in: a resource runs only where a constraint allows it.
+        "symmetric-cluster": "false",
+        # A start that fails while vCenter is away counts towards migration-threshold; it does not ban the node at once.
+        "start-failure-is-fatal": "false",
+        **pacemaker.properties,
+    }
+
+
+def _nova_options(spec: ClusterSpec, cloud: Cloud) -> Options:
+    account = _auth(spec, *cloud.account(spec.services.nova))
+    region = {"region_name": spec.region}
+    default: dict[str, OptionValue] = {"transport_url": cloud.secret(spec.messaging.transport_url)}
+    if spec.network.manager == "nova-network":
+        default |= {"use_neutron": "False", "multi_host": str(spec.network.mode == "multi-host")}
+    return {
+        "DEFAULT": default,
+        "cinder": {**account, "os_region_name": spec.region, **NO_CROSSING},
+        "glance": region,
+        "neutron": {**account, **region},
+        "placement": {**account, **region},
+        "service_user": {**account, "send_service_user_token": "True"},
+    }
+
+
+def _cinder_options(spec: ClusterSpec, cloud: Cloud) -> Options:
+    options: dict[str, Mapping[str, OptionValue]] = {
+        "DEFAULT": {"transport_url": cloud.secret(spec.messaging.transport_url), "allow_availability_zone_fallback": "False"}
+    }
+    if spec.databases.cinder is not None:
+        options["database"] = {"connection": cloud.secret(spec.databases.cinder)}
+    if spec.services.cinder is not None:
+        account = _auth(spec, *cloud.account(spec.services.cinder))
+        options["service_user"] = {**account, "send_service_user_token": "True"}
+        options["nova"] = {**_auth(spec, *cloud.account(spec.services.nova)), "region_name": spec.region}
+    return options
+
+
+def _auth(spec: ClusterSpec, username: SecretText, password: SecretText) -> Mapping[str, OptionValue]:
+    """Return keystoneauth's options of a password login."""
+    return {
+        "auth_type": "password",
+        "auth_url": spec.identity.auth_url,
+        "username": username,
+        "password": password,
+        "user_domain_name": spec.services.user_domain,
+        "project_name": spec.services.project,
+        "project_domain_name": spec.services.project_domain,
+    }
+
+
+def _api(spec: ClusterSpec, cloud: Cloud) -> Iterator[Unit]:
+    for node in cloud.nodes(spec.api.nodes):
+        conf = ConfigFile.at(node.target, "/etc/nova/nova.conf", {"cinder": NO_CROSSING})
+        yield conf
+        need = Need(conf.address, "it decides there whether a volume may cross zones")
+        yield Service.refreshed(node.target, "nova-api", loads=(conf.address,), needs=(need,))
+
+
+CLUSTER = Kind("Cluster", ClusterSpec, _publish, _compile)

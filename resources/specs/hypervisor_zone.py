@@ -1,0 +1,101 @@
+"""What a HypervisorZone document says."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, model_validator
+
+from resources.cloud import Selector, Spec
+from resources.contract import Reference
+from resources.specs.settings import SettingsField
+
+
+def _no_default_zone(name: str) -> str:
+    if name == "nova":
+        raise ValueError('"nova" is what Nova calls hosts without a zone: an aggregate must not be called so')
+    return name
+
+
+def _compute_id(text: str | None) -> str | None:
+    if text is not None:
+        try:
+            UUID(text)
+        except ValueError:
+            raise ValueError(f'must be a UUID, not "{text}"') from None
+    return text
+
+
+class VmwareComputeSpec(Spec):
+    """One vSphere cluster and the nova-compute that drives it."""
+
+    cluster: str = Field(min_length=1, pattern=r"^[^\r\n\t]+$", description="Name of the cluster in vCenter.")
+    host: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+        description="The compute's identity in Nova, for ever: another name is another compute, and the instances of the "
+        "former one are lost. Take a name that nobody will want to change, no zone's and no cluster's.",
+    )
+    datastore_regex: str = Field(
+        default="",
+        description="Datastores for instances, matched from the beginning of the name; empty: all of the cluster.",
+    )
+    compute_id: Annotated[str | None, AfterValidator(_compute_id)] = Field(
+        default=None,
+        description="From 2023.1 on, the UUID in the compute_id file of a compute that exists already; a new one gets its own.",
+    )
+
+
+class Vmware(Spec):
+    """The computes of a zone of hypervisor vmware."""
+
+    vcenter: Annotated[str, Reference("VCenter")] = Field(description="Name of the VCenter.")
+    computes: tuple[VmwareComputeSpec, ...] = Field(min_length=1, description="One nova-compute per vSphere cluster.")
+    settings: SettingsField = Field(default_factory=dict, description="Further options of these computes, by section.")
+
+
+class Libvirt(Spec):
+    """The computes of a zone of hypervisor libvirt: one on each chosen node."""
+
+    virt_type: Literal["kvm", "qemu"] = Field(
+        default="kvm", description="kvm needs hardware virtualisation on the nodes; qemu emulates and is slow."
+    )
+    cpu_mode: Literal["host-model", "host-passthrough", "custom", "none"] | None = Field(
+        default=None, description="What guests see of the processor; none goes with qemu. Without it Nova decides."
+    )
+    images_type: Literal["default", "raw", "flat", "qcow2", "rbd"] | None = Field(
+        default=None, description="How disks of instances are kept. Without it Nova decides."
+    )
+    settings: SettingsField = Field(default_factory=dict, description="Further options of these computes, by section.")
+
+
+class NodesPlacement(Spec):
+    """On nodes of one's own choice."""
+
+    nodes: Selector = Field(description="The nodes.")
+
+
+class HypervisorZoneSpec(Spec):
+    """An availability zone of one hypervisor type, the same string for Nova and for Cinder."""
+
+    availability_zone: Annotated[str, AfterValidator(_no_default_zone)] = Field(
+        pattern=r"^[^\s:][^\r\n:]{0,254}$",
+        description="The zone's name in Nova and in Cinder, where instances and volumes meet.",
+    )
+    hypervisor: Literal["libvirt", "vmware"] = Field(description="What the zone's computes drive.")
+    libvirt: Libvirt | None = Field(default=None, description="Of hypervisor libvirt.")
+    vmware: Vmware | None = Field(default=None, description="Of hypervisor vmware.")
+    placement: Literal["controllers"] | NodesPlacement = Field(
+        description="Where the computes run: controllers (kept by Pacemaker, for vmware), or {nodes: …}."
+    )
+
+    @model_validator(mode="after")
+    def _one_hypervisor(self) -> Self:
+        other = "vmware" if self.hypervisor == "libvirt" else "libvirt"
+        if getattr(self, other) is not None:
+            raise ValueError(f"hypervisor is {self.hypervisor}, so there must be no {other} block")
+        if self.vmware is None and self.hypervisor == "vmware":
+            raise ValueError("hypervisor is vmware, so a vmware block must name the vCenter and its clusters")
+        if self.hypervisor == "libvirt" and self.placement == "controllers":
+            raise ValueError("placement controllers is for vmware: a libvirt compute runs where its instances are, on nodes")
+        return self

@@ -1,0 +1,24 @@
+"""What an ImageStore document says."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from resources.cloud import Selector, Spec
+
+
+class File(Spec):
+    """Of driver file."""
+
+    directory: str = Field(default="/var/lib/glance/images", pattern=r"^/\S+$", description="Where the images are kept.")
+
+
+class ImageStoreSpec(Spec):
+    """A store of Glance; its name is the store's id."""
+
+    driver: Literal["file"] = Field(description="file: a directory of the Glance API's host.")
+    default: bool = Field(default=False, description="Take images that name no store. Exactly one store does.")
+    nodes: Selector = Field(description="Hosts of the Glance API; theirs restart when this changes.")
+    file: File = Field(default_factory=File, description="Of driver file.")

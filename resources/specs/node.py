@@ -1,0 +1,36 @@
+"""What a Node document says."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from resources.cloud import DocumentPath, Spec
+
+
+class NodeSsh(Spec):
+    """How to log in to one host, where it differs from the cluster's `ssh`."""
+
+    user: str | None = Field(default=None, min_length=1, description="Account; one that is not root needs passwordless sudo.")
+    port: int | None = Field(default=None, ge=1, le=65535, description="TCP port of sshd.")
+    host_key: str = Field(
+        default="",
+        pattern=r"^$|^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( .*)?$",
+        description="The one public host key that is accepted, as in /etc/ssh/ssh_host_ed25519_key.pub. "
+        "Without it the known_hosts file of the user who runs bivisor decides, as strictly.",
+    )
+    key_file: Annotated[str | None, DocumentPath()] = Field(
+        default=None,
+        description="Private key, relative to this document. Without it the agent's and the user's own keys are tried.",
+    )
+
+
+class NodeSpec(Spec):
+    """A host that Bivisor logs in to: OpenSSH and Python 3.6 or newer are all that it needs."""
+
+    address: str = Field(min_length=1, pattern=r"^[^\s/]+$", description="IP address or name to connect to.")
+    ssh: NodeSsh = Field(default_factory=NodeSsh, description="How to log in, where it differs from the cluster's ssh.")
+    roles: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][-a-z0-9]*$")], ...] = Field(
+        default=(), description="Names of your own choosing, such as controller or compute; selectors choose nodes by them."
+    )

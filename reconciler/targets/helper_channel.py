@@ -1,0 +1,124 @@
+"""One running host helper at the other end of an SSH channel: lines out, lines in, matched by number."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+if TYPE_CHECKING:
+    from reconciler.targets.helper_stream import Stream
+
+LARGEST_LINE = 128 * 1024 * 1024
+"""Bytes of one reply; more than that cannot be meant."""
+
+MOST_NOISE = 64 * 1024
+"""Bytes that a login shell may print before the helper speaks."""
+
+KEPT_ERRORS = 4000
+"""Bytes of the error output that are kept, from its end."""
+
+
+class ChannelLostError(Exception):
+    """The helper's channel has ended; `started` tells whether the helper had come to life on it."""
+
+    def __init__(self, *, started: bool, exit_code: int | None, error_output: str) -> None:
+        """Keep what the end of the channel told."""
+        super().__init__(error_output or f"exit code {exit_code}")
+        self.started = started
+        self.exit_code = exit_code
+        self.error_output = error_output
+
+
+class HelperChannel(asyncssh.SSHClientSession[bytes]):
+    """The requests in flight on one channel. A reply that nobody waits for any more is dropped."""
+
+    def __init__(self) -> None:
+        """Begin with nothing sent and nothing heard."""
+        self.alive = True
+        self._started = False
+        self._exit_code: int | None = None
+        self._errors = b""
+        self._heard: list[bytes] = []
+        self._heard_size = 0
+        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._number = 0
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+
+    @classmethod
+    async def open(cls, connection: asyncssh.SSHClientConnection, stream: Stream) -> HelperChannel:
+        """Start the helper on a connection. Its life or death shows with the first request; nobody waits for it here."""
+        helper = cls()
+        channel, _ = await connection.create_session(lambda: helper, stream.command, encoding=None)
+        channel.write(stream.program)
+        return helper
+
+    async def request(self, body: bytes) -> bytes:
+        """Send one request, the JSON fields after its number, and return the answer line. Raises ChannelLostError."""
+        if not self.alive or self._channel is None:
+            raise self._lost()
+        self._number += 1
+        number = self._number
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        try:
+            self._channel.write(b'{"id":%d,%b}\n' % (number, body))
+            return await answer
+        except (OSError, asyncssh.Error):
+            raise self._lost() from None
+        finally:
+            self._waiting.pop(number, None)
+
+    def end(self) -> None:
+        """Tell the helper that nothing follows: it completes what it has in hand, and goes."""
+        self.alive = False
+        if self._channel is not None:
+            self._channel.close()
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        """Keep the way to write."""
+        self._channel = chan
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        """Cut what arrives into lines."""
+        if datatype == asyncssh.EXTENDED_DATA_STDERR:
+            self._errors = (self._errors + data)[-KEPT_ERRORS:]
+            return
+        self._heard.append(data)
+        self._heard_size += len(data)
+        if b"\n" in data:
+            *lines, rest = b"".join(self._heard).split(b"\n")
+            self._heard, self._heard_size = [rest], len(rest)
+            for line in lines:
+                self._line(line)
+        elif self._heard_size > (LARGEST_LINE if self._started else MOST_NOISE):
+            self.end()
+
+    def exit_status_received(self, status: int) -> None:
+        """Keep the exit code."""
+        self._exit_code = status
+
+    def eof_received(self) -> bool:
+        """Let the channel close from our side as well."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - what the channel told before says more
+        """Tell everybody who waits."""
+        self.alive = False
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(self._lost())
+
+    def _line(self, line: bytes) -> None:
+        if not self._started:
+            self._started = line.startswith(b'{"bivisor":')
+            return
+        number = int(line[6 : line.index(b",")])  # {"id":7,…
+        answer = self._waiting.get(number)
+        if answer is not None and not answer.done():
+            answer.set_result(line)
+
+    def _lost(self) -> ChannelLostError:
+        errors = self._errors.decode("utf-8", "replace").strip()
+        return ChannelLostError(started=self._started, exit_code=self._exit_code, error_output=errors)

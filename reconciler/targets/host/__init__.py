@@ -1,0 +1,21 @@
+"""The host helper: the one program that Bivisor runs on a host; streamed over SSH into `python3`, never installed.
+
+It answers JSON lines on its standard input with JSON lines on its standard output:
+
+    {"id": 1, "slot": 0, "ask": [[op, args], ...]}  ->  {"id": 1, "replies": [[data, code, error], ...]}
+    {"id": 2, "again": 0}                           ->  the same, or {"id": 2, "same": true} if no reply has changed
+    {"id": 3, "do": [op, args]}                     ->  {"id": 3, "reply": [data, code, error]}
+
+It ends with its input; an action in hand is completed first. On the host it leaves nothing but `/var/lib/bivisor/`:
+the inventory of what Bivisor wrote and what it started services with.
+
+    loader              lets the host import the modules below from the stream, compiling only those that are needed
+    serve               the loop, and which module knows which word
+    wire commands durable inventory     JSON and digests, programs, replacing files, remembering
+    files packages services pacemaker facts     queries: they change nothing
+    *_changes           actions; compiled at the first one
+
+Not in this room: anything outside of the standard library, and any Python younger than 3.6: no dataclasses, no
+walrus, annotations in quotes. Nor a module that is slow to import, since the helper starts anew with every connection:
+`json`, `subprocess`, `signal` and `re` would together triple the time until the first answer.
+"""

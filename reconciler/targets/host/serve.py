@@ -1,0 +1,174 @@
+"""The loop: read a request, answer it, until the input ends. And which module knows which word."""
+
+import _signal as signal  # type: ignore[import-not-found] # the C half: `signal` itself loads `enum`
+import fcntl
+import os
+import sys
+
+from reconciler.targets.host.commands import Alarm, Expired, write_all
+from reconciler.targets.host.inventory import Inventory
+from reconciler.targets.host.wire import Refusal, from_json, to_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO, Any
+
+QUERIES = {
+    "file.read": "files",
+    "file.stat": "files",
+    "package.query": "packages",
+    "service.show": "services",
+    "cib.read": "pacemaker",
+    "host.facts": "facts",
+}
+ACTIONS = {
+    "file.write": "file_changes",
+    "file.attributes": "file_changes",
+    "file.remove": "file_changes",
+    "directory.make": "file_changes",
+    "package.install": "package_changes",
+    "service.start": "service_changes",
+    "service.stop": "service_changes",
+    "service.restart": "service_changes",
+    "service.enable": "service_changes",
+    "service.disable": "service_changes",
+    "service.mask": "service_changes",
+    "service.unmask": "service_changes",
+    "service.vouch": "service_changes",
+    "systemd.reload": "service_changes",
+    "cib.push": "pacemaker_changes",
+    "crm.restart": "pacemaker_changes",
+    "crm.cleanup": "pacemaker_changes",
+}
+
+IDLE_S = 3600
+LOCK_S = 120
+"""Seconds without a request, after which the controller is taken for gone; and to wait for another helper's action."""
+
+
+def serve(folder: str, requests: "IO[bytes] | None" = None) -> None:
+    """Answer until the input ends. `folder` is where the inventory is kept."""
+    requests = requests or sys.stdin.buffer
+    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+        signal.signal(ignored, signal.SIG_IGN)
+    os.umask(0o022)
+    _send(to_json({"bivisor": 1, "python": list(sys.version_info[:3])}))
+    session = Session(folder)
+    while True:
+        try:
+            with Alarm(IDLE_S):
+                line = requests.readline()
+        except Expired:
+            return
+        if not line.endswith(b"\n"):
+            return
+        try:
+            _send(session.answer(from_json(line.decode())))
+        except BrokenPipeError:
+            return
+
+
+def _send(answer: str) -> None:
+    write_all(1, answer.encode() + b"\n")
+
+
+class Session:
+    """Remembers what was asked in each slot and what was replied, so that no change needs no words."""
+
+    def __init__(self, folder: str) -> None:
+        """Nothing was asked yet."""
+        self.folder = folder
+        self.asked: dict[int, list[Any]] = {}
+        self.replied: dict[int, str] = {}
+
+    def answer(self, request: "dict[str, Any]") -> str:
+        """Return the answer line to one request."""
+        number = request["id"]
+        if "do" in request:
+            return f'{{"id":{number},"reply":{to_json(do(self.folder, *request["do"]))}}}'
+        again = "again" in request
+        slot = request["again"] if again else request["slot"]
+        if not again:
+            self.asked[slot] = request["ask"]
+        replies = to_json(Batch(self.folder, self.asked[slot]).replies())
+        if again and replies == self.replied[slot]:
+            return f'{{"id":{number},"same":true}}'
+        self.replied[slot] = replies
+        return f'{{"id":{number},"replies":{replies}}}'
+
+
+class Batch:
+    """The questions that came together; what several of them need is found out once."""
+
+    def __init__(self, folder: str, queries: "list[Any]") -> None:
+        """Take pairs of op and args."""
+        self.folder = folder
+        self.queries = queries
+        self.found: dict[str, Any] = {}
+
+    def replies(self) -> "list[Any]":
+        """Answer all of them, in order."""
+        return [_reply(QUERIES, op, args, self) for op, args in self.queries]
+
+    def all(self, op: str, argument: str) -> "list[Any]":
+        """Return that argument of all queries of that op."""
+        return [args[argument] for asked, args in self.queries if asked == op]
+
+    def once(self, what: str, find: "Callable[[], Any]") -> "Any":
+        """Return what `find` finds; it is called once for all queries, and refuses once for all."""
+        if what not in self.found:
+            try:
+                self.found[what] = find()
+            except Refusal as refusal:
+                self.found[what] = refusal
+        if isinstance(self.found[what], Refusal):
+            raise self.found[what]
+        return self.found[what]
+
+    def inventory(self) -> Inventory:
+        """Return the inventory as it is now."""
+        inventory: Inventory = self.once("inventory", lambda: Inventory(self.folder))
+        return inventory
+
+
+def do(folder: str, op: str, args: "dict[str, Any]") -> "list[Any]":
+    """Do one action, alone on this host, and return the reply: a helper of a lost connection may still be at work."""
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        return [{}, "failed", _words(error)]
+    try:
+        with Alarm(LOCK_S):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        return _reply(ACTIONS, op, args, folder)
+    except Expired:
+        return [{}, "failed", f"another action has been at work on this host for {LOCK_S} s"]
+    finally:
+        os.close(lock)
+
+
+def _reply(known: "dict[str, str]", op: str, args: "dict[str, Any]", context: "Any") -> "list[Any]":
+    """Call the function behind the word. Whatever goes wrong there is a reply: the channel must go on."""
+    if op not in known:
+        return [{}, "unsupported", f"this host helper does not know {op}"]
+    name = f"{__package__}.{known[op]}"
+    try:
+        __import__(name)
+        return [getattr(sys.modules[name], op.replace(".", "_"))(args, context), "", ""]
+    except Refusal as refusal:
+        return [getattr(refusal, "data", {}), refusal.code, _printable(refusal.error)]
+    except OSError as error:
+        return [{}, "failed", _words(error)]
+    except Exception as error:  # noqa: BLE001 - see above
+        return [{}, "failed", _printable(f"{op}: {type(error).__name__}: {error}")]
+
+
+def _words(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return _printable(f"{where}{error.strerror}")
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,199 @@
+"""A plain host: questions and actions through the host helper, over one connection that stays open."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from reconciler.targets import TargetError
+from reconciler.targets.helper_channel import ChannelLostError, HelperChannel
+from reconciler.targets.helper_stream import STATE_FOLDER, TOO_OLD, make_stream
+from reconciler.targets.ssh_connection import ConnectGate, connect
+from resources.contract import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from resources.contract import Action, Query
+    from resources.endpoints import SshEndpoint
+
+ASK_S = 60.0
+ACTION_S = 90.0
+ACTIONS_S = {"package.install": 2100.0, "service.start": 480.0, "service.stop": 480.0, "service.restart": 480.0}
+RESERVE_S = 60.0
+"""Seconds until an answer must be there; the helper's own limits are shorter, so that it is the one to say what hangs."""
+
+CLOSE_S = 5.0
+
+_UNKNOWN = "it is unknown whether it was done"
+
+REMEMBERED = 4
+"""So many lists of questions are remembered on both sides: a host's own, those of the cluster that it speaks for, …"""
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What was asked in one slot of the helper's memory, and what came back."""
+
+    queries: tuple[Query, ...] = ()
+    replies: tuple[Reply, ...] = ()
+
+
+class SshTarget:
+    """Connects at the first question, keeps the connection, and makes a new one when it has been lost."""
+
+    def __init__(
+        self, endpoint: SshEndpoint, gate: ConnectGate | None = None, *, folder: str = STATE_FOLDER, python: str = "python3"
+    ) -> None:
+        """Know the host. `gate` is shared by all targets; `folder` and `python` are the helper's on that host."""
+        self._endpoint = endpoint
+        self._gate = gate or ConnectGate()
+        self._stream = make_stream(sudo=endpoint.user != "root", python=python, folder=folder)
+        self._one_at_a_time = asyncio.Lock()
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._channel: HelperChannel | None = None
+        self._slots: list[_Slot] = []
+        self._next_slot = 0
+
+    async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
+        """Answer all queries in one round trip. Raises TargetError.
+
+        When nothing has changed since the same queries were asked last, the very tuple of then is returned.
+        """
+        asked = tuple(queries)
+        if not asked:
+            return ()
+        async with self._one_at_a_time:
+            reused = self._channel is not None and self._channel.alive
+            try:
+                return await self._ask(asked)
+            except ChannelLostError as lost:
+                if not reused:
+                    raise self._lost(lost) from lost
+            try:
+                return await self._ask(asked)  # the connection had died while nobody looked; asking twice harms nobody
+            except ChannelLostError as lost:
+                raise self._lost(lost) from lost
+
+    async def do(self, action: Action) -> Reply:
+        """Carry out one action. Raises TargetError when it is unknown whether it was done."""
+        body = b'"do":' + _to_json([action.op, dict(action.args)])
+        limit_s = ACTIONS_S.get(action.op, ACTION_S)
+        if "timeout_s" in action.args:
+            limit_s = float(action.args["timeout_s"]) + RESERVE_S
+        async with self._one_at_a_time:
+            channel = await self._open()
+            answered = False
+            try:
+                async with asyncio.timeout(limit_s):
+                    line = await channel.request(body)
+                answered = True
+            except ChannelLostError as lost:
+                if lost.started:
+                    raise self._error(f"the connection was lost during {action.op}: {_UNKNOWN}") from lost
+                raise self._lost(lost) from lost
+            except TimeoutError as error:
+                raise self._error(f"no answer to {action.op} within {limit_s:.0f} s: {_UNKNOWN}") from error
+            finally:
+                if not answered:  # lost, too late, or given up by the caller: the helper completes it alone
+                    self._drop()
+        return _reply(json.loads(line)["reply"])
+
+    async def close(self) -> None:
+        """Let the helper go and close the connection. Never raises."""
+        connection = self._connection
+        self._drop()
+        if connection is not None:
+            with suppress(OSError, asyncssh.Error, TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await connection.wait_closed()
+
+    async def _ask(self, asked: tuple[Query, ...]) -> tuple[Reply, ...]:
+        channel = await self._open()
+        number = next((number for number, slot in enumerate(self._slots) if slot.queries == asked), None)
+        if number is None:
+            number = self._free_slot()
+            body = b'"slot":%d,"ask":%b' % (number, _to_json([[query.op, dict(query.args)] for query in asked]))
+        else:
+            body = b'"again":%d' % number
+        slot = self._slots[number]
+        slot.queries = ()  # until the answer is here, nobody knows what the helper remembers
+        try:
+            async with asyncio.timeout(ASK_S):
+                line = await channel.request(body)
+        except TimeoutError as error:
+            self._drop()
+            raise self._error(f"the host helper does not answer within {ASK_S:.0f} s") from error
+        if not line.endswith(b'"same":true}'):
+            slot.replies = tuple(_reply(reply) for reply in json.loads(line)["replies"])
+        slot.queries = asked
+        return slot.replies
+
+    def _free_slot(self) -> int:
+        if len(self._slots) < REMEMBERED:
+            self._slots.append(_Slot())
+            return len(self._slots) - 1
+        self._next_slot = (self._next_slot + 1) % REMEMBERED
+        return self._next_slot
+
+    async def _open(self) -> HelperChannel:
+        """Return the channel to a helper; a new one on a new connection where there is none."""
+        if self._channel is None or not self._channel.alive:
+            self._drop()
+            self._connection = await connect(self._endpoint, self._gate)
+            try:
+                self._channel = await HelperChannel.open(self._connection, self._stream)
+            except (OSError, asyncssh.Error) as error:
+                self._drop()
+                raise self._error(f"sshd opens no session: {error}") from error
+        return self._channel
+
+    def _drop(self) -> None:
+        if self._channel is not None:
+            self._channel.end()
+        if self._connection is not None:
+            self._connection.close()
+        self._channel = self._connection = None
+        self._slots = []
+
+    def _error(self, reason: str, *, retry: bool = True) -> TargetError:
+        return TargetError(self._endpoint.target, reason, retry=retry)
+
+    def _lost(self, lost: ChannelLostError) -> TargetError:
+        self._drop()
+        if lost.started:
+            return self._error("the connection to the host helper was lost")
+        if lost.exit_code is None and not lost.error_output:
+            return self._error("the connection was lost before the host helper had started")
+        return self._error(_why_not_started(self._endpoint, lost), retry=False)
+
+
+def _why_not_started(endpoint: SshEndpoint, lost: ChannelLostError) -> str:
+    """Say why there is no helper on the host, and what to do about it."""
+    user, last = endpoint.user, lost.error_output.rpartition("\n")[2]
+    if TOO_OLD in last:
+        return f"python3 on the host is {last.rpartition(' ')[2]}; the host helper needs 3.6 or newer"
+    if "Unknown option: -I" in lost.error_output:
+        return "python3 on the host is older than 3.4; the host helper needs 3.6 or newer"
+    if last.startswith("sudo: ") and "command not found" not in last:
+        rule = f"{user} ALL=(root) NOPASSWD: /usr/bin/python3"
+        return f'sudo refuses user "{user}" ({last.removeprefix("sudo: ")}): put "{rule}" into /etc/sudoers.d/bivisor'
+    if "not found" in last and "sudo" in last and "python3" not in last:
+        return f'the host has no sudo, which user "{user}" needs: install it, or declare user root'
+    if "not found" in last or lost.exit_code == 127:  # noqa: PLR2004 - a shell's word for it
+        return "the host has no python3: install it (the host helper needs 3.6 or newer)"
+    return f"the host helper does not start (exit code {lost.exit_code}): {last[:300] or 'no word about why'}"
+
+
+def _reply(answer: list[object]) -> Reply:
+    data, code, error = answer
+    return Reply(data, str(code), str(error))  # type: ignore[arg-type] # the helper's own words
+
+
+def _to_json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

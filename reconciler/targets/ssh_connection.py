@@ -1,0 +1,158 @@
+"""Connecting to a host by SSH: strictly, quickly, and with words for everything that can stand in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from functools import cache
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from reconciler.targets import TargetError
+
+if TYPE_CHECKING:
+    from resources.endpoints import SshEndpoint
+
+CONNECT_S = 10.0
+"""Seconds until a host must have let us in."""
+
+ATTEMPTS = 3
+JITTER_S = 0.3
+"""How often a handshake is begun that the host breaks off (sshd drops some when many knock at once), and the longest
+pause before the next."""
+
+AT_ONCE = 32
+"""Handshakes at the same time, over all hosts: more of them only wait for each other's arithmetic."""
+
+KEEPALIVE_S = 20.0
+"""Seconds of silence after which a host is asked for a sign of life; the third unanswered one ends the connection."""
+
+# The first of each is the cheapest for both sides and as safe as any; the others are for hosts that lack it.
+_KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521", "diffie-hellman-group16-sha512", "diffie-hellman-group14-sha256")  # fmt: skip
+_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr",
+            "aes192-ctr", "aes128-ctr")  # fmt: skip
+
+
+class ConnectGate:
+    """Lets only so many handshakes happen at the same time."""
+
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        """Make the gate; all targets of a run share one."""
+        self.limit = asyncio.Semaphore(at_once)
+
+
+async def connect(endpoint: SshEndpoint, gate: ConnectGate) -> asyncssh.SSHClientConnection:
+    """Return a connection to the very host that is declared. Raises TargetError."""
+    for attempt in range(1, ATTEMPTS + 1):
+        guard = _Guard(endpoint)
+        try:
+            async with gate.limit, asyncio.timeout(CONNECT_S):
+                return await asyncssh.connect(
+                    endpoint.address, endpoint.port, options=_options(endpoint.user, endpoint.key_file),
+                    client_factory=lambda guard=guard: guard, **guard.algorithms(),
+                )  # fmt: skip
+        except (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError) as error:
+            if attempt == ATTEMPTS:
+                raise _refused(endpoint, guard, error) from error
+            await asyncio.sleep(random.uniform(0.05, JITTER_S) * attempt)  # noqa: S311 - it spreads, it hides nothing
+        except (OSError, asyncssh.Error, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            raise _refused(endpoint, guard, error) from error
+    raise AssertionError
+
+
+class _Guard(asyncssh.SSHClient):
+    """Accepts the declared host key and no other, and remembers which one was presented."""
+
+    def __init__(self, endpoint: SshEndpoint) -> None:
+        """Guard the way to this host. Raises TargetError for a declared key that is none."""
+        self.presented: asyncssh.SSHKey | None = None
+        self.expected: asyncssh.SSHKey | None = None
+        if endpoint.host_key:
+            try:
+                self.expected = asyncssh.import_public_key(endpoint.host_key)
+            except asyncssh.KeyImportError as error:
+                raise TargetError(endpoint.target, f"the declared host key cannot be read: {error}", retry=False) from error
+
+    def algorithms(self) -> dict[str, object]:
+        """Ask for the declared type of key; a host has several. Without one, known_hosts decides everything."""
+        if self.expected is None:
+            return {}
+        names = [name.decode() for name in self.expected.sig_algorithms]
+        wanted = [name for name in names if name != "ssh-rsa" and not name.endswith("@ssh.com")]
+        return {"known_hosts": ([], [], []), "server_host_key_algs": wanted}
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002 - the protocol's words
+        """Compare the key with the declared one."""
+        self.presented = key
+        return self.expected is not None and key == self.expected
+
+
+@cache
+def _options(user: str, key_file: str) -> asyncssh.SSHClientConnectionOptions:
+    """Return what all hosts of one account have in common; made once, since reading keys takes time."""
+    keys = {"client_keys": [asyncssh.read_private_key(key_file)], "agent_path": None} if key_file else {}
+    return asyncssh.SSHClientConnectionOptions(
+        username=user, config=[], gss_host=None, x509_trusted_certs=None, preferred_auth="publickey", kex_algs=_KEX,
+        encryption_algs=_CIPHERS, compression_algs=None, keepalive_interval=KEEPALIVE_S, **keys,
+    )  # fmt: skip
+
+
+def _refused(endpoint: SshEndpoint, guard: _Guard, error: Exception) -> TargetError:
+    reason, retry = _why(endpoint, guard, error)
+    return TargetError(endpoint.target, reason, retry=retry)
+
+
+def _why(endpoint: SshEndpoint, guard: _Guard, error: Exception) -> tuple[str, bool]:  # noqa: C901, PLR0911 - a table
+    """Return a sentence for a person, and whether trying again may help."""
+    where = f"{endpoint.address}:{endpoint.port}"
+    match error:
+        case TimeoutError():
+            return f"{where} does not answer within {CONNECT_S:.0f} s: is the host up and the address right?", True
+        case ConnectionRefusedError():
+            return f"{where} refuses connections: does sshd run there?", True
+        case socket.gaierror():
+            return f'the name "{endpoint.address}" cannot be resolved', True
+        case asyncssh.HostKeyNotVerifiable():
+            return _wrong_key(endpoint, guard), False
+        case asyncssh.PermissionDenied():
+            return _not_let_in(endpoint), False
+        case asyncssh.KeyExchangeFailed() if guard.expected and "host key" in str(error).lower():
+            return f"{where} has no {guard.expected.get_algorithm()} host key, which is the declared one's type", False
+        case asyncssh.KeyEncryptionError():
+            return f"the private key {endpoint.key_file} has a passphrase: load it into an agent and declare no file", False
+        case asyncssh.KeyImportError():
+            return f"the private key {endpoint.key_file} cannot be read: {error}", False
+        case OSError() if error.filename:
+            return f"the private key {error.filename} cannot be read: {error.strerror}", False
+        case OSError():
+            return f"{where} cannot be reached: {error.strerror or error}", True
+        case asyncssh.ConnectionLost():
+            return f"{where} breaks the connection off before anybody is let in", True
+        case _:
+            return f"{where}: {error}", True
+
+
+def _wrong_key(endpoint: SshEndpoint, guard: _Guard) -> str:
+    where = f"{endpoint.address}:{endpoint.port}"
+    if guard.presented is None:
+        return f"the host key of {where} cannot be verified"
+    seen = f"{guard.presented.get_algorithm()} {guard.presented.get_fingerprint()}"
+    if guard.expected is None:
+        return f"{where} is not in your known_hosts file; it presents {seen}: if that is right, declare it as the host key"
+    expected = f"{guard.expected.get_algorithm()} {guard.expected.get_fingerprint()}"
+    return (
+        f"{where} presents the host key {seen}, but {expected} is declared: somebody may stand in between; "
+        "only if the host was really made anew, declare its new key"
+    )
+
+
+def _not_let_in(endpoint: SshEndpoint) -> str:
+    key = f"the key {endpoint.key_file}" if endpoint.key_file else "any key of yours"
+    home = "/root" if endpoint.user == "root" else f"~{endpoint.user}"
+    return (
+        f'sshd on {endpoint.address}:{endpoint.port} does not let user "{endpoint.user}" in with {key}: '
+        f"add its public half to {home}/.ssh/authorized_keys"
+    )

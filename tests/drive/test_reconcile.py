@@ -95,31 +95,15 @@ async def test_settles_by_looking_again() -> None:
     world.place("a").things["slow"] = {"up": False}
     other = thing("b", "other", slow, size=1)
 
-    def comes_up(query_count: int) -> None:
-        if world.place("a").asks > query_count:
-            world.place("a").things["slow"]["up"] = True
+    def comes_up(asked: int) -> None:
+        world.place("a").things["slow"]["up"] = asked > 10
 
+    world.place("a").on_ask = comes_up
     reconciler = world.reconciler(slow, other)
     look = await reconciler.look()
     assert {step.address.name: step.verb for step in look.plan.steps}["slow"] is Verb.WAIT
-    world.place("a").things["slow"] = _TrueAfter(world, 10)
     done = await reconciler.carry_out(look, unheard)
-    comes_up(0)
     assert {result.outcome for result in done.results.values()} == {Outcome.CONVERGED}
-
-
-class _TrueAfter(dict[str, object]):
-    """Fields whose `up` becomes true after some questions."""
-
-    def __init__(self, world: World, asks: int) -> None:
-        super().__init__(up=False)
-        self._world = world
-        self._asks = asks
-
-    def keys(self) -> object:  # type: ignore[override]
-        """Let dict() read the current value."""
-        self["up"] = self._world.place("a").asks > self._asks
-        return super().keys()
 
 
 async def test_never_settling_is_a_failure_with_what_still_differs() -> None:

@@ -62,12 +62,14 @@ class Place:
     asks: int = 0
     done: list[tuple[str, float]] = field(default_factory=list)
     silent: bool = False
+    on_ask: Callable[[int], None] = lambda _: None
     before_do: Callable[[Action], Reply | None] = lambda _: None
     after_do: Callable[[Action], None] = lambda _: None
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
         """Answer in one round trip."""
         self.asks += 1
+        self.on_ask(self.asks)
         await asyncio.sleep(0.001)
         if self.silent:
             raise TargetError(self.target, "no route to host")

@@ -1,0 +1,183 @@
+"""A vCenter, read through pyVmomi in threads; one session is kept.
+
+Queries      session.check {}             logged_in, fault, about {version, instance_uuid, full_name}
+             cluster.find {name}          exists, moref, matches, hosts, usable_hosts, drs, known (all clusters' names)
+             datastores.list {cluster}    datastores [{name, type, accessible, maintenance, multiple_host_access,
+                                          capacity, free}]
+There are no actions: Bivisor changes nothing in vCenter.
+
+A refused login is an answer, in `session.check`; the other questions then get code `denied`. An ask lists the inventory
+once and in full; when the session was lost, it logs in and lists again, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from reconciler.targets import TargetError
+from reconciler.targets.threads import Threads
+from reconciler.targets.vcenter_inventory import Inventory, read_inventory
+from reconciler.targets.vcenter_session import (
+    HalfAnswerError,
+    LoginRefusedError,
+    LostSessionError,
+    Session,
+    explain,
+    open_session,
+)
+from resources.contract import Query, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from resources.contract import Action
+    from resources.endpoints import VCenterEndpoint
+
+_DEADLINE_S = 30.0
+_SOCKET_TIMEOUT_S = 10.0
+_CLOSE_S = 5.0
+_PROOF_S = 300.0
+"""A session goes on when its password changes in vCenter, so it proves the credentials for a while only."""
+_REFUSAL_S = 60.0
+"""vCenter locks an account after five refused logins within three minutes (its default); this asks for three at most."""
+
+
+class VCenterTarget:
+    """One vCenter with one account."""
+
+    def __init__(
+        self,
+        endpoint: VCenterEndpoint,
+        *,
+        deadline_s: float = _DEADLINE_S,
+        socket_timeout_s: float = _SOCKET_TIMEOUT_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Know how to reach it; nothing is connected yet. `deadline_s` is for an ask, the other for each read."""
+        self._endpoint = endpoint
+        self._deadline_s = deadline_s
+        self._socket_timeout_s = socket_timeout_s
+        self._threads = Threads(str(endpoint.target))
+        self._lock = asyncio.Lock()
+        self._clock = clock
+        self._session: Session | None = None
+        self._opened_at = 0.0
+        self._refusal: tuple[float, LoginRefusedError] | None = None
+
+    async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
+        """Answer all queries from one session and one listing. Raises TargetError."""
+        async with self._lock:
+            if self._refusal and self._clock() - self._refusal[0] < _REFUSAL_S:
+                return [_refused(query, self._refusal[1]) for query in queries]
+            # It comes back only with a good answer; one that failed or is late is never used again.
+            kept, self._session = self._session, None
+            try:
+                call = partial(self._answers, tuple(queries), kept)
+                replies, session = await self._threads.run(call, deadline_s=self._deadline_s, dispose=_dispose)
+            except LoginRefusedError as refusal:
+                self._refusal = self._clock(), refusal
+                return [_refused(query, refusal) for query in queries]
+            except TimeoutError as error:
+                place = f"{self._endpoint.host}:{self._endpoint.port}"
+                reason = f"no complete answer from {place} within {self._deadline_s:g} s"
+                raise TargetError(self._endpoint.target, reason) from error
+            self._opened_at = self._opened_at if session is kept else self._clock()
+            self._session = session
+            return replies
+
+    async def do(self, action: Action) -> Reply:
+        """Refuse: nothing is changed in a vCenter."""
+        return Reply({}, "unsupported", f"a vCenter has no {action.op}")
+
+    async def close(self) -> None:
+        """Log out, within a few seconds or not at all."""
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(TimeoutError):
+                await self._threads.run(session.close, deadline_s=_CLOSE_S)
+
+    def _answers(self, queries: Sequence[Query], kept: Session | None) -> tuple[list[Reply], Session]:
+        """Answer, with a new session when the kept one was lost. Raises TargetError and LoginRefusedError. Blocks."""
+        try:
+            if kept is not None:
+                with suppress(LostSessionError):
+                    return self._with(kept, queries)
+            return self._with(None, queries)
+        except (LoginRefusedError, TargetError):
+            raise
+        except Exception as error:
+            raise explain(self._endpoint, error, self._socket_timeout_s) from error
+
+    def _with(self, kept: Session | None, queries: Sequence[Query]) -> tuple[list[Reply], Session]:
+        """Answer from that session, or from a new one when there is none or it has proved its credentials long enough."""
+        if kept is not None and self._clock() - self._opened_at >= _PROOF_S:
+            kept.close()
+            kept = None
+        session = kept or open_session(self._endpoint, socket_timeout_s=self._socket_timeout_s)
+        try:
+            if session is kept:
+                session.prove()
+            return _answer(queries, session), session
+        except HalfAnswerError:
+            session.close()
+            raise
+        except Exception:
+            session.drop()
+            raise
+
+
+def _answer(queries: Sequence[Query], session: Session) -> list[Reply]:
+    listing = any(query.op in {"cluster.find", "datastores.list"} for query in queries)
+    inventory = read_inventory(session.content) if listing else Inventory((), {}, {})
+    return [_reply(query, session, inventory) for query in queries]
+
+
+def _reply(query: Query, session: Session, inventory: Inventory) -> Reply:
+    match query.op:
+        case "session.check":
+            about = session.content.about
+            told = {"version": about.version, "instance_uuid": about.instanceUuid, "full_name": about.fullName}
+            return Reply({"logged_in": True, "fault": "", "about": told})
+        case "cluster.find":
+            return Reply(_found(inventory, query.args["name"]))
+        case "datastores.list":
+            return _datastores(inventory, query.args["cluster"])
+        case _:
+            return Reply({}, "unsupported", f"a vCenter has no {query.op}")
+
+
+def _found(inventory: Inventory, name: str) -> dict[str, Any]:
+    matches = [cluster for cluster in inventory.clusters if cluster.name == name]
+    hosts = [inventory.hosts[moref] for moref in matches[0].hosts] if matches else []
+    return {
+        "exists": bool(matches),
+        "moref": matches[0].moref if matches else "",
+        "matches": len(matches),
+        "hosts": len(hosts),
+        "usable_hosts": sum(host.connected and not host.maintenance for host in hosts),
+        "drs": matches[0].drs if matches else "",
+        "known": [cluster.name for cluster in inventory.clusters],
+    }
+
+
+def _datastores(inventory: Inventory, cluster_name: str) -> Reply:
+    for cluster in inventory.clusters:
+        if cluster.name == cluster_name:
+            stores = sorted((inventory.datastores[moref] for moref in cluster.datastores), key=lambda store: store.name)
+            return Reply({"datastores": [asdict(store) for store in stores]})
+    return Reply({}, "failed", f'no cluster named "{cluster_name}" in vCenter')
+
+
+def _refused(query: Query, refusal: LoginRefusedError) -> Reply:
+    if query.op == "session.check":
+        return Reply({"logged_in": False, "fault": refusal.fault, "about": {}})
+    return Reply({}, "denied", f"vCenter refuses the login ({refusal.fault})")
+
+
+def _dispose(answers: tuple[list[Reply], Session]) -> None:
+    answers[1].close()

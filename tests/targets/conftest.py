@@ -1,0 +1,5 @@
+"""What the targets are tried against."""
+
+from __future__ import annotations
+
+from tests.lab.vcenter.conftest import binary, cache_dir, certificates, vcenter  # noqa: F401 - fixtures

@@ -57,6 +57,8 @@ def files() -> dict[str, str]:
         '"+S 2:1 +sbwt none +sbwtdcpu none +sbwtdio none"\n',
         "/etc/memcached.conf": "-d\nlogfile /var/log/memcached.log\n-m 32\n-p 11211\n"
         "-u memcache\n-l 0.0.0.0\n-P /var/run/memcached/memcached.pid\n",
+        # the others are ordered after RabbitMQ: let them load their modules while it boots
+        "/etc/systemd/system/rabbitmq-server.service.d/lab.conf": "[Service]\nType=exec\n",
     }
     return {path: render(ini) for path, ini in inis.items()} | plain
 
@@ -78,7 +80,10 @@ UWSGI_FILES = {
     "/etc/nova/nova-api-uwsgi.ini": 2,
     "/etc/cinder/cinder-api-uwsgi.ini": 2,
 }
-"""Processes of each API; with Debian's 32 threads per process neutron-api locked up: 1 each."""
+"""Most processes of each API: the second one is started when the first is busy.
+
+With Debian's 32 threads per process neutron-api locked up: 1 each.
+"""
 
 
 def adapt_uwsgi(packaged: str, processes: int) -> str:
@@ -101,6 +106,7 @@ def adapt_uwsgi(packaged: str, processes: int) -> str:
                 pass
             case _:
                 lines.append(line)
+    lines += ["cheaper = 1", "cheaper-initial = 1"] if processes > 1 else []
     return "\n".join([*lines, "add-header = Connection: close", ""])
 
 

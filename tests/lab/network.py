@@ -49,10 +49,10 @@ def _lay_cable(host: Host) -> None:
 
 def remove_network() -> None:
     """Remove what `lay_network` makes, as far as it is there."""
-    for name in existing_namespaces():
-        run(["ip", "netns", "delete", name])
     for name in existing_links():
         run(["ip", "link", "delete", name])
+    for name in existing_namespaces():
+        run(["ip", "netns", "delete", name])
 
 
 def existing_namespaces() -> list[str]:

@@ -117,7 +117,7 @@ SUDO_USER = "ops"
 REMOTE_PACKAGES = ("pacemaker-remote",)
 """Replaces pacemaker on the hosts off the controllers, as a thin layer above the image."""
 
-REVISION = 1
+REVISION = 2
 """Raise it when the steps of `image.py` change what they make."""
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from reconciler.targets import Target
+    from reconciler.targets.ssh_connection import ConnectGate
     from resources.contract import TargetId
     from resources.endpoints import Endpoint
 
@@ -26,6 +27,7 @@ class Targets:
         """Know how to reach the targets; nothing is connected yet."""
         self._endpoints = endpoints
         self._open: dict[TargetId, Target] = {}
+        self._gate: ConnectGate | None = None
 
     async def __aenter__(self) -> Self:
         """Enter; connecting happens at the first question."""
@@ -47,8 +49,10 @@ class Targets:
         match endpoint:
             case SshEndpoint():
                 from reconciler.targets.ssh import SshTarget  # noqa: PLC0415 - see the module's docstring
+                from reconciler.targets.ssh_connection import ConnectGate  # noqa: PLC0415 - as above
 
-                return SshTarget(endpoint)
+                self._gate = self._gate or ConnectGate()
+                return SshTarget(endpoint, self._gate)
             case PacemakerEndpoint():
                 from reconciler.targets.pacemaker import PacemakerTarget  # noqa: PLC0415 - as above
 

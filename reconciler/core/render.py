@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import textwrap
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.core.plan import FRESH, Plan, Step, Verb, named
 from reconciler.core.shown import (
@@ -48,6 +48,12 @@ SIGNS = {
 MOST_FILE_LINES = 40
 """As many lines of a file's difference are shown, unless the page is to be full."""
 
+MOST_REPEATED = 4
+"""Of changes that another target has as well, not more lines are repeated, unless the page is to be full."""
+
+_Twins: TypeAlias = "dict[tuple[str, str, tuple[Change, ...]], Step]"
+"""What has been shown: the first step with that type, name and changes."""
+
 _INDENT = " " * 6
 _LABEL_MOST = 44
 _BARE = Paper()
@@ -60,9 +66,10 @@ def plan_lines(plan: Plan, paper: Paper = _BARE) -> tuple[Line, ...]:
         (step for step in plan.steps if step.verb is not Verb.NOTHING),
         key=lambda step: (order[step.address.target.kind], natural(step.address.target.name)),
     )
+    twins: _Twins = {}
     lines: list[Line] = []
     for target, steps in groupby(shown, key=lambda step: step.address.target):
-        lines += [(Span(str(target), Tone.TITLE),), *_target_lines(list(steps), paper), ()]
+        lines += [(Span(str(target), Tone.TITLE),), *_target_lines(list(steps), twins, paper), ()]
     return _set((*lines, *totals_lines(plan, paper)), paper)
 
 
@@ -129,18 +136,21 @@ def status_lines(status: Status, paper: Paper = _BARE) -> tuple[Line, ...]:
     """Return a table with one line per resource: how it stands, how many of its units are ready; below it what is wrong."""
     if not status.resources:
         return ((Span("Nothing is declared.", Tone.DIM),),)
-    rows = [("RESOURCE", "STATE", "READY"), *((str(r.key), _standing(r), f"{r.ready}/{r.units}") for r in status.resources)]
+    shown = [resource for resource in status.resources if resource.units]
+    rows = [("RESOURCE", "STATE", "READY"), *((str(r.key), _standing(r), f"{r.ready}/{r.units}") for r in shown)]
     first, second, third = (max(len(row[column]) for row in rows) for column in range(3))
     lines: list[Line] = [(Span(f"{rows[0][0]:<{first}}  {rows[0][1]:<{second}}  {rows[0][2]:>{third}}", Tone.DIM),)]
-    for (key, standing, units), resource in zip(rows[1:], status.resources, strict=True):
+    for (key, standing, units), resource in zip(rows[1:], shown, strict=True):
         ready = resource.condition("Ready")
         tone = {Truth.TRUE: Tone.GOOD, Truth.FALSE: Tone.BAD, Truth.UNKNOWN: Tone.UNKNOWN}[ready.status]
         lines.append((Span(f"{key:<{first}}  "), Span(f"{standing:<{second}}", tone), Span(f"  {units:>{third}}")))
         lines += _sentence("    ", ready.message, "", Tone.REASON, paper)
+    if others := [str(resource.key) for resource in status.resources if not resource.units]:
+        lines += _sentence("", ", ".join(others), "Nothing of their own to converge: ", Tone.DIM, paper)
     return _set(lines, paper)
 
 
-def _target_lines(steps: Sequence[Step], paper: Paper) -> Iterable[Line]:
+def _target_lines(steps: Sequence[Step], twins: _Twins, paper: Paper) -> Iterable[Line]:
     """Return the steps on one target. What nobody knows for one and the same reason is one line."""
     widest = max(len(step.address.type) for step in steps)
     for (verb, held), same in groupby(steps, key=lambda step: (step.verb, step.held)):
@@ -150,28 +160,31 @@ def _target_lines(steps: Sequence[Step], paper: Paper) -> Iterable[Line]:
             yield from _sentence(_INDENT, held, "nobody knows: ", Tone.REASON, paper)
         else:
             for step in group:
-                yield from _step_lines(step, widest, paper)
+                yield from _step_lines(step, twins, widest, paper)
 
 
-def _step_lines(step: Step, widest: int, paper: Paper) -> Iterable[Line]:
+def _step_lines(step: Step, twins: _Twins, widest: int, paper: Paper) -> Iterable[Line]:
     head = f"  {SIGNS[step.verb]} {step.verb:<8}"
     title = f" {step.address.type:<{widest}}  "
     name = printable(step.address.name)
     origins = ", ".join(map(str, step.origins))
     by = f"  ({origins})" if origins and len(head) + len(title) + len(name) + len(origins) + 4 <= paper.width else ""
     yield (Span(head, _tone(step.verb)), Span(title), Span(name, Tone.TITLE), Span(by, Tone.DIM))
-    yield from _why_lines(step, paper)
+    twin = twins.setdefault((step.address.type, step.address.name, step.changes), step)
+    yield from _why_lines(step, twin, paper)
 
 
-def _why_lines(step: Step, paper: Paper) -> Iterable[Line]:
+def _why_lines(step: Step, twin: Step, paper: Paper) -> Iterable[Line]:
     """Return what changes and why, what it interrupts, and what stands against it."""
     if step.root is not None and step.changes and not paper.full:
-        fields = f"{len(step.changes)} {'field differs' if len(step.changes) == 1 else 'fields differ'}"
-        yield (Span(f"{_INDENT}would {step.intended}: {fields}", Tone.DIM),)
+        yield (Span(f"{_INDENT}would {step.intended}: {_fields(step)}", Tone.DIM),)
     else:
         # that the process is not fresh is what the reasons below say in words
         told = [change for change in step.changes if change.field != FRESH or not step.reasons]
-        yield from changes_lines(told, paper, creating=step.intended is Verb.CREATE)
+        told_lines = list(changes_lines(told, paper, creating=_is_new(step)))
+        if twin is not step and len(told_lines) > MOST_REPEATED and not paper.full:
+            told_lines = [(Span(f"{_INDENT}{_fields(step)}, the same as on {twin.address.target}", Tone.DIM),)]
+        yield from told_lines
         for reason in step.reasons:
             yield from _sentence(_INDENT, reason, "because: " if step.intended is Verb.RESTART else "", Tone.REASON, paper)
         if step.disruption is not None:
@@ -181,6 +194,14 @@ def _why_lines(step: Step, paper: Paper) -> Iterable[Line]:
         yield from _sentence(
             _INDENT, step.held, "nobody knows: " if step.verb is Verb.UNKNOWN else "held: ", Tone.REASON, paper
         )
+
+
+def _fields(step: Step) -> str:
+    return f"{len(step.changes)} {'field' if len(step.changes) == 1 else 'fields'}"
+
+
+def _is_new(step: Step) -> bool:
+    return step.intended in (Verb.CREATE, Verb.WAIT) and all(change.before is None for change in step.changes)
 
 
 def changes_lines(changes: Sequence[Change], paper: Paper = _BARE, *, creating: bool = False) -> Iterable[Line]:
@@ -226,7 +247,8 @@ def _file_lines(change: Change, label: str, paper: Paper) -> Iterable[Line]:
     else:
         lines = [f"-{line}" for line in before] + [f"+{line}" for line in after]
     removed, added = sum(line.startswith("-") for line in lines), sum(line.startswith("+") for line in lines)
-    yield (Span(label), Span(f"+{added} ", Tone.AFTER), Span(f"-{removed}", Tone.BEFORE), Span(" lines"))
+    counted = [(f"+{added}", Tone.AFTER)] * bool(added) + [(f"-{removed}", Tone.BEFORE)] * bool(removed)
+    yield (Span(label), *(Span(f"{text} ", tone) for text, tone in counted), Span("line" if added + removed == 1 else "lines"))
     tones = {"+": Tone.AFTER, "-": Tone.BEFORE, "@": Tone.DIM}
     kept = lines if paper.full else lines[:MOST_FILE_LINES]
     for line in kept:

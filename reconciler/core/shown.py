@@ -20,6 +20,7 @@ _TELLTALE = r"passw(?:or)?d|passphrase|secret|token|credential|private_?key|auth
 _SECRET_NAME = re.compile(_TELLTALE, re.IGNORECASE)
 _PUBLIC_NAME = re.compile(r"(?:uuid|file|path|type|name|expiration|enabled?)$", re.IGNORECASE)
 _SECRET_LINE = re.compile(rf"^(\W*[\w.-]*(?:{_TELLTALE})[\w.-]*\s*[=:]\s*)(\S.*)$", re.IGNORECASE)
+_SWITCHES = ("True", "False", "true", "false")
 _DIGITS = re.compile(r"(\d+)")
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/]+@")
 
@@ -95,7 +96,12 @@ def is_secret(field: str, value: Value) -> bool:
     if isinstance(value, SecretText):
         return True
     option = field.rpartition("] ")[2]
-    return isinstance(value, str | tuple) and bool(_SECRET_NAME.search(option)) and not _PUBLIC_NAME.search(option)
+    return (
+        isinstance(value, str | tuple)
+        and value not in _SWITCHES
+        and bool(_SECRET_NAME.search(option))
+        and not _PUBLIC_NAME.search(option)
+    )
 
 
 def masked(change: Change) -> tuple[Value, Value]:

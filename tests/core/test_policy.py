@@ -164,6 +164,46 @@ def test_a_repair_that_needs_a_disruption_gets_it() -> None:
     assert (steps["kvm2/nova"].verb, steps["kvm2/nova"].later) == (Verb.HELD, True)
 
 
+def test_only_a_repair_that_waits_is_an_exception() -> None:
+    """What is down for a reason of its own holds the restart of what it needs, as far as what lies between is right."""
+    libvirtd, socket = daemon("kvm1/libvirtd"), Simple(address=address("ssh:kvm1/simple/socket"), desired={"x": 1})
+    socket = replace(socket, needs=needs(str(libvirtd.address)))
+    nova = daemon("kvm1/nova", needs=needs(str(socket.address)))
+    steps = judged((libvirtd, STALE), (socket, {"x": 1}), (nova, {"active": False, "fresh": True}))
+    assert steps["kvm1/libvirtd"].held == "maxUnavailable is 1: nova on kvm1 is down"
+    assert steps["kvm1/nova"].verb is Verb.UPDATE
+
+
+def test_a_service_that_two_units_declare_waits_only_if_both_do() -> None:
+    """A service is down for a reason of its own if one of its units is."""
+
+    class Alias(Daemon):
+        """The same service under another address."""
+
+        __slots__ = ()
+
+        @property
+        def service(self) -> str:
+            """Return the name of the other unit's service."""
+            return "nova on kvm1"
+
+    stopped = {"active": False, "fresh": True}
+    alias = Alias(address=address("ssh:kvm1/service/z"), desired={"active": True}, needs=needs("ssh:kvm1/service/libvirtd"))
+    steps = judged((daemon("kvm1/libvirtd"), STALE), (daemon("kvm1/nova"), stopped), (alias, stopped))
+    assert steps["kvm1/libvirtd"].held == "maxUnavailable is 1: nova on kvm1 is down"
+
+
+def test_later_only_if_nothing_else_holds() -> None:
+    """A step that needs a restart of a later pass and something held for good is held for good."""
+    first, second = daemon("kvm1/nova"), daemon("kvm2/nova")
+    refused = Simple(address=address("ssh:kvm3/simple/x"), desired={"x": 1}, refuses="refused")
+    both = Simple(
+        address=address("ssh:kvm4/simple/y"), desired={"x": 1}, needs=needs(str(second.address), str(refused.address))
+    )
+    steps = judged((first, STALE), (second, STALE), (refused, {"x": 2}), (both, {"x": 2}))
+    assert (steps["kvm4/y"].later, steps["kvm4/y"].root) == (False, refused.address)
+
+
 def test_forbidden_is_forbidden() -> None:
     """Without quorum no budget helps."""
     steps = judged((daemon("kvm1/nova", forbidden="the partition has no quorum"), STALE), most=100)

@@ -4,7 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resources.rules import clusters, placements, storage, zones
+
 if TYPE_CHECKING:
     from resources.cloud import Rule
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (
+    clusters.one_cluster,
+    clusters.controllers_can_lose_one,
+    clusters.node_ids_name_the_controllers,
+    clusters.nova_network_only_where_it_exists,
+    clusters.nova_network_mode_fits_the_hypervisors,
+    placements.placements_choose_nodes,
+    placements.nodes_have_their_own_address,
+    placements.libvirt_nodes_belong_to_one_zone,
+    zones.zones_have_their_own_availability_zone,
+    zones.vsphere_clusters_have_one_compute,
+    zones.compute_hosts_differ,
+    zones.compute_hosts_are_no_nodes,
+    zones.zones_can_check_their_vcenter,
+    zones.vsphere_computes_run_once,
+    storage.backends_fit_their_zone,
+    storage.backends_without_ha_have_one_node,
+    storage.backends_have_their_own_host,
+    storage.backends_have_account_and_database,
+    storage.one_image_store_is_default,
+)

@@ -1,0 +1,70 @@
+"""Rules about nodes and what is placed on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resources import landscape
+from resources.contract import Key, Problem
+from resources.specs.hypervisor_zone import NodesPlacement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from resources.cloud import Selector
+    from resources.landscape import Resources
+
+    Placement = tuple[Key, tuple[str | int, ...], Selector]
+
+
+def placements_choose_nodes(resources: Resources) -> Iterator[Problem]:
+    """Whatever is placed by a selector has at least one node."""
+    for key, path, selector in _placements(resources):
+        if not landscape.chosen(resources, selector):
+            yield Problem(key, path, f"chooses no node ({_offer(resources, selector)})", "placements_choose_nodes")
+
+
+def nodes_have_their_own_address(resources: Resources) -> Iterator[Problem]:
+    """Two Nodes are two hosts."""
+    nodes = landscape.nodes(resources)
+    for first, second in landscape.repeated(nodes, lambda node: (node.spec.address, node.spec.ssh.port)):
+        message = f"{second.spec.address} is the address of {first.key} already"
+        yield Problem(second.key, ("spec", "address"), message, "nodes_have_their_own_address")
+
+
+def libvirt_nodes_belong_to_one_zone(resources: Resources) -> Iterator[Problem]:
+    """A host is in one availability zone, so one libvirt zone chooses it."""
+    places = [
+        (zone.key, name)
+        for zone in landscape.zones(resources)
+        if zone.spec.hypervisor == "libvirt" and isinstance(zone.spec.placement, NodesPlacement)
+        for name in landscape.chosen(resources, zone.spec.placement.nodes)
+    ]
+    for (first, _), (second, name) in landscape.repeated(places, lambda place: place[1]):
+        message = f'"{name}" is a compute of {first} already: a host is in one zone'
+        yield Problem(second, ("spec", "placement", "nodes"), message, "libvirt_nodes_belong_to_one_zone")
+
+
+def _placements(resources: Resources) -> Iterator[Placement]:
+    for cluster in landscape.clusters(resources):
+        yield cluster.key, ("spec", "pacemaker", "controllers"), cluster.spec.pacemaker.controllers
+        if "api" in cluster.spec.model_fields_set:
+            yield cluster.key, ("spec", "api", "nodes"), cluster.spec.api.nodes
+    for zone in landscape.zones(resources):
+        if isinstance(zone.spec.placement, NodesPlacement):
+            yield zone.key, ("spec", "placement", "nodes"), zone.spec.placement.nodes
+    for backend in landscape.backends(resources):
+        yield backend.key, ("spec", "placement", "nodes"), backend.spec.placement.nodes
+    for store in landscape.stores(resources):
+        yield store.key, ("spec", "nodes"), store.spec.nodes
+
+
+def _offer(resources: Resources, selector: Selector) -> str:
+    """Say what there is to choose by."""
+    if not (selector.roles or selector.labels or selector.names):
+        return "give roles, labels or names"
+    nodes = landscape.nodes(resources)
+    roles = sorted({role for node in nodes for role in node.spec.roles})
+    labels = sorted({f"{name}: {value}" for node in nodes for name, value in node.metadata.labels.items()})
+    offers = [f"{word} of the nodes: {', '.join(found)}" for word, found in (("roles", roles), ("labels", labels)) if found]
+    return "; ".join(offers) or "no node has roles or labels"

@@ -1,0 +1,1 @@
+"""Kinds: what documents mean, and what is said about wrong ones."""

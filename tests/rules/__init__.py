@@ -1,0 +1,1 @@
+"""Rules across resources, each with what it refuses and what it lets pass."""

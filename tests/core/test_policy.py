@@ -191,16 +191,19 @@ def test_a_service_that_two_units_declare_waits_only_if_both_do() -> None:
     alias = Alias(address=address("ssh:kvm1/service/z"), desired={"active": True}, needs=needs("ssh:kvm1/service/libvirtd"))
     steps = judged((daemon("kvm1/libvirtd"), STALE), (daemon("kvm1/nova"), stopped), (alias, stopped))
     assert steps["kvm1/libvirtd"].held == "maxUnavailable is 1: nova on kvm1 is down"
+    assert steps["kvm1/libvirtd"].later
+    broken = replace(daemon("kvm1/nova"), refuses="the disk is full")
+    assert not judged((daemon("kvm1/libvirtd"), STALE), (broken, stopped), (alias, stopped))["kvm1/libvirtd"].later
 
 
 def test_later_only_if_nothing_else_holds() -> None:
     """A step that needs a restart of a later pass and something held for good is held for good."""
     first, second = daemon("kvm1/nova"), daemon("kvm2/nova")
-    refused = Simple(address=address("ssh:kvm3/simple/x"), desired={"x": 1}, refuses="refused")
+    refused = daemon("kvm3/nova", forbidden="no quorum")
     both = Simple(
         address=address("ssh:kvm4/simple/y"), desired={"x": 1}, needs=needs(str(second.address), str(refused.address))
     )
-    steps = judged((first, STALE), (second, STALE), (refused, {"x": 2}), (both, {"x": 2}))
+    steps = judged((first, STALE), (second, STALE), (refused, STALE), (both, {"x": 2}))
     assert (steps["kvm4/y"].later, steps["kvm4/y"].root) == (False, refused.address)
 
 

@@ -39,7 +39,7 @@ SECRETS = {
     "in several hosts' URL": Change("[DEFAULT] transport_url", f"rabbit://u:a@h,u:{CANARY}@g/", "x"),
     "on a line of a file": Change("content", f"a = 1\nadmin_password={CANARY}\n", "a = 1\n"),
     "in a comment of a file": Change("content", f"#password: {CANARY}\n", "a = 1\n"),
-    "in a file's private key": Change("content", f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END", "x\n"),
+    "in a file's private key": Change("content", f"-----BEGIN RSA PRIVATE KEY-----\nabc\n{CANARY}\n-----END", "x\n"),
 }
 
 

@@ -67,7 +67,7 @@ def login(vcenter: Running) -> Callable[..., AbstractContextManager[Any]]:
             sslContext=ssl.create_default_context(cafile=str(vcenter.settings.certificates.ca)),
             httpConnectionTimeout=timeout_s,
         )
-        client = vim.ServiceInstance("ServiceInstance", stub)
+        client: Any = vim.ServiceInstance("ServiceInstance", stub)
         try:
             client.content.sessionManager.Login(vcenter.settings.user, password)
             yield client

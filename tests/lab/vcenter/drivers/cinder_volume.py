@@ -1,127 +1,128 @@
-# mypy: ignore-errors
-# ruff: noqa: ANN, BLE001, E402, INP001, T201
-"""Cinder's real VMDK driver, without a cloud around it: one JSON request a line, one reply a line.
+"""Volumes in the hands of Cinder's real VMDK driver."""
 
-Runs on the Python of the lab's image, where cinder is installed. The first request brings host, port,
-user, password and ca_file of the vCenter. The image service is a function that gives zeros.
-"""
-
+# mypy: disable-error-code="import-not-found,no-untyped-call"
+# ruff: noqa: E402
 from __future__ import annotations
 
 import eventlet
 
 eventlet.monkey_patch()
 
-import json
-import sys
-import traceback
 import uuid
+from typing import TYPE_CHECKING, Any
 
 from cinder import context, objects
+
+objects.register_all()  # the modules below name its classes when they are loaded
+
 from cinder.image import image_utils
 from cinder.volume import configuration, manager
 from cinder.volume.drivers.vmware import vmdk
 from oslo_config import cfg
 from oslo_vmware import vim_util
 
+from tests.lab.vcenter.drivers.lines import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO
+
 _IMAGE_BYTES = 1 << 20
 
 
 class Images:
-    """As much of the image service's client as the driver calls."""
+    """As much of the image service's client as the driver calls: every image is a mebibyte of zeros."""
 
-    def __init__(self):
+    def __init__(self) -> None:
+        """Have the one attribute that the driver reads."""
         self.temp_images = image_utils.TemporaryImages(self)
 
-    def show(self, _context, image):
+    def show(self, _context: object, image: str) -> dict[str, Any]:
+        """Describe an image."""
         properties = {"vmware_disktype": "preallocated", "vmware_adaptertype": "lsiLogic"}
-        return {
-            "id": image, "size": _IMAGE_BYTES, "disk_format": "vmdk", "container_format": "bare",
-            "properties": properties,
-        }  # fmt: skip
+        kind = {"disk_format": "vmdk", "container_format": "bare"}
+        return {"id": image, "size": _IMAGE_BYTES, "properties": properties, **kind}
 
-    def download(self, _context, _image, data=None):
+    def get_location(self, _context: object, _image: str) -> tuple[None, None]:
+        """Know no other place where the content is."""
+        return None, None
+
+    def download(self, _context: object, _image: str, data: IO[bytes] | None = None) -> Iterator[bytes] | None:
+        """Give an image's content, or write it into `data`."""
         if data is None:
             return iter([bytes(_IMAGE_BYTES)])
         data.write(bytes(_IMAGE_BYTES))
         return None
 
 
-def configure(vcenter):
-    options = cfg.CONF
-    options([], project="cinder", default_config_files=[])
-    section = configuration.Configuration(manager.volume_backend_opts + vmdk.vmdk_opts, config_group="vmdk")
-    for name, value in {
-        "vmware_host_ip": vcenter["host"],
-        "vmware_host_port": vcenter["port"],
-        "vmware_host_username": vcenter["user"],
-        "vmware_host_password": vcenter["password"],
-        "vmware_ca_file": vcenter["ca_file"],
-        "vmware_insecure": False,
-        "vmware_task_poll_interval": 0.1,
-        "vmware_tmp_dir": "/tmp",  # noqa: S108 - of a root file system that lasts as long as this process
-    }.items():
-        options.set_override(name, value, "vmdk")
-    objects.register_all()
-    return section
-
-
 class Cinder:
-    """Each public method is a request; volumes and snapshots are named by their ids."""
+    """The driver; each public method is a request. Volumes and snapshots are named by their ids."""
 
-    def __init__(self, vcenter):
-        self._driver = vmdk.VMwareVcVmdkDriver(configuration=configure(vcenter), host="driver-test@vmdk")
+    def __init__(self, **vcenter: object) -> None:
+        """Log in. Takes options of a backend's section."""
+        self._driver = vmdk.VMwareVcVmdkDriver(configuration=_configure(vcenter), host="driver-test@vmdk")
         self._context = context.get_admin_context()
         self._driver.do_setup(self._context)
         self._driver.check_for_setup_error()
-        self._known = {}
+        self._known: dict[str, Any] = {}
 
-    def create(self):
+    def create(self) -> str:
+        """Make a volume of 1 GiB; VMware sees nothing of it before it is connected."""
         volume = self._new_volume()
         self._driver.create_volume(volume)
-        return volume.id
+        return str(volume.id)
 
-    def create_from_image(self):
+    def create_from_image(self) -> str:
+        """Make a volume of 1 GiB with an image's content."""
         volume = self._new_volume()
         volume.status = "downloading"
         self._driver.copy_image_to_volume(self._context, volume, Images(), str(uuid.uuid4()))
-        return volume.id
+        return str(volume.id)
 
-    def create_from_snapshot(self, snapshot):
+    def create_from_snapshot(self, snapshot: str) -> str:
+        """Make a volume with a snapshot's content."""
         volume = self._new_volume()
         self._driver.create_volume_from_snapshot(volume, self._known[snapshot])
-        return volume.id
+        return str(volume.id)
 
-    def clone(self, volume):
+    def clone(self, volume: str) -> str:
+        """Make a volume with another's content."""
         copy = self._new_volume()
         self._driver.create_cloned_volume(copy, self._known[volume])
-        return copy.id
+        return str(copy.id)
 
-    def connect(self, volume, connector):
-        return self._driver.initialize_connection(self._known[volume], connector)
+    def connect(self, volume: str, connector: dict[str, Any]) -> dict[str, Any]:
+        """Tell Nova what to attach."""
+        told: dict[str, Any] = self._driver.initialize_connection(self._known[volume], connector)
+        return told
 
-    def disconnect(self, volume, connector):
+    def disconnect(self, volume: str, connector: dict[str, Any]) -> None:
+        """Forget about an attachment."""
         self._driver.terminate_connection(self._known[volume], connector)
 
-    def extend(self, volume, size):
+    def extend(self, volume: str, size: int) -> None:
+        """Make a volume larger, to `size` GiB."""
         self._driver.extend_volume(self._known[volume], size)
 
-    def snapshot(self, volume):
+    def snapshot(self, volume: str) -> str:
+        """Make a snapshot."""
         snapshot = objects.Snapshot(
             self._context, id=str(uuid.uuid4()), volume_id=volume, volume=self._known[volume], volume_size=1,
             display_description="", provider_location=None,
         )  # fmt: skip
         self._driver.create_snapshot(snapshot)
         self._known[snapshot.id] = snapshot
-        return snapshot.id
+        return str(snapshot.id)
 
-    def delete_snapshot(self, snapshot):
-        self._driver.delete_snapshot(self._known[snapshot])
+    def delete_snapshot(self, snapshot: str) -> None:
+        """Delete a snapshot."""
+        self._driver.delete_snapshot(self._known.pop(snapshot))
 
-    def delete(self, volume):
-        self._driver.delete_volume(self._known[volume])
+    def delete(self, volume: str) -> None:
+        """Delete a volume."""
+        self._driver.delete_volume(self._known.pop(volume))
 
-    def _new_volume(self):
+    def _new_volume(self) -> Any:
         identity = str(uuid.uuid4())
         volume = objects.Volume(
             self._context, id=identity, name_id=identity, _name_id=None, size=1, status="creating",
@@ -134,19 +135,14 @@ class Cinder:
         return volume
 
 
-def main():
-    cinder = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            if request["do"] == "start":
-                cinder, done = Cinder(request["vcenter"]), None
-            else:
-                done = getattr(cinder, request["do"])(**request.get("with", {}))
-            reply = {"done": done}
-        except Exception:
-            reply = {"failed": traceback.format_exc()}
-        print(json.dumps(reply, default=vim_util.get_moref_value), flush=True)
+def _configure(vcenter: dict[str, Any]) -> Any:
+    options = cfg.CONF
+    options([], project="cinder", default_config_files=[])
+    section = configuration.Configuration(manager.volume_backend_opts + vmdk.vmdk_opts, config_group="vmdk")
+    for name, value in vcenter.items():
+        options.set_override(name, value, "vmdk")
+    return section
 
 
-main()
+if __name__ == "__main__":
+    serve(Cinder, vim_util.get_moref_value)

@@ -1,0 +1,246 @@
+"""Nova's and Cinder's real VMware drivers, taken from the lab's image, against the simulator.
+
+Nothing of a cloud is needed: no database, no messages, no hosts. Whatever the simulator lacks for an
+instance or a volume shows here first, within seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import selectors
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import pytest
+
+from tests.lab.errors import LabError, LateError
+from tests.lab.image import base_layer, build_image
+from tests.lab.progress import Progress
+from tests.lab.requirements import check_machine
+from tests.lab.vcenter.build import govmomi_sources
+from tests.lab.vcenter.process import Running, Settings, running
+from tests.lab.vcenter.wsdl import write_wsdl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.lab.vcenter.certificates import Certificates
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+"""The first test builds the image, if the lab has not been up yet."""
+
+_REPOSITORY = Path(__file__).resolve().parents[3]
+_REPLY_TIMEOUT_S = 60
+
+# In a mount namespace of its own, over a copy-on-write root: nothing is left when the program ends.
+_INSIDE_IMAGE = """
+set -e
+mount -t tmpfs none "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/root"
+mount --bind /dev "$1/root/dev"
+mount --bind /proc "$1/root/proc"
+mount --bind "$3" "$1/root/mnt"
+cp "$4" "$1/root/root/ca.pem"
+cp "$5" "$1/root/etc/hosts"
+exec chroot "$1/root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 PYTHONPATH=/mnt \
+    PYTHONDONTWRITEBYTECODE=1 python3 -W ignore -m "$6"
+"""
+
+
+class Driver:
+    """A driver's program; a request is a call."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        """Speak to a running program."""
+        self._process = process
+        self._log = log
+
+    def ask(self, request: str, **arguments: object) -> Any:
+        """Return what the driver answers; fail with its traceback."""
+        out, back = self._pipes()
+        out.write(json.dumps({"do": request, "with": arguments}) + "\n")
+        out.flush()
+        with selectors.DefaultSelector() as selector:
+            selector.register(back, selectors.EVENT_READ)
+            if not selector.select(_REPLY_TIMEOUT_S):
+                raise LateError(f"no reply to {request} within {_REPLY_TIMEOUT_S} s")
+        line = back.readline()
+        if not line:
+            raise LabError(f"the program ended:\n{self._log.read_text()[-3000:]}")
+        reply = json.loads(line)
+        assert "failed" not in reply, f"{request}: {reply['failed']}"
+        return reply["done"]
+
+    def _pipes(self) -> tuple[IO[str], IO[str]]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        return self._process.stdin, self._process.stdout
+
+
+@pytest.fixture(scope="module")
+def image(request: pytest.FixtureRequest) -> Path:
+    """Root of the lab's image."""
+    try:
+        check_machine()
+    except LabError as error:
+        if request.config.getoption("--require-lab"):
+            raise
+        pytest.skip(str(error))
+    build_image(Progress())
+    return base_layer()
+
+
+@pytest.fixture(scope="module")
+def wsdl(image: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The schema for the drivers of the image."""
+    folder = tmp_path_factory.mktemp("wsdl")
+    methods = write_wsdl(govmomi_sources(cache_dir), image / "usr/lib/python3/dist-packages", folder)
+    assert {"CreateVM_Task", "ReconfigVM_Task", "RetrievePropertiesEx", "CopyVirtualDisk_Task"} <= set(methods)
+    return folder
+
+
+@pytest.fixture
+def vcenter(binary: Path, certificates: Certificates, wsdl: Path, tmp_path: Path) -> Iterator[Running]:
+    """A simulator that serves its schema."""
+    settings = Settings(certificates, wsdl=wsdl, home=tmp_path / "home")
+    with running(binary, settings, tmp_path / "vcenter.log") as vcenter:
+        yield vcenter
+
+
+@contextmanager
+def _driver(name: str, image: Path, vcenter: Running, folder: Path) -> Iterator[Driver]:
+    mounted, hosts, log = folder / f"{name}-root", folder / f"{name}-hosts", folder / f"{name}.log"
+    mounted.mkdir()
+    names = " ".join(host.name for host in vcenter.control.state().hosts)
+    hosts.write_text(f"127.0.0.1 localhost {names}\n")
+    inside = [str(mounted), str(image), str(_REPOSITORY), str(vcenter.settings.certificates.ca), str(hosts)]
+    inside.append(f"tests.lab.vcenter.drivers.{name}")
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", _INSIDE_IMAGE, "sh", *inside],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        with process:  # closes the input, which ends the program
+            yield Driver(process, log)
+
+
+@pytest.fixture
+def nova(image: Path, vcenter: Running, tmp_path: Path) -> Iterator[Driver]:
+    """Nova's driver, logged in, for cluster DC0_C0."""
+    with _driver("nova_instance", image, vcenter, tmp_path) as driver:
+        driver.ask(
+            "start",
+            host_ip=vcenter.host,
+            host_port=vcenter.port,
+            host_username=vcenter.settings.user,
+            host_password=vcenter.settings.password,
+            cluster_name="DC0_C0",
+            ca_file="/root/ca.pem",
+            insecure=False,
+            api_retry_count=2,
+            task_poll_interval=0.1,
+            cache_prefix="driver-test",
+        )
+        yield driver
+
+
+@pytest.fixture
+def cinder(image: Path, vcenter: Running, tmp_path: Path) -> Iterator[Driver]:
+    """Cinder's VMDK driver, logged in."""
+    with _driver("cinder_volume", image, vcenter, tmp_path) as driver:
+        driver.ask(
+            "start",
+            vmware_host_ip=vcenter.host,
+            vmware_host_port=vcenter.port,
+            vmware_host_username=vcenter.settings.user,
+            vmware_host_password=vcenter.settings.password,
+            vmware_ca_file="/root/ca.pem",
+            vmware_insecure=False,
+            vmware_task_poll_interval=0.1,
+            vmware_tmp_dir="/tmp",  # noqa: S108 - inside the copy-on-write root
+        )
+        yield driver
+
+
+def _machines(vcenter: Running) -> dict[str, str]:
+    """Power state by name."""
+    return {machine.name: machine.power for machine in vcenter.control.state().machines}
+
+
+def test_nova_describes_the_cluster(nova: Driver) -> None:
+    """Nova names its node by the cluster's MoRef and the vCenter's UUID, and sees the hosts' resources."""
+    assert nova.ask("node") == "domain-c15.dbed6e0c-bd88-4ef6-b594-21283e1c677f"
+    assert nova.ask("resources") == {"vcpus": 6, "memory_mb": 12285, "local_gb": 1024}
+
+
+def test_instance_lives_and_dies(nova: Driver, vcenter: Running) -> None:
+    """An instance is spawned from an image, runs, reboots, and is gone after its deletion."""
+    spawned = nova.ask("spawn")
+    assert spawned["state"] == 1
+    assert list(_machines(vcenter).values()) == ["poweredOn"]
+    nova.ask("reboot")
+    assert list(_machines(vcenter).values()) == ["poweredOn"]
+    assert nova.ask("destroy") == []
+    assert _machines(vcenter) == {}
+
+
+def test_volume_is_attached_and_detached(nova: Driver, cinder: Driver, vcenter: Running) -> None:
+    """A volume of Cinder is attached to an instance of Nova, detached, attached again, and deleted with it."""
+    nova.ask("spawn")
+    connector = nova.ask("connector")
+    volume = cinder.ask("create")
+    for _ in range(2):
+        connection = cinder.ask("connect", volume=volume, connector=connector)
+        nova.ask("attach", connection=connection)
+        (disks,) = [m.disks for m in vcenter.control.state().machines if m.moref == connector["instance"]]
+        assert len(disks) == 2
+        assert volume in disks[1]
+        nova.ask("detach", connection=connection)
+        cinder.ask("disconnect", volume=volume, connector=connector)
+        (disks,) = [m.disks for m in vcenter.control.state().machines if m.moref == connector["instance"]]
+        assert len(disks) == 1
+    nova.ask("destroy")
+    assert _machines(vcenter) == {f"volume-{volume}": "poweredOff"}
+    cinder.ask("delete", volume=volume)
+    assert _machines(vcenter) == {}
+
+
+def test_volumes_from_all_sources(cinder: Driver, vcenter: Running) -> None:
+    """Volumes come from nothing, an image, a snapshot and another volume; they grow; all can be deleted."""
+    first = cinder.ask("create")
+    cinder.ask("connect", volume=first, connector={})
+    snapshot = cinder.ask("snapshot", volume=first)
+    volumes = [
+        first,
+        cinder.ask("create_from_image"),
+        cinder.ask("create_from_snapshot", snapshot=snapshot),
+        cinder.ask("clone", volume=first),
+    ]
+    cinder.ask("extend", volume=first, size=2)
+    assert {f"volume-{volume}" for volume in volumes} <= set(_machines(vcenter))
+    cinder.ask("delete_snapshot", snapshot=snapshot)
+    for volume in volumes:
+        cinder.ask("delete", volume=volume)
+    assert _machines(vcenter) == {}
+
+
+def test_drivers_survive_dropped_sessions(nova: Driver, cinder: Driver, vcenter: Running) -> None:
+    """When all sessions are dropped, the drivers log in again by themselves."""
+    vcenter.control.drop_sessions()
+    assert nova.ask("spawn")["state"] == 1
+    volume = cinder.ask("create")
+    vcenter.control.drop_sessions()
+    assert cinder.ask("connect", volume=volume, connector={})["driver_volume_type"] == "vmdk"
+
+
+def test_wrong_password_is_told(nova: Driver, vcenter: Running) -> None:
+    """With the password changed and the session gone, Nova's driver fails with the reason."""
+    vcenter.control.set_password("changed", drop_sessions=True)
+    with pytest.raises(AssertionError, match=r"InvalidLogin|Login failure"):
+        nova.ask("resources")

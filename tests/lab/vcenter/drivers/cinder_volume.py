@@ -110,7 +110,8 @@ class Cinder:
             self._context, id=str(uuid.uuid4()), volume_id=volume, volume=self._known[volume], volume_size=1,
             display_description="", provider_location=None,
         )  # fmt: skip
-        self._driver.create_snapshot(snapshot)
+        for name, value in (self._driver.create_snapshot(snapshot) or {}).items():
+            setattr(snapshot, name, value)
         self._known[snapshot.id] = snapshot
         return str(snapshot.id)
 

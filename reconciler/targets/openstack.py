@@ -1,0 +1,150 @@
+"""The APIs of an OpenStack, found through Keystone and spoken to with keystoneauth, openstacksdk's session layer, in threads.
+
+Queries      aggregate.get {name}            exists, id, availability_zone, hosts, metadata
+             compute_service.get {host}      exists, id, state, status, disabled_reason, hypervisor {type, hostname, state}
+Actions      aggregate.create {name, availability_zone}      aggregate.set {name, availability_zone}
+             aggregate.add_host {name, host}                 aggregate.remove_host {name, host}
+             aggregate.delete {name}                         compute_service.enable {host}
+
+Names are turned into ids here. An ask lists each collection that it needs once; an answer without the collection is an
+error, not an empty one. Each action looks first and does nothing where nothing is left to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reconciler.targets import TargetError
+from reconciler.targets.openstack_nova import Nova, RefusedError
+from reconciler.targets.openstack_session import close_connection, connect, explain
+from reconciler.targets.threads import Threads
+from resources.contract import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from resources.contract import Action, Query
+    from resources.endpoints import OpenStackEndpoint
+
+T = TypeVar("T")
+
+_DEADLINE_S = 30.0
+_SOCKET_TIMEOUT_S = 10.0
+_CLOSE_S = 5.0
+
+
+class OpenStackTarget:
+    """One OpenStack with one admin account. A token is kept as long as Keystone lets it live."""
+
+    def __init__(
+        self, endpoint: OpenStackEndpoint, *, deadline_s: float = _DEADLINE_S, socket_timeout_s: float = _SOCKET_TIMEOUT_S
+    ) -> None:
+        """Know how to reach it; nothing is connected yet. `deadline_s` is for an ask or an action, the other for each read."""
+        self._endpoint = endpoint
+        self._deadline_s = deadline_s
+        self._socket_timeout_s = socket_timeout_s
+        self._threads = Threads(str(endpoint.target))
+        self._lock = asyncio.Lock()
+        self._connection: Any = None
+
+    async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
+        """Answer all queries from one listing of each collection. Raises TargetError."""
+        return await self._with_nova(partial(_answer, tuple(queries)))
+
+    async def do(self, action: Action) -> Reply:
+        """Carry out one action; a refusal is a reply. Raises TargetError when it is unknown whether it was done."""
+        return await self._with_nova(partial(_act, action))
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            close_connection(connection)
+
+    async def _with_nova(self, call: Callable[[Nova], T]) -> T:
+        """Run the call in a thread, one at a time; a connection that failed it is not used again."""
+        async with self._lock:
+            kept, self._connection = self._connection, None
+            try:
+                run = partial(self._run, kept, call)
+                result, self._connection = await self._threads.run(run, deadline_s=self._deadline_s, dispose=_dispose)
+            except TimeoutError as error:
+                reason = f"no complete answer from the APIs behind {self._endpoint.auth_url} within {self._deadline_s:g} s"
+                raise TargetError(self._endpoint.target, reason) from error
+            return result
+
+    def _run(self, kept: Any, call: Callable[[Nova], T]) -> tuple[T, Any]:
+        """Call with a connection. Raises TargetError. Blocks."""
+        connection = kept
+        try:
+            connection = kept or connect(self._endpoint, timeout_s=self._socket_timeout_s)
+            return call(Nova(connection)), connection
+        except Exception as error:
+            if connection is not None:
+                close_connection(connection)
+            raise explain(self._endpoint, error, self._socket_timeout_s) from error
+
+
+def _dispose(result: tuple[object, Any]) -> None:
+    close_connection(result[1])
+
+
+def _answer(queries: Sequence[Query], nova: Nova) -> list[Reply]:
+    return [_reply(query, nova) for query in queries]
+
+
+def _reply(query: Query, nova: Nova) -> Reply:
+    match query.op:
+        case "aggregate.get":
+            return Reply(_aggregate(nova.aggregate(query.args["name"])))
+        case "compute_service.get":
+            host = query.args["host"]
+            return Reply(_compute(nova.compute_service(host), nova.hypervisor(host)))
+        case _:
+            return _unsupported(query.op)
+
+
+def _aggregate(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        return {"exists": False, "id": None, "availability_zone": None, "hosts": [], "metadata": {}}
+    metadata = {key: value for key, value in found["metadata"].items() if key != "availability_zone"}
+    zone = found["availability_zone"]
+    return {"exists": True, "id": found["id"], "availability_zone": zone, "hosts": sorted(found["hosts"]), "metadata": metadata}
+
+
+def _compute(service: Mapping[str, Any] | None, hypervisor: Mapping[str, Any] | None) -> dict[str, Any]:
+    fields = ("id", "state", "status", "disabled_reason")
+    told = {field: service.get(field) if service else None for field in fields}
+    shown = None
+    if hypervisor is not None:
+        shown = {
+            "type": hypervisor["hypervisor_type"],
+            "hostname": hypervisor["hypervisor_hostname"],
+            "state": hypervisor.get("state"),
+        }
+    return {"exists": service is not None, **told, "hypervisor": shown}
+
+
+def _act(action: Action, nova: Nova) -> Reply:
+    args = action.args
+    try:
+        match action.op:
+            case "aggregate.create" | "aggregate.set":
+                nova.set_aggregate(args["name"], args["availability_zone"], create=action.op == "aggregate.create")
+            case "aggregate.add_host" | "aggregate.remove_host":
+                nova.set_member(args["name"], args["host"], present=action.op == "aggregate.add_host")
+            case "aggregate.delete":
+                nova.delete_aggregate(args["name"])
+            case "compute_service.enable":
+                nova.enable(args["host"])
+            case _:
+                return _unsupported(action.op)
+    except RefusedError as refusal:
+        return Reply({}, refusal.code, str(refusal))
+    return Reply({})
+
+
+def _unsupported(op: str) -> Reply:
+    return Reply({}, "unsupported", f"an OpenStack has no {op}")

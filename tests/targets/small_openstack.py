@@ -1,0 +1,252 @@
+"""Keystone v3 and Nova 2.1 over real HTTP, as far as the openstack target speaks them; told to misbehave by its fields.
+
+Bodies follow the API reference of both projects.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+
+REGION = "RegionOne"
+
+
+class ApiFaultError(Exception):
+    """An error answer of Nova."""
+
+    def __init__(self, status: int, message: str) -> None:
+        """Keep status and message."""
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass
+class Cloud:
+    """What the cloud holds, who may log in, and how it misbehaves.
+
+    `silent` paths never answer, `broken` ones give status and text as they are, `half` ones break off in the middle.
+    """
+
+    url: str = ""
+    catalog_path: str = "/compute/v2.1"
+    password: str = "canary-password"  # noqa: S105 - of this cloud only
+    aggregates: list[dict[str, Any]] = field(default_factory=list)
+    computes: list[dict[str, Any]] = field(default_factory=list)
+    hypervisors: list[dict[str, Any]] = field(default_factory=list)
+    silent: set[str] = field(default_factory=set)
+    half: set[str] = field(default_factory=set)
+    broken: dict[str, tuple[int, str]] = field(default_factory=dict)
+    tokens: set[str] = field(default_factory=set)
+    seen: list[str] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def add_compute(self, host: str, kind: str, **fields: Any) -> None:
+        """Let a nova-compute have registered, with its hypervisor."""
+        number = len(self.computes) + 1
+        service = {"id": number, "binary": "nova-compute", "host": host, "zone": "nova", "state": "up", "status": "enabled"}
+        self.computes.append({**service, "disabled_reason": None, "updated_at": "2026-01-01T00:00:00.000000", **fields})
+        shown = {
+            "id": number,
+            "hypervisor_type": kind,
+            "hypervisor_hostname": f"{host}.hypervisor",
+            "state": "up",
+            "status": "enabled",
+        }
+        self.hypervisors.append({**shown, "service": {"id": number, "host": host, "disabled_reason": None}})
+
+    def count(self, text: str) -> int:
+        """Return how many requests of that method and path came."""
+        return self.seen.count(text)
+
+    def nova(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any] | None:  # noqa: PLR0911 - one for each call
+        """Answer Nova's calls. Raises ApiFaultError."""
+        match method, path.strip("/").split("/"):
+            case "GET", ["os-services"]:
+                return {"services": self.computes}
+            case "GET", ["os-hypervisors", "detail"]:
+                return {"hypervisors": self.hypervisors}
+            case "GET", ["os-aggregates"]:
+                return {"aggregates": self.aggregates}
+            case "POST", ["os-aggregates"]:
+                return {"aggregate": self._create(**body["aggregate"])}
+            case "PUT", ["os-aggregates", number]:
+                return {"aggregate": self._rezone(int(number), body["aggregate"]["availability_zone"])}
+            case "DELETE", ["os-aggregates", number]:
+                self._delete(int(number))
+                return None
+            case "POST", ["os-aggregates", number, "action"]:
+                return {"aggregate": self._member(int(number), body)}
+            case "PUT", ["os-services", "enable"]:
+                return {"service": self._enable(body["host"])}
+        raise ApiFaultError(404, "The resource could not be found.")
+
+    def _create(self, name: str, availability_zone: str | None) -> dict[str, Any]:
+        if any(found["name"] == name for found in self.aggregates):
+            raise ApiFaultError(409, f"Aggregate {name} already exists.")
+        metadata = {"availability_zone": availability_zone} if availability_zone else {}
+        made = {"id": len(self.aggregates) + 1, "name": name, "availability_zone": availability_zone, "metadata": metadata}
+        self.aggregates.append({**made, "hosts": []})
+        return made
+
+    def _rezone(self, number: int, zone: str) -> dict[str, Any]:
+        found = self._find(number)
+        found["availability_zone"] = found["metadata"]["availability_zone"] = zone
+        return found
+
+    def _delete(self, number: int) -> None:
+        if self._find(number)["hosts"]:
+            raise ApiFaultError(400, "Host aggregate is not empty.")
+        self.aggregates.remove(self._find(number))
+
+    def _member(self, number: int, body: dict[str, Any]) -> dict[str, Any]:
+        found = self._find(number)
+        ((verb, args),) = body.items()
+        host = args["host"]
+        if verb == "remove_host":
+            found["hosts"].remove(host)
+            return found
+        if not any(compute["host"] == host for compute in self.computes):
+            raise ApiFaultError(404, f"Compute host {host} could not be found.")
+        if any(host in other["hosts"] for other in self.aggregates):
+            raise ApiFaultError(409, f"Cannot add host {host}: it is in another availability zone.")
+        found["hosts"].append(host)
+        return found
+
+    def _enable(self, host: str) -> dict[str, Any]:
+        found = next(compute for compute in self.computes if compute["host"] == host)
+        found |= {"status": "enabled", "disabled_reason": None}
+        return found
+
+    def _find(self, number: int) -> dict[str, Any]:
+        return next(found for found in self.aggregates if found["id"] == number)
+
+    def login(self, body: dict[str, Any]) -> str | None:
+        """Return a new token, None for wrong credentials."""
+        user = body["auth"]["identity"]["password"]["user"]
+        if (user["name"], user["password"]) != ("admin", self.password):
+            return None
+        token = f"token-{len(self.tokens) + 1}"
+        self.tokens.add(token)
+        return token
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request: faults first, then Keystone, then Nova."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    cloud: Cloud
+
+    def log_message(self, *_: object) -> None:
+        """Write no log."""
+
+    def parse_request(self) -> bool:
+        """Serve all methods alike: the base class calls `do_METHOD`, its own habit of names."""
+        if super().parse_request():
+            self._serve()
+        return False
+
+    def _serve(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length) or b"{}")
+        path = urlsplit(self.path).path
+        self.cloud.seen.append(f"{self.command} {path}")
+        if path in self.cloud.silent:
+            self.cloud.released.wait(timeout=60)
+            self.close_connection = True
+            return
+        if path in self.cloud.broken:
+            status, text = self.cloud.broken[path]
+            self._send(status, text.encode(), {})
+            return
+        with self.cloud.lock:
+            status, answer, headers = self._keystone(path, body) if path.startswith("/identity") else self._nova(path, body)
+        self._send(status, b"" if answer is None else json.dumps(answer).encode(), headers, half=path in self.cloud.half)
+
+    def _keystone(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
+        url = f"{self.cloud.url}/identity/v3"
+        if path.rstrip("/") in {"/identity", "/identity/v3"}:
+            version = {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": url}], "media-types": []}
+            return 200, {"version": version}, {}
+        token = self.cloud.login(body) if path == "/identity/v3/auth/tokens" else None
+        if token is None:
+            return 401, {"error": {"code": 401, "message": "The request you have made requires authentication."}}, {}
+        interfaces = [
+            {
+                "interface": "public",
+                "region": REGION,
+                "region_id": REGION,
+                "url": f"{self.cloud.url}{self.cloud.catalog_path}",
+                "id": "e",
+            }
+        ]
+        return (
+            201,
+            {"token": _token([{"type": "compute", "name": "nova", "id": "s", "endpoints": interfaces}])},
+            {"X-Subject-Token": token},
+        )
+
+    def _nova(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
+        base = "/compute/v2.1"
+        if path.rstrip("/") in {"/compute", base}:
+            numbers = {"id": "v2.1", "status": "CURRENT", "version": "2.93", "min_version": "2.1"}
+            version = {**numbers, "links": [{"rel": "self", "href": f"{self.cloud.url}{base}/"}]}
+            return 200, {"version": version} if path.rstrip("/") == base else {"versions": [version]}, {}
+        if self.headers.get("X-Auth-Token") not in self.cloud.tokens:
+            return 401, {"error": {"code": 401, "message": "Unauthorized"}}, {}
+        try:
+            return 200, self.cloud.nova(self.command, path.removeprefix(base), body), {}
+        except ApiFaultError as fault:
+            return fault.status, {"fault": {"code": fault.status, "message": fault.message}}, {}
+
+    def _send(self, status: int, content: bytes, headers: dict[str, str], *, half: bool = False) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if half else content)
+        self.close_connection = self.close_connection or half
+
+
+def _token(catalog: list[dict[str, Any]]) -> dict[str, Any]:
+    domain = {"id": "default", "name": "Default"}
+    return {
+        "methods": ["password"],
+        "issued_at": "2026-01-01T00:00:00.000000Z",
+        "expires_at": "2126-01-01T00:00:00.000000Z",
+        "user": {"id": "u", "name": "admin", "domain": domain},
+        "project": {"id": "p", "name": "admin", "domain": domain},
+        "roles": [{"id": "r", "name": "admin"}],
+        "catalog": catalog,
+    }
+
+
+@contextmanager
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Cloud]:
+    """Serve a cloud on a loopback port inside the block."""
+    cloud = Cloud()
+    handler = type("Handler", (_Handler,), {"cloud": cloud})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        cloud.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield cloud
+        finally:
+            cloud.released.set()
+            server.shutdown()
+            thread.join()

@@ -38,8 +38,14 @@ def connect(endpoint: OpenStackEndpoint, *, timeout_s: float) -> Any:
     )
     session = Session(auth=account, verify=endpoint.ca_file or True, timeout=timeout_s, app_name="bivisor")
     # The version makes keystoneauth look behind catalog URLs that name none.
-    where = {"service_type": "compute", "interface": "public", "region_name": endpoint.region, "version": "2.1"}
-    return Adapter(session, **where, raise_exc=False)
+    return Adapter(
+        session,
+        service_type="compute",
+        interface="public",
+        region_name=endpoint.region,
+        version="2.1",
+        raise_exc=False,
+    )
 
 
 def close_connection(connection: Any) -> None:

@@ -79,6 +79,7 @@ def start(program: Path, wsdl_folder: Path) -> None:
         password=VCENTER_PASSWORD,
         clusters=CLUSTERS,
         hosts=HOSTS_PER_CLUSTER,
+        home=_FOLDER / "datastores",
     )
     started = start_detached(process.command(program, settings), _LOG)
     started.save(_PROCESS_FILE)

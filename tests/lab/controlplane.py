@@ -94,12 +94,17 @@ def wait_for_apis(units: Iterable[str]) -> None:
 
 
 def wait_for_daemons() -> None:
-    """Return when Nova's and Cinder's own services report themselves alive."""
+    """Return when Nova's and Cinder's own services report themselves alive.
+
+    Cinder is asked in its oldest version: a newer one would call the scheduler to answer, and wait
+    a minute for it if that is not there yet.
+    """
     connection = cloud.connect()
 
     def alive() -> bool:
         found = {service.binary: service.state for service in connection.compute.services()}
-        found |= {service.binary: service.state for service in connection.block_storage.services()}
+        answer = connection.block_storage.get("/os-services", microversion="3.0").json()
+        found |= {service["binary"]: service["state"] for service in answer["services"]}
         return all(found.get(daemon) == "up" for daemon in config.DAEMONS)
 
     wait_until(alive, what="Nova's and Cinder's daemons", timeout_s=_START_TIMEOUT_S, every_s=0.5)

@@ -57,10 +57,19 @@ def files() -> dict[str, str]:
         '"+S 2:1 +sbwt none +sbwtdcpu none +sbwtdio none"\n',
         "/etc/memcached.conf": "-d\nlogfile /var/log/memcached.log\n-m 32\n-p 11211\n"
         "-u memcache\n-l 0.0.0.0\n-P /var/run/memcached/memcached.pid\n",
-        # the others are ordered after RabbitMQ: let them load their modules while it boots
-        "/etc/systemd/system/rabbitmq-server.service.d/lab.conf": "[Service]\nType=exec\n",
-    }
+    } | _drop_ins()
     return {path: render(ini) for path, ini in inis.items()} | plain
+
+
+def _drop_ins() -> dict[str, str]:
+    """Let the APIs load their modules while RabbitMQ boots; what needs it at once waits for its port."""
+    folder = "/etc/systemd/system"
+    connect = f"exec 3<>/dev/tcp/{API.address}/5672"
+    wait = f"until ({connect}) 2>/dev/null; do sleep 0.2; done"
+    waiting = f"[Service]\nExecStartPre=/bin/bash -c '{wait}'\n"
+    return {f"{folder}/rabbitmq-server.service.d/lab.conf": "[Service]\nType=exec\n"} | {
+        f"{folder}/{unit}.service.d/lab.conf": waiting for unit in DAEMONS
+    }
 
 
 def render(ini: Ini) -> str:
@@ -144,6 +153,11 @@ def _database(name: str) -> dict[str, str]:
     }
 
 
+def _messaging() -> dict[str, str]:
+    """Ask for the message queue each second, not less and less often."""
+    return {"rabbit_retry_interval": "1", "rabbit_retry_backoff": "0"}
+
+
 def _mariadb() -> Ini:
     """Nothing is flushed: the lab's data need not survive the machine's power."""
     return {
@@ -221,6 +235,7 @@ def _neutron() -> Ini:
         "database": _database("neutron"),
         "keystone_authtoken": _auth_token("neutron"),
         "nova": _auth("nova"),
+        "oslo_messaging_rabbit": _messaging(),
         "oslo_concurrency": {"lock_path": "/var/lock/neutron"},
         "oslo_policy": {"policy_dirs": "/etc/neutron/policy.d"},
     }
@@ -264,6 +279,7 @@ def _nova() -> Ini:
         "neutron": _auth("neutron"),
         "service_user": {"send_service_user_token": "true", **_auth("nova")},
         "keystone_authtoken": _auth_token("nova"),
+        "oslo_messaging_rabbit": _messaging(),
         "oslo_concurrency": {"lock_path": "/var/lock/nova"},
         "oslo_policy": {"policy_dirs": "/etc/nova/policy.d"},
         "vnc": {"enabled": "false"},
@@ -289,6 +305,7 @@ def _cinder() -> Ini:
         "keystone_authtoken": _auth_token("cinder"),
         "service_user": {"send_service_user_token": "true", **_auth("cinder")},
         "nova": _auth("nova"),
+        "oslo_messaging_rabbit": _messaging(),
         "oslo_concurrency": {"lock_path": "/var/lock/cinder"},
         "oslo_policy": {"policy_dirs": "/etc/cinder/policy.d"},
     }

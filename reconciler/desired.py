@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
     from resources.cloud import Resource, Secrets
-    from resources.kinds.secret import SecretSpec
+    from resources.specs.secret import SecretSpec
 
 COMMAND_TIMEOUT_S = 30
 """How long a Secret's command may take."""
@@ -175,5 +175,3 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
 
 def _problem(file: str, message: str) -> LocatedProblem:
     return LocatedProblem(file=file, line=1, column=1, key=None, path="", message=message, warning=False)
-
-

@@ -221,14 +221,19 @@ class Cloud:
         """Return the nodes that the selector chooses, sorted by name."""
         return tuple(node for node in self.all(NodeFacts) if selector.chooses(node))
 
-    def secret(self, ref: SecretRef, default_key: str = "value") -> SecretText:
-        """Return the value a reference points to. Raises MissingSecretError with the keys that exist."""
+    def secret(self, ref: SecretRef, default_key: str = "value", unfit: Callable[[str], str] | None = None) -> SecretText:
+        """Return the value a reference points to. `unfit` tells, without showing it, why a value cannot be one, or ''.
+
+        Raises MissingSecretError with the keys that exist, and UnfitSecretError.
+        """
         key = ref.key or default_key
         if self._secrets is None:
             return SecretText(f"unresolved {ref.secret}.{key}")
         values = self._secrets[ref.secret]
         if key not in values:
             raise MissingSecretError(ref.secret, key, tuple(values))
+        if unfit is not None and (problem := unfit(values[key].reveal)):
+            raise UnfitSecretError(ref.secret, key, problem)
         return values[key]
 
     def account(self, ref: SecretRef) -> tuple[SecretText, SecretText]:
@@ -240,14 +245,32 @@ class Cloud:
         return f"unresolved {path}" if self._files is None else self._files[path]
 
 
-class MissingSecretError(Exception):
+class SecretError(Exception):
+    """A Secret does not hold what a resource needs of it: its name, the key that was asked for, and a sentence."""
+
+    def __init__(self, secret: str, key: str, message: str) -> None:
+        """Keep which value it is about; the message never holds the value."""
+        super().__init__(message)
+        self.secret = secret
+        self.key = key
+
+
+class MissingSecretError(SecretError):
     """A Secret has no such key."""
 
     def __init__(self, secret: str, key: str, known: tuple[str, ...]) -> None:
         """Say which keys the secret has."""
-        self.secret = secret
-        self.key = key
-        super().__init__(f'Secret "{secret}" has no key "{key}" (it has: {", ".join(sorted(known)) or "none"})')
+        message = f'Secret "{secret}" has no key "{key}" (it has: {", ".join(sorted(known)) or "none"})'
+        super().__init__(secret, key, message)
+
+
+class UnfitSecretError(SecretError):
+    """A value cannot be what it is used as."""
+
+    def __init__(self, secret: str, key: str, problem: str) -> None:
+        """Say what is wrong with it, not what it is."""
+        where = f'Secret "{secret}"' if key == "value" else f'"{key}" of Secret "{secret}"'
+        super().__init__(secret, key, f"{where} {problem}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from reconciler.core.errors import DisagreementError, InputError
 from reconciler.core.merge import Fragment, merge
-from resources.cloud import Cloud, Compiled, MissingSecretError, RolloutFacts, SecretRef
+from resources.cloud import Cloud, Compiled, RolloutFacts, SecretError, SecretRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -72,13 +72,13 @@ def _compile(loaded: Loaded, kinds: Mapping[str, Kind[Any]], cloud: Cloud) -> Ma
 
 
 def _for_each(loaded: Loaded, step: Callable[[Resource[Any]], T]) -> Mapping[Key, T]:
-    """Return what the step says of each resource. Raises InputError with all secrets' keys that are missing."""
+    """Return what the step says of each resource. Raises InputError with all secrets that are missing or unfit."""
     found: dict[Key, T] = {}
     problems = []
     for key, resource in loaded.resources.items():
         try:
             found[key] = step(resource)
-        except MissingSecretError as error:
+        except SecretError as error:
             path = next(_references(resource.spec, error, ("spec",)), ())
             problems.append(loaded.located(key, path, str(error)))
     if problems:
@@ -86,8 +86,8 @@ def _for_each(loaded: Loaded, step: Callable[[Resource[Any]], T]) -> Mapping[Key
     return found
 
 
-def _references(value: Any, error: MissingSecretError, path: Path) -> Iterator[Path]:
-    """Yield the paths of the references to the secret's key that is missing."""
+def _references(value: Any, error: SecretError, path: Path) -> Iterator[Path]:
+    """Yield the paths of the references to the secret's key that is missing or unfit."""
     match value:
         case SecretRef():
             if value.secret == error.secret and value.key in {None, error.key}:

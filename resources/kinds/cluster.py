@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from resources.specs.cluster import PacemakerSpec
 
 
+_AUTHKEY_MIN, _AUTHKEY_MAX = 128, 4096
+
 NO_CROSSING = {"cross_az_attach": "False"}
 """Nova refuses to attach a volume of another zone; nova-api and every nova-compute need it (Nova, availability-zones)."""
 
@@ -71,7 +73,7 @@ def _ring(resource: Resource[ClusterSpec], cloud: Cloud, members: tuple[NodeFact
         name=name,
         target=TargetId("pacemaker", name),
         members=members,
-        authkey=cloud.secret(pacemaker.authkey),
+        authkey=cloud.secret(pacemaker.authkey, unfit=_unfit_authkey),
         node_ids=pacemaker.node_ids,
         system={key: "yes" if value else "no" for key, value in system.items() if value is not None},
         properties=_properties(pacemaker),
@@ -93,7 +95,7 @@ def _properties(pacemaker: PacemakerSpec) -> Mapping[str, str]:
 def _nova_options(spec: ClusterSpec, cloud: Cloud) -> Options:
     account = _auth(spec, *cloud.account(spec.services.nova))
     region = {"region_name": spec.region}
-    default: dict[str, OptionValue] = {"transport_url": cloud.secret(spec.messaging.transport_url)}
+    default: dict[str, OptionValue] = {"transport_url": cloud.secret(spec.messaging.transport_url, unfit=_unfit_url)}
     if spec.network.manager == "nova-network":
         default |= {"use_neutron": "False", "multi_host": str(spec.network.mode == "multi-host")}
     return {
@@ -108,10 +110,13 @@ def _nova_options(spec: ClusterSpec, cloud: Cloud) -> Options:
 
 def _cinder_options(spec: ClusterSpec, cloud: Cloud) -> Options:
     options: dict[str, Mapping[str, OptionValue]] = {
-        "DEFAULT": {"transport_url": cloud.secret(spec.messaging.transport_url), "allow_availability_zone_fallback": "False"}
+        "DEFAULT": {
+            "transport_url": cloud.secret(spec.messaging.transport_url, unfit=_unfit_url),
+            "allow_availability_zone_fallback": "False",
+        }
     }
     if spec.databases.cinder is not None:
-        options["database"] = {"connection": cloud.secret(spec.databases.cinder)}
+        options["database"] = {"connection": cloud.secret(spec.databases.cinder, unfit=_unfit_url)}
     if spec.services.cinder is not None:
         account = _auth(spec, *cloud.account(spec.services.cinder))
         options["service_user"] = {**account, "send_service_user_token": "True"}
@@ -130,6 +135,16 @@ def _auth(spec: ClusterSpec, username: SecretText, password: SecretText) -> Mapp
         "project_name": spec.services.project,
         "project_domain_name": spec.services.project_domain,
     }
+
+
+def _unfit_authkey(text: str) -> str:
+    """Corosync refuses other lengths (TOTEM_PRIVATE_KEY_LEN_MIN and _MAX in corosync/totem/totem.h, 3.1)."""
+    size = len(text.encode())
+    return "" if _AUTHKEY_MIN <= size <= _AUTHKEY_MAX else f"must hold {_AUTHKEY_MIN} to {_AUTHKEY_MAX} bytes, not {size}"
+
+
+def _unfit_url(text: str) -> str:
+    return "" if "://" in text and "\n" not in text else "must hold a URL such as rabbit://user:password@host:5672/"
 
 
 def _api(spec: ClusterSpec, cloud: Cloud) -> Iterator[Unit]:

@@ -58,7 +58,7 @@ async def connect(endpoint: SshEndpoint, gate: ConnectGate) -> asyncssh.SSHClien
             if attempt == ATTEMPTS:
                 raise _refused(endpoint, guard, error) from error
             await asyncio.sleep(random.uniform(0.05, JITTER_S) * attempt)  # noqa: S311 - it spreads, it hides nothing
-        except (OSError, asyncssh.Error, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        except (OSError, asyncssh.Error, asyncssh.KeyImportError) as error:
             raise _refused(endpoint, guard, error) from error
     raise AssertionError
 
@@ -121,16 +121,16 @@ def _why(endpoint: SshEndpoint, guard: _Guard, error: Exception) -> tuple[str, b
             return _not_let_in(endpoint), False
         case asyncssh.KeyExchangeFailed() if guard.expected and "host key" in str(error).lower():
             return f"{where} has no {guard.expected.get_algorithm()} host key, which is the declared one's type", False
-        case asyncssh.KeyEncryptionError():
+        case asyncssh.KeyImportError() if "passphrase" in str(error).lower():
             return f"the private key {endpoint.key_file} has a passphrase: load it into an agent and declare no file", False
         case asyncssh.KeyImportError():
             return f"the private key {endpoint.key_file} cannot be read: {error}", False
         case OSError() if error.filename:
             return f"the private key {error.filename} cannot be read: {error.strerror}", False
+        case ConnectionResetError() | BrokenPipeError() | asyncssh.ConnectionLost():
+            return f"{where} breaks the connection off before anybody is let in", True
         case OSError():
             return f"{where} cannot be reached: {error.strerror or error}", True
-        case asyncssh.ConnectionLost():
-            return f"{where} breaks the connection off before anybody is let in", True
         case _:
             return f"{where}: {error}", True
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import select
 import shlex
 import subprocess
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from reconciler.targets.helper_stream import make_stream
 
@@ -28,7 +29,7 @@ class HostProcess:
         self._number = 0
         self.write(stream.program)
 
-    def __enter__(self) -> HostProcess:
+    def __enter__(self) -> Self:
         """Enter."""
         return self
 
@@ -82,6 +83,11 @@ class HostProcess:
         self.send(do=[op, args])
         _, code, error = self.receive()["reply"]
         return code, error
+
+    def has_answered(self, patience_s: float) -> bool:
+        """Wait for output, but not longer than that; tell whether there is some."""
+        assert self.process.stdout is not None
+        return bool(select.select([self.process.stdout], [], [], patience_s)[0])
 
     def close_input(self) -> None:
         """Vanish, as a controller does."""

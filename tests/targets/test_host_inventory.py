@@ -62,7 +62,7 @@ def test_freshness(  # noqa: PLR0913 - one argument per column of the table
         ("never written by us", None, None, "others", 101, 100, False),
     ],
 )
-def test_a_repair_restarts_nothing_that_runs_with_the_right_content(  # noqa: PLR0913 - as above
+def test_a_repair_restarts_nothing_that_runs_with_the_right_content(  # noqa: PLR0913, PLR0917 - as above
     why: str,
     record: dict[str, Any] | None,
     vouched: str | None,

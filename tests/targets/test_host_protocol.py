@@ -27,7 +27,9 @@ YOUNGEST = 16
 def other_pythons() -> list[str]:
     """Return the interpreters of this machine, from 3.6 on, that really run."""
     found = (shutil.which(f"python3.{minor}") for minor in range(6, YOUNGEST))
-    return [path for path in found if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0]
+    return [
+        path for path in found if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0
+    ]
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Unobserved, diff
 from reconciler.core.plan import Verb
-from reconciler.core.status import Outcome, Result
+from reconciler.core.status import GOOD, Outcome, Result
 from reconciler.targets import TargetError
 from resources.contract import changed_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from reconciler.core.diff import Observed
     from reconciler.core.plan import Plan, Step
@@ -63,6 +63,7 @@ class Applier:
         self._observer = observer
         self._redact = redact
         self._report = report
+        self._roots: dict[Address, Address] = {}
 
     async def apply(
         self, plan: Plan, units: Mapping[Address, Unit], observed: Mapping[Address, Observed]
@@ -78,13 +79,13 @@ class Applier:
                     results[step.address].set_result(_standing(step))
         return {address: future.result() for address, future in results.items()}
 
-    async def _step(
-        self, step: Step, unit: Unit, seen: Observed, results: Mapping[Address, asyncio.Future[Result]]
-    ) -> None:
+    async def _step(self, step: Step, unit: Unit, seen: Observed, results: Mapping[Address, asyncio.Future[Result]]) -> None:
         needed = [await results[need] for need in step.needs]
-        failed = next((result for result in needed if result.outcome not in (Outcome.UNCHANGED, Outcome.CONVERGED)), None)
+        failed = next((result for result in needed if result.outcome not in GOOD), None)
         if failed is not None:
-            result = Result(step.address, Outcome.SKIPPED, f"needs {failed.address}, which is not converged: {failed.message}")
+            # whatever is skipped for the sake of the same unit names that unit: its own line says what is wrong
+            root = self._roots[step.address] = self._roots.get(failed.address, failed.address)
+            result = Result(step.address, Outcome.SKIPPED, f"needs {root}, which is not converged")
         else:
             moved = any(result.outcome is Outcome.CONVERGED for result in needed)
             self._report(Progress(step, Phase.STARTED))
@@ -95,18 +96,25 @@ class Applier:
     async def _converge(self, step: Step, unit: Unit, seen: Observed, *, look_first: bool) -> Result:
         changes, facts = step.changes, seen
         if look_first or step.verb is Verb.WAIT or isinstance(facts, Unobserved):
-            facts = await self._observer.one(unit)
+            facts = await self._look(unit)
             if isinstance(facts, Unobserved):
                 return Result(step.address, Outcome.FAILED, f"nobody knows what is there: {facts.reason}")
             changes = diff(unit, facts)
             if not changes:
-                return Result(step.address, Outcome.CONVERGED, "became as declared without an action of its own")
+                return Result(step.address, Outcome.CONVERGED)
             if unplanned := _unplanned(step, unit, changes, facts):
                 return Result(step.address, Outcome.SKIPPED, unplanned)
         trouble = await self._act(unit, changes, facts)
         if trouble is not None:
             return Result(step.address, *trouble)
         return await self._settle(step, unit)
+
+    async def _look(self, unit: Unit) -> Observed:
+        """Look until somebody knows, within the unit's settle time: what was just started may not answer at once."""
+        async for observed in self._looks(unit):
+            if not isinstance(observed, Unobserved) or not observed.retry:
+                return observed
+        return observed
 
     async def _act(self, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Outcome, str] | None:
         try:
@@ -122,19 +130,25 @@ class Applier:
         return None
 
     async def _settle(self, step: Step, unit: Unit) -> Result:
+        self._report(Progress(step, Phase.SETTLING))
+        left: tuple[Change, ...] = ()
+        async for observed in self._looks(unit):
+            if not isinstance(observed, Unobserved):
+                left = diff(unit, observed)
+                if not left:
+                    return Result(step.address, Outcome.CONVERGED)
+        return Result(step.address, Outcome.FAILED, _still(observed, left, unit.settle_s))
+
+    async def _looks(self, unit: Unit) -> AsyncIterator[Observed]:
+        """Yield one look at once, and further ones until the unit's settle time is over."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + unit.settle_s
         pause = POLL_FIRST_S
-        self._report(Progress(step, Phase.SETTLING))
-        while True:
-            observed = await self._observer.one(unit)
-            left = () if isinstance(observed, Unobserved) else diff(unit, observed)
-            if not left and not isinstance(observed, Unobserved):
-                return Result(step.address, Outcome.CONVERGED, "")
-            if loop.time() + pause > deadline:
-                return Result(step.address, Outcome.FAILED, _still(observed, left, unit.settle_s))
+        yield await self._observer.one(unit)
+        while loop.time() + pause < deadline:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, POLL_MOST_S)
+            yield await self._observer.one(unit)
 
 
 def _unplanned(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> str:

@@ -96,15 +96,20 @@ async def _resolve(loaded: Loaded) -> tuple[Secrets, dict[str, str]]:
             raise answer
         else:
             secrets[key.name] = answer
+    files = _read_files(loaded, problems)
+    if problems:
+        raise InputError(tuple(problems))
+    return secrets, files
+
+
+def _read_files(loaded: Loaded, problems: list[LocatedProblem]) -> dict[str, str]:
     files: dict[str, str] = {}
     for read in loaded.reads:
         try:
             files[read.file] = Path(read.file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             problems.append(loaded.located(read.key, read.path, _reason(error)))
-    if problems:
-        raise InputError(tuple(problems))
-    return secrets, files
+    return files
 
 
 class _UnresolvedError(Exception):

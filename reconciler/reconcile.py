@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reconciler.apply import ACTING, Applier, Progress
+from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.plan import Plan, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
 from reconciler.core.status import Outcome, Result, Status, fold
@@ -21,7 +22,6 @@ from reconciler.observe import Observer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from reconciler.core.diff import Observed
     from reconciler.desired import Desired
     from reconciler.targets.open import Targets
     from resources.contract import Address
@@ -31,6 +31,9 @@ MOST_PASSES = 30
 
 LOOK_AGAIN_S = 3.0
 """Pause before a pass whose only task is to see whether the world has settled meanwhile."""
+
+PATIENCE_S = 60.0
+"""How long after a pass that acted a target that answered before may be silent: an API that was just restarted."""
 
 log = structlog.get_logger()
 
@@ -79,6 +82,16 @@ class Reconciler:
         plan = make_plan(desired.catalog, desired.graph, observed)
         return Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
 
+    async def _look_after(self, done: Pass) -> Look:
+        """Look again after a pass; what the pass restarted gets some time to answer."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (PATIENCE_S if done.acted else 0.0)
+        look = await self.look()
+        while _newly_silent(look, done.look) and loop.time() < deadline:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            look = await self.look()
+        return look
+
     async def carry_out(self, look: Look, report: Callable[[Progress], None]) -> Pass:
         """Carry the plan out and fold the results into a status."""
         desired = self._desired
@@ -104,7 +117,14 @@ class Reconciler:
                     return
                 await asyncio.sleep(LOOK_AGAIN_S)
             idle = not done.acted
-            look = await self.look()
+            look = await self._look_after(done)
+
+
+def _newly_silent(look: Look, before: Look) -> bool:
+    return any(
+        isinstance(seen, Unobserved) and seen.retry and not isinstance(before.observed[address], Unobserved)
+        for address, seen in look.observed.items()
+    )
 
 
 def _worth_another_look(done: Pass) -> bool:

@@ -6,7 +6,6 @@ Each command's module imports what it needs when it runs, so that `bivisor --hel
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,10 +43,15 @@ def _version(asked: bool) -> None:
 def options(
     *,
     log_level: Annotated[
-        str, typer.Option(help="Least level of log lines on standard error: debug, info, warning or error.", envvar="BIVISOR_LOG_LEVEL")
+        str,
+        typer.Option(
+            help="Least level of log lines on standard error: debug, info, warning or error.", envvar="BIVISOR_LOG_LEVEL"
+        ),
     ] = "warning",
     log_json: Annotated[bool, typer.Option("--log-json", help="Write log lines as JSON.", envvar="BIVISOR_LOG_JSON")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)] = False,  # noqa: ARG001 - its callback acts
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Take the options that all commands share."""
     if log_level.lower() not in {"debug", "info", "warning", "error"}:
@@ -76,10 +80,6 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(1)
 
-
-DesiredOption = Annotated[
-    Path, typer.Option("--desired", "-d", help="Folder of the documents.", envvar="BIVISOR_DESIRED", show_default=True)
-]
 
 if __name__ == "__main__":
     main()

@@ -25,7 +25,9 @@ class Form(StrEnum):
 def run(
     desired: DesiredFolder = Path("desired"),
     *,
-    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")] = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")
+    ] = False,
     output: Annotated[Form, typer.Option("--output", "-o", help="text for people, json for programs.")] = Form.TEXT,
 ) -> None:
     """Show every change that apply would make, field by field, and why, and what would restart. Changes nothing."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from reconciler.cli.session import Press
+    from reconciler.core.status import Result
     from resources.contract import Address
 
 MOST_SHOWN = 12
@@ -34,6 +35,7 @@ class Watcher:
         """Print on this press."""
         self._press = press
         self._running: dict[Address, tuple[Phase, float]] = {}
+        self._said: dict[Address, Result] = {}
         self._live = Live(
             get_renderable=self._page, console=press.console, refresh_per_second=4, transient=True, redirect_stdout=False
         )
@@ -54,6 +56,9 @@ class Watcher:
         address = progress.step.address
         if progress.result is not None:
             self._running.pop(address, None)
+            if self._said.get(address) == progress.result:
+                return
+            self._said[address] = progress.result
             self._press.print(outcome_lines(progress.step, progress.result, self._press.paper))
         else:
             _, since = self._running.get(address, (None, time.monotonic()))

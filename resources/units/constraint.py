@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 from xml.etree import ElementTree as ET
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from resources.contract import Change, Facts, Reply
 
 _SECTION = "constraints"
-_ATTRIBUTES = {"resource": "rsc", "node": "node", "score": "score"}
+_ATTRIBUTES = {"node": "node", "score": "score"}
+_SPECIAL = re.compile(r"([][\\.*^$+?(){}|])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,9 @@ class Constraint(Unit):
     """A `rsc_location`, called after its id: `pacemaker:demo/constraint/nova-compute-c0-on-ctl1`.
 
     Fields: `resource`, `node`, `score` (text: a number, `INFINITY` or `-INFINITY`). All other attributes are kept.
-    `resource` is also asked where it runs, because taking its place away moves it.
+    `resource` is also asked where it runs, because taking its place away moves it. A new constraint names the resource
+    by a pattern that fits it alone: the schema demands that a resource named by its id exists already, and in an opt-in
+    cluster its places must be there first.
     """
 
     type: ClassVar[str] = "constraint"
@@ -45,7 +49,10 @@ class Constraint(Unit):
         text = str(element.data["xml"])
         location = _location(text)
         facts: Facts = {field: location.get(attribute) for field, attribute in _ATTRIBUTES.items()}
-        return {**facts, "@xml": text, "@runs_on": str(resource.data["node"])}
+        named = location.get("rsc", "")
+        if location.get("rsc-pattern") == _pattern(self.resource):
+            named = self.resource
+        return {"resource": named or location.get("rsc-pattern"), **facts, "@xml": text, "@runs_on": str(resource.data["node"])}
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Write or remove the constraint, if it still is as it was observed."""
@@ -54,7 +61,11 @@ class Constraint(Unit):
             return (Action("cib.remove", {"section": _SECTION, "id": self.address.name, "if": observed}),)
         location = _location(str(observed)) if observed else ET.Element("rsc_location", {"id": self.address.name})
         for change in changes:
-            location.set(_ATTRIBUTES[change.field], cib.to_value(change.after))
+            if change.field == "resource":
+                location.attrib.pop("rsc", None)
+                location.set("rsc-pattern", _pattern(self.resource))
+            else:
+                location.set(_ATTRIBUTES[change.field], cib.to_value(change.after))
         # The schema lets a location have either rules or a node and a score.
         for rule in location.findall("rule"):
             location.remove(rule)
@@ -68,6 +79,11 @@ class Constraint(Unit):
         if stays and _score(self.desired) >= _score(facts):
             return None
         return Disruption(f"{self.resource} on {facts['node']}")
+
+
+def _pattern(resource: str) -> str:
+    """Return the POSIX extended regular expression that fits this name alone."""
+    return "^" + _SPECIAL.sub(r"\\\1", resource) + "$"
 
 
 def _location(text: str) -> ET.Element:

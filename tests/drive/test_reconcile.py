@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -176,3 +177,26 @@ async def test_secrets_of_the_world_are_masked() -> None:
     done = await passes(reconciler)
     assert "hunter22" not in done[0].results[broken.address].message
     assert "(secret)" in done[0].results[broken.address].message
+
+
+async def test_what_was_just_restarted_gets_time_to_answer() -> None:
+    """A target that falls silent because of this very pass is waited for; one that was silent before is not."""
+    world = World()
+    first, second = thing("a", "first", size=1), thing("b", "second", size=1)
+    world.place("gone").silent = True
+    gone = thing("gone", "gone", size=1)
+
+    def falls_silent(_: Action) -> None:
+        world.place("a").silent = True
+
+    def comes_back(_: int) -> None:
+        loop = asyncio.get_running_loop()
+        world.place("a").silent = bool(world.place("a").done) and loop.time() < world.place("a").done[0][1] + 20
+
+    world.place("a").after_do = falls_silent
+    world.place("a").on_ask = comes_back
+    started = asyncio.get_running_loop().time()
+    done = await passes(world.reconciler(first, second, gone))
+    verbs = {step.address.name: step.verb for step in done[-1].look.plan.steps}
+    assert verbs == {"first": Verb.NOTHING, "second": Verb.NOTHING, "gone": Verb.UNKNOWN}
+    assert asyncio.get_running_loop().time() - started < 40

@@ -6,9 +6,8 @@ It obeys the same contract as the real ones, so that what is tested is the drive
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from reconciler.core.compile import Catalog
 from reconciler.core.graph import build_graph
@@ -19,6 +18,9 @@ from reconciler.redact import Redactor
 from reconciler.targets import Target, TargetError
 from resources.cloud import RolloutFacts
 from resources.contract import Action, Address, Change, Disruption, Facts, Need, Query, Reply, TargetId, Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _HEAD_START_S = 0.5
 """How long one member may take before the next is asked as well; a dead one must not cost its whole time-out."""
 
+_GRACE_S = 3.0
+"""How long a member without quorum waits for word of one that has it, when all others have answered."""
+
 _PUSHES = 5
 _RESTART_S = 240
 _NOTHING = (
@@ -62,10 +65,11 @@ class Silent:
 class PacemakerTarget:
     """The ring as one target. `members` maps Pacemaker's node names to the targets of those hosts, which it does not own."""
 
-    def __init__(self, endpoint: PacemakerEndpoint, members: Mapping[str, Target]) -> None:
-        """Know the members; nothing is asked yet."""
+    def __init__(self, endpoint: PacemakerEndpoint, members: Mapping[str, Target], *, grace_s: float = _GRACE_S) -> None:
+        """Know the members; nothing is asked yet. `grace_s` is what a hanging member may hold up a minority's word."""
         self._id = endpoint.target
         self._members = members
+        self._grace_s = grace_s
         self._preferred = ""
         self._writing = asyncio.Lock()
 
@@ -120,9 +124,12 @@ class PacemakerTarget:
                 if waiting:
                     member = waiting.pop()
                     running.add(group.create_task(self._word(member), name=member))
-                head_start = _HEAD_START_S if waiting else None
-                done, running = await asyncio.wait(running, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
+                live = any(isinstance(word, Look) for word in words.values())
+                patience = _HEAD_START_S if waiting else self._grace_s if live else None
+                done, running = await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 words |= {task.get_name(): task.result() for task in done}
+                if live and not done and not waiting:
+                    break
             for task in running:
                 task.cancel()
         return words

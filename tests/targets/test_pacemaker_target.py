@@ -105,9 +105,10 @@ def members(ring: Ring, **modes: str) -> dict[str, Member]:
     return {name: Member(name, ring, modes.get(name, "live")) for name in NAMES}
 
 
-def target(found: dict[str, Member]) -> PacemakerTarget:
+def target(found: dict[str, Member], grace_s: float = 3) -> PacemakerTarget:
     """Return the target over these members."""
-    return PacemakerTarget(PacemakerEndpoint(RING, {name: TargetId("ssh", name) for name in found}), found)
+    endpoint = PacemakerEndpoint(RING, {name: TargetId("ssh", name) for name in found})
+    return PacemakerTarget(endpoint, found, grace_s=grace_s)
 
 
 def ops(found: dict[str, Member]) -> dict[str, list[str]]:
@@ -197,6 +198,13 @@ async def test_a_member_that_hangs_does_not_cost_its_time_out() -> None:
     async with asyncio.timeout(5):
         (reply,) = await target(members(Ring(), ctl1="hung")).ask([nova()])
     assert reply.data["exists"]
+
+
+async def test_a_minority_does_not_wait_for_one_that_hangs() -> None:
+    """Two members answer without quorum and the third hangs: after some grace their view is the answer."""
+    async with asyncio.timeout(10):
+        (reply,) = await target(members(Ring("minority"), ctl3="hung"), grace_s=0.1).ask([nova()])
+    assert (reply.data["exists"], reply.data["quorate"]) == (True, False)
 
 
 async def test_nobody_knows_while_a_silent_member_might_run_it() -> None:

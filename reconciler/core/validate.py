@@ -110,9 +110,10 @@ class _Translation:
         for one in said:
             if isinstance(one, _Wanted):
                 wanted.setdefault(one.path, []).append(one.words)
-        paths = {one.path for one in said}
+        inner = {one.path if isinstance(one, Finding) else (*self._at, *one.path) for one in said}
         for path, words in wanted.items():
-            if not any(other != path and other[: len(path)] == path for other in paths):
+            whole = (*self._at, *path)
+            if not any(other != whole and other[: len(whole)] == whole for other in inner):
                 findings.append(Finding((*self._at, *path), self._wrong_type(path, words)))
         return tuple(dict.fromkeys(findings))
 

@@ -9,18 +9,21 @@ from pydantic import AfterValidator, Field, model_validator
 from resources.cloud import Account, DocumentPath, SecretRef, Selector, Spec
 from resources.releases.table import RELEASES
 from resources.specs.settings import SettingsField
+from resources.specs.shapes import Shape
 
 
 def _known_release(name: str) -> str:
     if name not in RELEASES:
-        raise ValueError(f'knows no OpenStack release "{name}" (known: {", ".join(RELEASES)})')
+        raise ValueError(f'no OpenStack release "{name}" is known (known: {", ".join(RELEASES)})')
     return name
 
 
 class Identity(Spec):
     """Keystone, and the admin account that Bivisor itself uses; all other APIs are found in its catalogue."""
 
-    auth_url: str = Field(pattern=r"^https?://[^\s]+$", description="Keystone's address: http://keystone:5000/v3.")
+    auth_url: Annotated[str, Shape(r"https?://\S+/v3/?", "a URL such as http://keystone:5000/v3")] = Field(
+        description="Keystone's address."
+    )
     credentials: Account = Field(description="A Secret with username and password of an admin of this cloud.")
     project: str = Field(default="admin", description="Project in which that account is an admin.")
     user_domain: str = Field(default="Default", description="Domain of that account.")

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from resources.cloud import Selector, Spec
 from resources.contract import Reference
 from resources.specs.settings import SettingsField
+from resources.specs.shapes import Shape, not_empty
 
 
 def _no_default_zone(name: str) -> str:
@@ -30,9 +31,8 @@ def _compute_id(text: str | None) -> str | None:
 class VmwareComputeSpec(Spec):
     """One vSphere cluster and the nova-compute that drives it."""
 
-    cluster: str = Field(min_length=1, pattern=r"^[^\r\n\t]+$", description="Name of the cluster in vCenter.")
-    host: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+    cluster: Annotated[str, Shape(r"\S([^\r\n\t]*\S)?", "a name")] = Field(description="Name of the cluster in vCenter.")
+    host: Annotated[str, Shape(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a name of letters, digits, dots and -")] = Field(
         description="The compute's identity in Nova, for ever: another name is another compute, and the instances of the "
         "former one are lost. Take a name that nobody will want to change, no zone's and no cluster's.",
     )
@@ -50,7 +50,9 @@ class Vmware(Spec):
     """The computes of a zone of hypervisor vmware."""
 
     vcenter: Annotated[str, Reference("VCenter")] = Field(description="Name of the VCenter.")
-    computes: tuple[VmwareComputeSpec, ...] = Field(min_length=1, description="One nova-compute per vSphere cluster.")
+    computes: Annotated[tuple[VmwareComputeSpec, ...], AfterValidator(not_empty)] = Field(
+        description="One nova-compute per vSphere cluster."
+    )
     settings: SettingsField = Field(default_factory=dict, description="Further options of these computes, by section.")
 
 
@@ -78,8 +80,10 @@ class NodesPlacement(Spec):
 class HypervisorZoneSpec(Spec):
     """An availability zone of one hypervisor type, the same string for Nova and for Cinder."""
 
-    availability_zone: Annotated[str, AfterValidator(_no_default_zone)] = Field(
-        pattern=r"^[^\s:][^\r\n:]{0,254}$",
+    availability_zone: Annotated[
+        str, Shape(r"[^\s:]([^\r\n:]*\S)?", "a name without a colon"), AfterValidator(_no_default_zone)
+    ] = Field(
+        max_length=255,
         description="The zone's name in Nova and in Cinder, where instances and volumes meet.",
     )
     hypervisor: Literal["libvirt", "vmware"] = Field(description="What the zone's computes drive.")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from resources.cloud import Selector, Spec
+from resources.specs.shapes import Shape
 
 
 class File(Spec):
     """Of driver file."""
 
-    directory: str = Field(default="/var/lib/glance/images", pattern=r"^/\S+$", description="Where the images are kept.")
+    directory: Annotated[str, Shape(r"/\S+", "an absolute path")] = Field(
+        default="/var/lib/glance/images", description="Where the images are kept."
+    )
 
 
 class ImageStoreSpec(Spec):

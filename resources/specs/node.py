@@ -7,6 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from resources.cloud import DocumentPath, Spec
+from resources.specs.shapes import Shape
+
+_HOST_KEY = r"|(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]{30,}( .*)?"
 
 
 class NodeSsh(Spec):
@@ -14,9 +17,8 @@ class NodeSsh(Spec):
 
     user: str | None = Field(default=None, min_length=1, description="Account; one that is not root needs passwordless sudo.")
     port: int | None = Field(default=None, ge=1, le=65535, description="TCP port of sshd.")
-    host_key: str = Field(
+    host_key: Annotated[str, Shape(_HOST_KEY, "a public key such as ssh-ed25519 AAAA…")] = Field(
         default="",
-        pattern=r"^$|^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( .*)?$",
         description="The one public host key that is accepted, as in /etc/ssh/ssh_host_ed25519_key.pub. "
         "Without it the known_hosts file of the user who runs bivisor decides, as strictly.",
     )
@@ -29,8 +31,8 @@ class NodeSsh(Spec):
 class NodeSpec(Spec):
     """A host that Bivisor logs in to: OpenSSH and Python 3.6 or newer are all that it needs."""
 
-    address: str = Field(min_length=1, pattern=r"^[^\s/]+$", description="IP address or name to connect to.")
+    address: Annotated[str, Shape(r"[^\s/]+", "an IP address or a name")] = Field(description="What to connect to.")
     ssh: NodeSsh = Field(default_factory=NodeSsh, description="How to log in, where it differs from the cluster's ssh.")
-    roles: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][-a-z0-9]*$")], ...] = Field(
+    roles: tuple[Annotated[str, Shape(r"[a-z0-9][-a-z0-9]*", "a name of a-z, 0-9 and -")], ...] = Field(
         default=(), description="Names of your own choosing, such as controller or compute; selectors choose nodes by them."
     )

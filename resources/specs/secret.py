@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from resources.cloud import DocumentPath, Spec
+from resources.specs.shapes import Shape, not_empty
 
 
 class SecretSpec(Spec):
@@ -18,11 +19,11 @@ class SecretSpec(Spec):
         description="A file, relative to this document, kept out of git. One that ends in .yaml holds several values by "
         "name (username: …, password: …); any other holds one text.",
     )
-    env: str | None = Field(
-        default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="An environment variable that holds one text."
+    env: Annotated[str, Shape(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")] | None = Field(
+        default=None, description="An environment variable that holds one text."
     )
-    command: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="A program and its arguments (no shell) that prints one text."
+    command: Annotated[tuple[str, ...], AfterValidator(not_empty)] | None = Field(
+        default=None, description="A program and its arguments (no shell) that prints one text."
     )
 
     @model_validator(mode="after")

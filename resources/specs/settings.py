@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
+
+from resources.specs.shapes import Shape
 
 _RESERVED = {
     ("DEFAULT", "host"): "it is the identity of the service",
@@ -14,8 +16,8 @@ _RESERVED = {
     ("cinder", "cross_az_attach"): "volumes must not cross hypervisors",
 }
 
-Section: TypeAlias = Annotated[str, Field(pattern=r"^[^\[\]\s][^\[\]\r\n]*$")]
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+Section: TypeAlias = Annotated[str, Shape(r"[^\[\]\s]([^\[\]\r\n]*\S)?", "the name of a section, without brackets")]
+Name: TypeAlias = Annotated[str, Shape(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "the name of an option")]
 Value: TypeAlias = str | int | float | bool | tuple[str, ...]
 
 

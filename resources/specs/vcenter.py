@@ -7,6 +7,9 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from resources.cloud import Account, DocumentPath, Spec
+from resources.specs.shapes import Shape
+
+_SHA256 = r"([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}"
 
 
 class VCenterTls(Spec):
@@ -17,9 +20,8 @@ class VCenterTls(Spec):
         min_length=1,
         description="The CA that signed its certificate (PEM), relative to this document. The usual choice.",
     )
-    thumbprint: str | None = Field(
+    thumbprint: Annotated[str, Shape(_SHA256, "a SHA-256 of 64 hexadecimal digits")] | None = Field(
         default=None,
-        pattern=r"^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$",
         description="SHA-256 of its certificate. Bivisor can check this, Nova and Cinder cannot: no zone can use it.",
     )
     insecure: bool = Field(
@@ -42,7 +44,9 @@ class VCenterTls(Spec):
 class VCenterSpec(Spec):
     """A vCenter that zones and volume backends may use."""
 
-    host: str = Field(pattern=r"^[^\s/:]+$|^[0-9a-fA-F:]+$", description="Name or address; no https:// before it.")
+    host: Annotated[str, Shape(r"[^\s/:]+|[0-9a-fA-F:]+", "a name or an address, no URL")] = Field(
+        description="Its name or address; the certificate must be for that."
+    )
     port: int = Field(default=443, ge=1, le=65535, description="TCP port of its API.")
     credentials: Account = Field(description="A Secret with username and password. They are tried before anything uses them.")
     tls: VCenterTls = Field(description="How to know that it is the right vCenter.")

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from resources.cloud import Spec
 from resources.contract import Reference
 from resources.specs.hypervisor_zone import NodesPlacement
 from resources.specs.settings import SettingsField
+from resources.specs.shapes import Shape, not_empty
 
 
 class Nfs(Spec):
     """Of driver nfs."""
 
-    shares: tuple[Annotated[str, Field(pattern=r"^\S+:/\S*$")], ...] = Field(
-        min_length=1, description="The exports, server:/path."
+    shares: Annotated[
+        tuple[Annotated[str, Shape(r"\S+:/\S*", "an export such as server:/path")], ...], AfterValidator(not_empty)
+    ] = Field(description="The exports, server:/path.")
+    mount_options: Annotated[str, Shape(r"\S*", "options without spaces")] = Field(
+        default="", description="Options of mount.nfs, separated by commas."
     )
-    mount_options: str = Field(default="", pattern=r"^\S*$", description="Options of mount.nfs, separated by commas.")
 
 
 class VolumeBackendSpec(Spec):
@@ -29,9 +32,8 @@ class VolumeBackendSpec(Spec):
     placement: NodesPlacement = Field(description="Where its cinder-volume runs.")
     ha: Literal["none"] = Field(default="none", description="none: on exactly one node.")
     volume_type: str | None = Field(default=None, min_length=1, description="The volume type by which users choose it.")
-    backend_host: str | None = Field(
+    backend_host: Annotated[str, Shape(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits, dots and -")] | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         description="The service's identity in Cinder, for ever: volumes belong to it. Without it the backend's own name.",
     )
     nfs: Nfs | None = Field(default=None, description="Of driver nfs.")

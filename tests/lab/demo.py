@@ -74,16 +74,12 @@ def tour(lab: Lab) -> None:
     title("Edit a file: the vCenter compute shall use one datastore only")
     processes = invocations(lab)
     desk.edit("desired/zones.yaml", BEFORE, AFTER)
-    subprocess.run(
-        ["git", "--no-pager", "diff", "--no-index", "--no-prefix", str(REPOSITORY / "desired/zones.yaml"), "desired/zones.yaml"],
-        cwd=FOLDER,
-        check=False,
-    )
+    shell("diff -u ../desired/zones.yaml desired/zones.yaml", exits=1)
     title("The dry run names every file that changes, and the one service that restarts, and why")
     bivisor("plan", "--detailed-exitcode", exits=2)
     bivisor("apply", "--yes")
     title("Exactly the right service runs as another process")
-    for (host, unit), _ in processes.items():
+    for host, unit in processes:
         another = (host, unit) in started(lab, processes)
         print(f"  {host:5} {unit:25} {'restarted' if another else 'the same process'}")
     restarted = {unit for _, unit in started(lab, processes)}
@@ -109,10 +105,11 @@ def bivisor(*arguments: str, exits: int = 0, last_lines: int = 0) -> None:
     assert done.returncode == exits, f"bivisor {shlex.join(arguments)} ended with {done.returncode}, not {exits}"
 
 
-def shell(command: str) -> None:
+def shell(command: str, *, exits: int = 0) -> None:
     """Run a command as one would type it."""
     print(f"$ {command}", flush=True)
-    subprocess.run(shlex.split(command), cwd=FOLDER, check=True)
+    done = subprocess.run(shlex.split(command), cwd=FOLDER, check=False)
+    assert done.returncode == exits, f"{command} ended with {done.returncode}"
 
 
 def cloud_says(lab: Lab) -> Iterator[str]:

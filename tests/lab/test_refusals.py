@@ -23,8 +23,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 def desk(lab: Lab, tmp_path: Path) -> Workspace:
     """Documents of its own for each test, over whatever state the cloud is in: only plans are made here."""
     lab.vcenter.clear_faults()
-    desk = Workspace.make(tmp_path, lab)
-    return desk
+    return Workspace.make(tmp_path, lab)
 
 
 def test_an_unreachable_host_is_unknown(lab: Lab, desk: Workspace) -> None:
@@ -120,7 +119,7 @@ def test_secrets_show_nowhere(lab: Lab, desk: Workspace, arguments_seen: list[st
     try:
         said = [
             desk.run(*debug, *command, exits=None)
-            for command in (("plan",), ("plan", "-o", "json"), ("apply", "--yes"), ("status",), ("graph",), ("validate",), ("plan",))
+            for command in (("plan",), ("plan", "-o", "json"), ("apply", "--yes"), ("status",), ("graph",), ("validate",))
         ]
         everything = "".join(one.stdout + one.stderr for one in said)
         for form in (canary, canary.replace("$", "$$"), "Zebra"):

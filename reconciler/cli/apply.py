@@ -12,7 +12,7 @@ from reconciler.cli import session
 from reconciler.cli.session import DesiredFolder, Press, Session
 
 if TYPE_CHECKING:
-    from reconciler.reconcile import Pass
+    from reconciler.reconcile import Look, Pass
 
 NAME = "apply"
 
@@ -56,22 +56,22 @@ def _agreed(press: Press) -> bool:
     return False
 
 
-async def _passes(cloud: Session, press: Press, look: object) -> Pass:
+async def _passes(cloud: Session, press: Press, look: Look) -> Pass:
     from reconciler.cli.progress import Watcher  # noqa: PLC0415 - keeps --help fast
-    from reconciler.core.render import status_lines, totals_lines  # noqa: PLC0415 - as above
+    from reconciler.core.render import plan_lines, result_lines  # noqa: PLC0415 - as above
 
-    count = 0
     last: Pass | None = None
     with Watcher(press) as watcher:
-        async for done in cloud.reconciler.passes(look, watcher.report):  # type: ignore[arg-type]
-            count += 1
+        async for done in cloud.reconciler.passes(look, watcher.report):
+            if done.acted:
+                watcher.say("Looking again.")
             last = done
-            if not done.converged:
-                watcher.say(f"Pass {count} done.")
-    assert last is not None  # noqa: S101 - there is always a first pass
-    del totals_lines
+    if last is None:
+        raise AssertionError("there is always a first pass")
     if last.converged:
-        print(f"\nConverged after {count} passes: everything is as declared." if count > 1 else "\nEverything is as declared.")
+        print("Everything is as declared.")
     else:
-        press.print(status_lines(last.status, press.paper))
+        print("\nThis is left:\n")
+        press.print(plan_lines(last.look.plan, press.paper))
+        press.print(result_lines(last.look.plan, last.results, press.paper))
     return last

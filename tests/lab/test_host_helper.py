@@ -67,7 +67,7 @@ class Probe:
 
     async def fresh(self, digest: str = "d1") -> bool:
         """Tell whether the running process has loaded what is declared."""
-        return (await self.show(digest))["stale"] == []
+        return not (await self.show(digest))["stale"]
 
     async def invocation(self) -> str:
         """Return which process runs."""

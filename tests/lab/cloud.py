@@ -5,16 +5,13 @@ No aggregate, no availability zone, no compute and no volume service: those are 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import openstack
+from keystoneauth1.identity.v3 import Password
+from keystoneauth1.session import Session
+from openstack.connection import Connection
 
 from tests.lab.controlplane_config import PORTS, REGION
 from tests.lab.keys import AUTH_URL, PASSWORD
 from tests.lab.layout import API
-
-if TYPE_CHECKING:
-    from openstack.connection import Connection
 
 ENDPOINTS = {
     "nova": ("compute", f"http://{API.address}:{PORTS['nova-api']}/v2.1"),
@@ -56,14 +53,17 @@ def made_of() -> list[object]:
 
 
 def connect() -> Connection:
-    """A new connection as the cloud's admin."""
-    return openstack.connect(
+    """A new connection as the cloud's admin; nothing of the environment or of `clouds.yaml` is read."""
+    admin = Password(
         auth_url=AUTH_URL,
         username="admin",
         password=PASSWORD,
         project_name="admin",
         user_domain_name="Default",
         project_domain_name="Default",
+    )
+    return Connection(
+        session=Session(auth=admin),
         region_name=REGION,
         compute_default_microversion="2.87",
         block_storage_default_microversion="3.62",
@@ -77,17 +77,13 @@ def make_accounts(cloud: Connection) -> None:
     project = identity.create_project(name="service", domain_id=domain)
     roles = [identity.find_role("admin", ignore_missing=False), identity.create_role(name="service")]
     for name in ACCOUNTS:
-        user = identity.create_user(
-            name=name, password=PASSWORD, domain_id=domain, default_project_id=project.id
-        )
+        user = identity.create_user(name=name, password=PASSWORD, domain_id=domain, default_project_id=project.id)
         for role in roles:
             identity.assign_project_role_to_user(project, user, role)
     for name, (kind, url) in ENDPOINTS.items():
         service = identity.create_service(name=name, type=kind)
         for interface in ("public", "internal", "admin"):
-            identity.create_endpoint(
-                service_id=service.id, interface=interface, url=url, region_id=REGION
-            )
+            identity.create_endpoint(service_id=service.id, interface=interface, url=url, region_id=REGION)
 
 
 def make_samples(cloud: Connection, disks: dict[str, bytes]) -> None:

@@ -171,13 +171,10 @@ def _prepare_others() -> None:
     _in_api("sh", "-c", f"keystone-manage credential_setup {owner}")
     _in_api("chown", "-R", "keystone:keystone", "/var/log/keystone")
     _as_user("keystone", "keystone-manage db_sync")
-    addresses = " ".join(
-        f"--bootstrap-{kind}-url {AUTH_URL}/" for kind in ("admin", "internal", "public")
-    )
+    addresses = " ".join(f"--bootstrap-{kind}-url {AUTH_URL}/" for kind in ("admin", "internal", "public"))
     _as_user(
         "keystone",
-        f"keystone-manage bootstrap --bootstrap-password {PASSWORD}"
-        f" --bootstrap-region-id {config.REGION} {addresses}",
+        f"keystone-manage bootstrap --bootstrap-password {PASSWORD} --bootstrap-region-id {config.REGION} {addresses}",
     )
     _in_api("systemctl", "start", "keystone")
     _as_user("placement", "placement-manage db sync")

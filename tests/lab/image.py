@@ -95,9 +95,7 @@ def _debian_sources() -> list[tuple[str, str]]:
     wanted = {recipe.SUITE, f"{recipe.SUITE}-updates", f"{recipe.SUITE}-security"}
     found = {
         (suite != recipe.SUITE, address, suite)
-        for origin, address, suite, component in (
-            line.split() for line in answer.splitlines() if len(line.split()) == _FIELDS
-        )
+        for origin, address, suite, component in (line.split() for line in answer.splitlines() if len(line.split()) == _FIELDS)
         if origin == "Debian" and component == "main" and suite in wanted
     }
     sources = [(address, suite) for _, address, suite in sorted(found)]

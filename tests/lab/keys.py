@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import string
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.lab.layout import API, STATE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PASSWORD = "lab-password"  # noqa: S105 - of a cloud that nobody else can reach
 """Of every OpenStack account, the database and the message queue."""

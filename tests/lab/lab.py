@@ -75,9 +75,7 @@ class Lab:
             raise CommandError(argv, done.returncode, done.stdout + done.stderr)
         return done
 
-    def script(
-        self, host: str, text: str, *, check: bool = True, timeout_s: float = 60
-    ) -> subprocess.CompletedProcess[str]:
+    def script(self, host: str, text: str, *, check: bool = True, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a shell script in the host as root; with `check`, it stops at the first failure."""
         options = ["-eu"] if check else []
         return self.exec(host, "sh", *options, "-s", stdin=text, check=check, timeout_s=timeout_s)

@@ -11,17 +11,18 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab import cgroups, controlplane, image, machines, network, simulated_vcenter
-from tests.lab.commands import run
+from tests.lab.commands import run, wait_until
 from tests.lab.controlplane_config import PORTS
 from tests.lab.errors import LabError
 from tests.lab.layout import API, CACHE, HOSTS, STATE
-from tests.lab.processes import Process, all_pids, arguments, pids_in_namespace
+from tests.lab.processes import Process, all_pids, arguments, first_child_namespace_init, namespace_of, pids_in_namespace
 from tests.lab.requirements import check_machine
 
 if TYPE_CHECKING:
@@ -105,9 +106,7 @@ def _description() -> dict[str, str]:
 def _start_all(progress: Progress) -> None:
     """Start vCenter and every host over empty upper layers; wait for what answers last."""
     with progress.step("vCenter", usually_s=2):
-        simulated_vcenter.start(
-            simulated_vcenter.build_program(progress), simulated_vcenter.build_wsdl(progress)
-        )
+        simulated_vcenter.start(simulated_vcenter.build_program(progress), simulated_vcenter.build_wsdl(progress))
     with progress.step("hosts", usually_s=6):
         for host in HOSTS:
             switch_on(host)
@@ -153,20 +152,30 @@ def _anything_left() -> bool:
 
 
 def _kill_hosts() -> None:
-    """End the hosts by what they are: nspawn on our folders, processes in our network namespaces."""
+    """End the hosts by what they are: nspawn on our folders, processes in our network namespaces.
+
+    A host's last processes die a moment after its first; this waits for them.
+    """
+    keepers = _keepers()
+    inside = [pid for name in network.existing_namespaces() for pid in pids_in_namespace("net", network.identity(name))]
+    inside += [first for keeper in keepers if (first := first_child_namespace_init(keeper))]
+    own = namespace_of(os.getpid(), "pid")
+    spaces = {namespace_of(pid, "pid") for pid in inside} - {own, ""}
+    for pid in [*inside, *keepers]:
+        with suppress(ProcessLookupError):
+            Process.of(pid).send(signal.SIGKILL)
+
+    def gone() -> bool:
+        return not _keepers() and not any(pids_in_namespace("pid", space) for space in spaces)
+
+    wait_until(gone, what="end of the hosts' processes", timeout_s=30)
+
+
+def _keepers() -> list[int]:
+    """The nspawn processes that keep hosts of the lab."""
     folders = f"--directory={STATE}/hosts/"
-    for pid in list(all_pids()):
-        argv = arguments(pid)
-        if argv[:1] == ("systemd-nspawn",) and any(arg.startswith(folders) for arg in argv):
-            _end(pid)
-    for name in network.existing_namespaces():
-        for pid in pids_in_namespace("net", network.identity(name)):
-            _end(pid)
-
-
-def _end(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        Process.of(pid).end()
+    found = ((pid, arguments(pid)) for pid in all_pids())
+    return [pid for pid, argv in found if argv[:1] == ("systemd-nspawn",) and any(one.startswith(folders) for one in argv)]
 
 
 def _mounts() -> list[Path]:

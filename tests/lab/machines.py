@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab import keys, recipe
@@ -24,6 +23,7 @@ from tests.lab.processes import Process, first_child_namespace_init, start_detac
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tests.lab.layout import Host
 
@@ -40,10 +40,8 @@ def assemble(host: Host, layers: Sequence[Path], outside_names: Sequence[str]) -
         folder.mkdir(parents=True, exist_ok=True)
     lower = ":".join(str(layer) for layer in reversed(layers))
     options = f"lowerdir={lower},upperdir={host.upper},workdir={host.folder / 'work'}"
-    run(
-        ["mount", "-t", "overlay", f"bvlab-{host.name}", str(host.root)]
-        + ["-o", f"{options},redirect_dir=off,metacopy=off,index=off"]
-    )
+    options += ",redirect_dir=off,metacopy=off,index=off"
+    run(["mount", "-t", "overlay", f"bvlab-{host.name}", str(host.root), "-o", options])
     if not (host.upper / "etc/hostname").exists():
         _give_identity(host, outside_names)
 
@@ -52,6 +50,7 @@ def _give_identity(host: Host, outside_names: Sequence[str]) -> None:
     """What distinguishes one machine from another before anybody configures it."""
     etc = host.root / "etc"
     (etc / "hostname").write_text(f"{host.name}\n")
+    (etc / "hostname").chmod(0o644)
     machine_id = etc / "machine-id"
     machine_id.unlink(missing_ok=True)
     machine_id.write_text(hashlib.md5(host.name.encode(), usedforsecurity=False).hexdigest() + "\n")
@@ -130,9 +129,7 @@ def power_off_hard(host: Host) -> None:
         first.send(signal.SIGKILL)
     keeper = Process.load(_keeper_file(host))
     if keeper:
-        wait_until(
-            lambda: not keeper.alive(), what=f"end of {host.name}", timeout_s=30, every_s=0.02
-        )
+        wait_until(lambda: not keeper.alive(), what=f"end of {host.name}", timeout_s=30, every_s=0.02)
     _leader_file(host).unlink(missing_ok=True)
     _keeper_file(host).unlink(missing_ok=True)
 

@@ -89,7 +89,7 @@ def start_detached(argv: Sequence[str], log: Path) -> Process:
     writing = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
         program,
-        argv,
+        list(argv),
         os.environ,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
@@ -117,7 +117,7 @@ def arguments(pid: int) -> tuple[str, ...]:
 def namespace_of(pid: int, kind: str) -> str:
     """Identity of its namespace of that kind (`pid`, `net`, …); empty if it is gone."""
     with suppress(OSError):
-        return os.readlink(f"/proc/{pid}/ns/{kind}")
+        return str((_PROC / str(pid) / "ns" / kind).readlink())
     return ""
 
 

@@ -46,9 +46,7 @@ class Progress:
         self.say(f"{name} … (usually {usual:.0f} s)")
         begin = time.monotonic()
         ended = threading.Event()
-        reminder = threading.Thread(
-            target=self._remind, args=(name, begin, usual, ended), daemon=True
-        )
+        reminder = threading.Thread(target=self._remind, args=(name, begin, usual, ended), daemon=True)
         reminder.start()
         try:
             yield

@@ -78,26 +78,28 @@ MASKED_UNITS = (
 )
 """What has no sense in a container or would change files by the clock."""
 
+_MOUNT_NFS = """\
+#!/bin/sh
+# mount.nfs SOURCE DIR [-o OPTIONS]: the lab's export is a shared folder
+export="/srv/share/$(basename "$1")"
+mkdir -p "$export"
+exec mount --bind "$export" "$2"
+"""
+"""The kernel may have no NFS client: the same folder of the machine stands for the export."""
+
+_QEMU_CONF = """\
+security_driver = "none"
+cgroup_controllers = [ ]
+namespaces = [ ]
+remember_owner = 0
+user = "root"
+group = "root"
+"""
+"""A container has no AppArmor, no cgroup controllers and no mount namespaces for QEMU."""
+
 FILES: dict[str, tuple[int, str]] = {
-    # the kernel may have no NFS client: the same folder of the machine stands for the export
-    "/sbin/mount.nfs": (
-        0o755,
-        "#!/bin/sh\n"
-        "# mount.nfs SOURCE DIR [-o OPTIONS]: the lab's export is a shared folder\n"
-        'export="/srv/share/$(basename "$1")"\n'
-        'mkdir -p "$export"\n'
-        'exec mount --bind "$export" "$2"\n',
-    ),
-    # a container has no AppArmor, no cgroup controllers and no mount namespaces for QEMU
-    "/etc/libvirt/qemu.conf": (
-        0o600,
-        'security_driver = "none"\n'
-        "cgroup_controllers = [ ]\n"
-        "namespaces = [ ]\n"
-        "remember_owner = 0\n"
-        'user = "root"\n'
-        'group = "root"\n',
-    ),
+    "/sbin/mount.nfs": (0o755, _MOUNT_NFS),
+    "/etc/libvirt/qemu.conf": (0o600, _QEMU_CONF),
     "/etc/resolv.conf": (0o644, "# the lab's names are in /etc/hosts\n"),
     "/etc/machine-id": (0o444, ""),
     "/etc/ssh/sshd_config.d/lab.conf": (0o644, "UseDNS no\nMaxStartups 100:30:200\n"),
@@ -105,10 +107,7 @@ FILES: dict[str, tuple[int, str]] = {
 
 GLANCE_MODULE = "/usr/lib/python3/dist-packages/nova/image/glance.py"
 GLANCE_BEFORE = "            if isinstance(image_chunks, glance_utils.IterableWithLength):"
-GLANCE_AFTER = (
-    "            if data is not None and "
-    "isinstance(image_chunks, glance_utils.IterableWithLength):"
-)
+GLANCE_AFTER = "            if data is not None and isinstance(image_chunks, glance_utils.IterableWithLength):"
 """Nova 26.2.2 closes the iterator that `download` returns: the vmware driver got an empty image."""
 
 SUDO_USER = "ops"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,17 +25,14 @@ CLUSTERS = 2
 HOSTS_PER_CLUSTER = 3
 
 _FOLDER = STATE / "vcenter"
+_DATASTORES = _FOLDER / "datastores"
 _LOG = STATE / "log" / "vcenter.log"
 _PROCESS_FILE = STATE / "run" / "vcenter.process"
 
 
 def outside_names() -> list[str]:
     """Host names that mean the machine: vCenter itself and the ESXi hosts of its inventory."""
-    clusters = [
-        f"DC0_C{cluster}_H{number}"
-        for cluster in range(CLUSTERS)
-        for number in range(HOSTS_PER_CLUSTER)
-    ]
+    clusters = [f"DC0_C{cluster}_H{number}" for cluster in range(CLUSTERS) for number in range(HOSTS_PER_CLUSTER)]
     return ["vcenter", "DC0_H0", *clusters]
 
 
@@ -69,7 +67,7 @@ def _certificates() -> Certificates:
 
 
 def start(program: Path, wsdl_folder: Path) -> None:
-    """Start the simulator; returns when its controls answer. Its state is only in its memory."""
+    """Start the simulator with a fresh inventory; returns when its controls answer."""
     settings = process.Settings(
         certificates=_certificates(),
         listen=LISTEN,
@@ -79,7 +77,7 @@ def start(program: Path, wsdl_folder: Path) -> None:
         password=VCENTER_PASSWORD,
         clusters=CLUSTERS,
         hosts=HOSTS_PER_CLUSTER,
-        home=_FOLDER / "datastores",
+        home=_DATASTORES,
     )
     started = start_detached(process.command(program, settings), _LOG)
     started.save(_PROCESS_FILE)
@@ -108,3 +106,4 @@ def stop() -> None:
         if argv and argv[0].startswith(f"{CACHE}/vcenter-simulator-") and LISTEN in argv:
             Process.of(pid).end(grace_s=2)
     _PROCESS_FILE.unlink(missing_ok=True)
+    shutil.rmtree(_DATASTORES, ignore_errors=True)

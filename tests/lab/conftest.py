@@ -1,0 +1,54 @@
+"""The one lab that a test run shares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab import lifecycle
+from tests.lab.errors import UnfitMachineError
+from tests.lab.lab import Lab
+from tests.lab.progress import Progress
+from tests.lab.requirements import check_machine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FIRST_UP_TIMEOUT_S = 1200
+"""A lab from nothing takes longer than any test may: whoever needs it first may wait that long."""
+
+_SDK_TO_ITSELF = "ignore::openstack.warnings._RemovedInSDKWarning"
+"""openstacksdk 4.22 warns of parameters that only its own code passes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test that uses the lab the time that building it takes, and silence a library's talk to itself."""
+    for item in items:
+        if "lab" not in getattr(item, "fixturenames", ()):
+            continue
+        item.add_marker(pytest.mark.filterwarnings(_SDK_TO_ITSELF))
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_FIRST_UP_TIMEOUT_S))
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Bring the lab up if it is not, and take it down at the end if it was not.
+
+    Where the machine cannot run it the test is skipped with the reason, or fails with it under
+    `--require-lab`.
+    """
+    try:
+        check_machine()
+    except UnfitMachineError as reason:
+        if request.config.getoption("--require-lab"):
+            pytest.fail(str(reason), pytrace=False)
+        pytest.skip(str(reason))
+    was_up = lifecycle.is_up()
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        running = Lab.up(Progress())
+    yield running
+    if not was_up:
+        running.down()

@@ -195,7 +195,8 @@ def kill_an_up() -> None:
     starting.wait()
 
 
-def test_a_build_dies_with_the_one_who_wanted_it(lab: Lab) -> None:
+@pytest.mark.usefixtures("lab")
+def test_a_build_dies_with_the_one_who_wanted_it() -> None:
     """SIGKILL to a run that builds ends its commands and their children at once, so nothing goes on unseen."""
     marker = f"lab-{os.getpid()}"
     code = "import sys; from tests.lab.commands import run_jailed; run_jailed(['sh', '-c', 'sleep 600 & wait', sys.argv[1]])"

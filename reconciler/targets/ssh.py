@@ -13,7 +13,7 @@ import asyncssh
 from reconciler.targets import TargetError
 from reconciler.targets.helper_channel import ChannelLostError, HelperChannel
 from reconciler.targets.helper_stream import STATE_FOLDER, TOO_OLD, make_stream
-from reconciler.targets.ssh_connection import ConnectGate, connect
+from reconciler.targets.ssh_connection import CONNECT_S, ConnectGate, connect
 from resources.contract import Reply
 
 if TYPE_CHECKING:
@@ -147,10 +147,11 @@ class SshTarget:
             self._drop()
             self._connection = await connect(self._endpoint, self._gate)
             try:
-                self._channel = await HelperChannel.open(self._connection, self._stream)
+                async with asyncio.timeout(CONNECT_S):
+                    self._channel = await HelperChannel.open(self._connection, self._stream)
             except (OSError, asyncssh.Error) as error:
                 self._drop()
-                raise self._error(f"sshd opens no session: {error}") from error
+                raise self._error(f"sshd lets us in but opens no session: {error or 'no answer'}") from error
         return self._channel
 
     def _drop(self) -> None:

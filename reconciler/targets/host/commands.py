@@ -59,7 +59,7 @@ def checked(argv: "Sequence[str]", stdin: bytes = b"", timeout_s: int = QUERY_S)
     """Return the output of a program. Raises Refusal with its own words when it fails."""
     code, out, err = run(argv, stdin=stdin, timeout_s=timeout_s)[0]
     if code:
-        raise Refusal("failed", f"{' '.join(argv[:3])}: {last_lines(err or out) or f'exit code {code}'}")
+        raise Refusal("failed", f"{argv[0]}: {last_lines(err or out) or f'exit code {code}'}")
     return out
 
 

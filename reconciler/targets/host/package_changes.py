@@ -31,15 +31,22 @@ def package_install(args: "dict[str, Any]", _folder: str) -> "dict[str, Any]":
         return {}
     forbid_starts(os.getpid())
     try:
-        install = [*APT, "install", "--", *names]
-        try:
-            checked(install, timeout_s=INSTALL_S)
-        except Refusal:
-            checked([*APT, "update"], timeout_s=INSTALL_S // 4)
-            checked(install, timeout_s=INSTALL_S)
+        _install(names)
     finally:
         allow_starts()
     return {}
+
+
+def _install(names: "list[str]") -> None:
+    install = [*APT, "install", "--", *names]
+    try:
+        checked(install, timeout_s=INSTALL_S)
+    except Refusal as refused:
+        try:
+            checked([*APT, "update"], timeout_s=INSTALL_S // 4)
+        except Refusal:
+            raise refused from None  # without an archive, the first words say more
+        checked(install, timeout_s=INSTALL_S)
 
 
 def forbid_starts(pid: int, policy: str = POLICY, saved: str = SAVED) -> None:

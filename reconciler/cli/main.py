@@ -12,7 +12,7 @@ import typer
 
 from reconciler.cli import apply, explain, graph, plan, schema, status, validate
 
-DESCRIPTION = """Keep a mixed OpenStack cloud, KVM and VMware vCenter side by side, in the state that a folder of YAML files declares.
+DESCRIPTION = """Keep a mixed OpenStack cloud, KVM and VMware vCenter side by side, as a folder of YAML files declares it.
 
 Exit codes: 0 converged or no changes; 1 error in input or configuration; 2 changes pending (plan --detailed-exitcode);
 3 something is held, unknown or failed; 130 interrupted.
@@ -49,7 +49,7 @@ def options(
         ),
     ] = "warning",
     log_json: Annotated[bool, typer.Option("--log-json", help="Write log lines as JSON.", envvar="BIVISOR_LOG_JSON")] = False,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback acts
         bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:

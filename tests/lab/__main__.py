@@ -60,7 +60,7 @@ def _run(asked: argparse.Namespace) -> int:
             check_machine()
         case "status":
             print(report())
-            return 0 if lifecycle.is_up() else 1
+            return 0 if lifecycle.is_running() else 1
         case "hostkeys":
             for host in HOSTS:
                 print(f"{host.name:5} {host.address:12} {keys.public_text(keys.host_key(host.name))}")

@@ -72,14 +72,17 @@ def reset(progress: Progress) -> None:
         _start_all(progress)
 
 
+def is_running() -> bool:
+    """Did `up` or `reset` end well, and are all hosts and vCenter still alive?"""
+    return _MARKER.exists() and all(machines.leader(host) for host in HOSTS) and simulated_vcenter.running() is not None
+
+
 def is_up() -> bool:
-    """Does the lab run that these sources describe, with every host and vCenter alive?"""
+    """Is it running, and is it the lab that these sources describe?"""
     try:
-        marker = json.loads(_MARKER.read_text())
+        return is_running() and json.loads(_MARKER.read_text()) == _description()
     except (OSError, ValueError):
         return False
-    alive = all(machines.leader(host) for host in HOSTS) and simulated_vcenter.running()
-    return bool(alive) and marker == _description()
 
 
 def layers(host: Host) -> list[Path]:

@@ -27,8 +27,16 @@ def report() -> str:
     if machines.leader(API):
         silent = [unit for unit in PORTS if not controlplane.answers(unit)]
         lines.append(f"APIs: {'all answer' if not silent else 'silent: ' + ', '.join(silent)}")
-    lines.append("the lab is up" if lifecycle.is_up() else "the lab is not up")
+    lines.append(_summary())
     return "\n".join(lines)
+
+
+def _summary() -> str:
+    if lifecycle.is_up():
+        return "the lab is up"
+    if lifecycle.is_running():
+        return "the lab is up, but its sources have changed since: the next `up` starts it anew"
+    return "the lab is not up"
 
 
 def _resident_mib(pid: int) -> float:

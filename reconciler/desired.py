@@ -47,7 +47,8 @@ class Desired:
 def read_folder(folder: Path) -> dict[str, str]:
     """Return the texts of all YAML files below the folder, by the path to print. Raises InputError."""
     if not folder.is_dir():
-        raise InputError((_problem(str(folder), "no such folder: name the desired state with --desired DIR"),))
+        what = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise InputError((_problem(str(folder), f"{what}: name the folder of the documents with --desired DIR"),))
     paths = sorted(path for pattern in ("*.yaml", "*.yml") for path in folder.rglob(pattern) if path.is_file())
     visible = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not visible:
@@ -179,4 +180,4 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
 
 
 def _problem(file: str, message: str) -> LocatedProblem:
-    return LocatedProblem(file=file, line=1, column=1, key=None, path="", message=message, warning=False)
+    return LocatedProblem(file=file, line=0, column=0, key=None, path="", message=message, warning=False)

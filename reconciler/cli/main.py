@@ -18,6 +18,9 @@ Exit codes: 0 converged or no changes; 1 error in input or configuration; 2 chan
 3 something is held, unknown or failed; 130 interrupted.
 """
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells count signals."""
+
 app = typer.Typer(
     name="bivisor",
     help=DESCRIPTION,
@@ -45,7 +48,7 @@ def options(
     log_level: Annotated[
         str,
         typer.Option(
-            help="Least level of log lines on standard error: debug, info, warning or error.", envvar="BIVISOR_LOG_LEVEL"
+            metavar="debug|info|warning|error", help="Least level of log lines on standard error.", envvar="BIVISOR_LOG_LEVEL"
         ),
     ] = "warning",
     log_json: Annotated[bool, typer.Option("--log-json", help="Write log lines as JSON.", envvar="BIVISOR_LOG_JSON")] = False,
@@ -62,23 +65,40 @@ def options(
 
 
 def main() -> None:
-    """Run the program. A user's mistake is a message and exit code 1, never a stack trace."""
+    """Run the program. A user's mistake is a message and exit code 1, never a stack trace.
+
+    That holds for the command line as well: code 2, which such libraries take for it, says here that changes are pending.
+    """
     try:
-        app()
-    except KeyboardInterrupt:
-        print("bivisor: interrupted; what was begun on a host was finished there. Run it again to go on.", file=sys.stderr)
-        sys.exit(130)
+        code = app(standalone_mode=False)
     except BrokenPipeError:
         # the reader of our output went away (`bivisor plan | head`); that is its right
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
-        from reconciler.core.errors import BivisorError  # noqa: PLC0415 - only when something went wrong
-
-        if not isinstance(error, BivisorError):
+        if not _told(error):
             raise
-        print(error, file=sys.stderr)
         sys.exit(1)
+    if code == INTERRUPTED:
+        print("bivisor: interrupted; what was begun on a host was finished there. Run it again to go on.", file=sys.stderr)
+    sys.exit(code)
+
+
+def _told(error: Exception) -> bool:
+    """Print what is wrong, for a person; False if it is no mistake of a person's, but ours."""
+    from reconciler.core.errors import BivisorError  # noqa: PLC0415 - only when something went wrong
+
+    show = getattr(error, "show", None)  # how typer tells what is wrong with a command line
+    match error:
+        case BivisorError():
+            print(error, file=sys.stderr)
+        case typer.Abort():
+            print("Nothing was changed.", file=sys.stderr)
+        case typer.TyperException() if show is not None:
+            show()
+        case _:
+            return False
+    return True
 
 
 if __name__ == "__main__":

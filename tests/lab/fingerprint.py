@@ -31,7 +31,6 @@ _LIVES_BY_ITSELF = {
     "var/lib/rabbitmq": "the message queue's state",
     "var/lib/memcached": "nothing in it is configuration",
     "var/lib/glance": "images and their staging; ask Glance",
-    "var/lib/nova/instances": "instances, locks, the image cache's own record of its runs",
     "var/lib/cinder/volumes": "volumes",
     "var/lib/cinder/mnt": "mounted shares",
     "var/lib/pacemaker": "the CIB, its history, the status section; compare `cibadmin -Q` instead",
@@ -40,7 +39,6 @@ _LIVES_BY_ITSELF = {
     "var/lib/systemd": "random seed, timers' stamps, core dumps",
     "var/lib/private": "state of dynamic users",
     "var/lib/dbus": "a copy of the machine id",
-    "root/.cache": "caches of clients",
     "srv/share": "volumes of the simulated export",
 }
 """Folders below the root, each with the reason why it does not count."""
@@ -51,8 +49,15 @@ _FILES_THAT_LIVE = {
     "var/lib/apt/daily_lock": "an empty lock",
 }
 
-_LIVING_FOLDER_NAMES = frozenset({"__pycache__"})
-"""Python's compiled modules appear wherever root imports something."""
+_LIVING_FOLDER_NAMES = {
+    "__pycache__": "Python's compiled modules appear wherever root imports something",
+    ".cache": "of services in their home folders: lists of plug-ins",
+    "instances": "below each nova-compute's state path: instances, locks, the record of the image cache's runs",
+    "locks": "empty files that services lock",
+}
+"""Names of folders that do not count wherever they are below `/usr`, `/root`, `/home` and `/var/lib`."""
+
+_PLACES_OF_LIVING_FOLDERS = ("usr/", "root/", "home/", "var/lib/")
 
 
 def manifest(upper: Path, lower: Sequence[Path]) -> dict[str, str]:
@@ -77,11 +82,17 @@ def digest(found: dict[str, str]) -> str:
 def _walk(upper: Path, below: str) -> Iterator[str]:
     for entry in sorted(os.scandir(upper / below), key=lambda one: one.name):
         path = f"{below}/{entry.name}".lstrip("/")
-        if path in _LIVES_BY_ITSELF or path in _FILES_THAT_LIVE or entry.name in _LIVING_FOLDER_NAMES:
+        if _lives(path, entry.name):
             continue
         yield path
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(upper, path)
+
+
+def _lives(path: str, name: str) -> bool:
+    """Does it change by itself?"""
+    by_name = name in _LIVING_FOLDER_NAMES and path.startswith(_PLACES_OF_LIVING_FOLDERS)
+    return by_name or path in _LIVES_BY_ITSELF or path in _FILES_THAT_LIVE
 
 
 def _describe(place: Path) -> str:

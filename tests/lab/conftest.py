@@ -45,7 +45,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         if request.config.getoption("--require-lab"):
             pytest.fail(str(reason), pytrace=False)
         pytest.skip(str(reason))
-    was_up = lifecycle.is_up()
+    was_up = lifecycle.is_running()
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         running = Lab.up(Progress())

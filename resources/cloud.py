@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from resources.contract import Key, Need, Problem, Reference, SecretText, TargetId, Unit
@@ -32,8 +32,8 @@ class Spec(BaseModel):
 class SecretRef(Spec):
     """Points to a Secret resource, and to one `key` of it when it holds several values."""
 
-    secret: Annotated[str, Reference("Secret")]
-    key: str | None = None
+    secret: Annotated[str, Reference("Secret")] = Field(description="Name of the Secret.")
+    key: str | None = Field(default=None, description="Which of its values, where it holds several; without it the only one.")
 
 
 def _whole(ref: SecretRef) -> SecretRef:
@@ -77,9 +77,9 @@ class DocumentPath:
 class Selector(Spec):
     """Chooses nodes: each given condition must hold; an empty selector chooses none."""
 
-    roles: tuple[str, ...] = ()
-    labels: dict[str, str] = {}
-    names: tuple[Annotated[str, Reference("Node")], ...] = ()
+    roles: tuple[str, ...] = Field(default=(), description="Nodes that have one of these roles.")
+    labels: dict[str, str] = Field(default_factory=dict, description="Nodes whose metadata.labels have all of these.")
+    names: tuple[Annotated[str, Reference("Node")], ...] = Field(default=(), description="These nodes.")
 
     def chooses(self, node: NodeFacts) -> bool:
         """Tell whether the node has one of the roles, all labels, and one of the names, as far as given."""

@@ -87,7 +87,11 @@ class Ssh(Spec):
 class Stonith(Spec):
     """Fencing: the power to switch a node off that nobody hears any more, so that nothing can run twice."""
 
-    enabled: bool = Field(default=True, description="Pacemaker starts nothing until you have configured a fence device.")
+    enabled: bool = Field(
+        default=True,
+        description="Whether a lost node is switched off before its work moves. The fence devices are yours to configure; "
+        "without one Pacemaker starts nothing while this is true.",
+    )
     reason: str = Field(default="", description="Why it is switched off, for whoever reads this after the first split brain.")
 
     @model_validator(mode="after")
@@ -107,9 +111,9 @@ class CorosyncSystem(Spec):
 class PacemakerSpec(Spec):
     """The Corosync and Pacemaker cluster that keeps the vCenter computes."""
 
-    controllers: Selector = Field(description="Its members: three can lose one, five two; two go on alone only by two_node.")
+    controllers: Selector = Field(description="Chooses its members: three can lose one, five can lose two.")
     authkey: SecretRef = Field(description="A text of 128 to 4096 bytes by which the members know each other.")
-    stonith: Stonith = Field(default_factory=Stonith, description="Whether a lost node is switched off before its work moves.")
+    stonith: Stonith = Field(default_factory=Stonith, description="Fencing: on, or off with a reason.")
     no_quorum_policy: Literal["stop", "freeze", "suicide", "ignore", "demote"] = Field(
         default="stop", description="What a minority does with what it runs; anything but stop may run a compute twice."
     )
@@ -119,7 +123,9 @@ class PacemakerSpec(Spec):
         "between shifts them: give them before you add a member.",
     )
     properties: dict[str, str] = Field(default_factory=dict, description="Further cluster options, by name.")
-    system: CorosyncSystem = Field(default_factory=CorosyncSystem, description="For containers.")
+    system: CorosyncSystem = Field(
+        default_factory=CorosyncSystem, description="Leave it away on real hosts; containers need both off."
+    )
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:
@@ -131,13 +137,17 @@ class PacemakerSpec(Spec):
 class Api(Spec):
     """Hosts of the existing Nova API, of which Bivisor owns only `[cinder] cross_az_attach = False`."""
 
-    nodes: Selector = Field(default_factory=Selector, description="The hosts; their nova-api restarts when that changes.")
+    nodes: Selector = Field(
+        default_factory=Selector, description="Chooses the hosts; their nova-api restarts when that changes."
+    )
 
 
 class Compute(Spec):
     """What all computes have in common."""
 
-    settings: SettingsField = Field(default_factory=dict, description="Further options of every nova-compute, by section.")
+    settings: SettingsField = Field(
+        default_factory=dict, description="Further options of every nova-compute, by section: {DEFAULT: {report_interval: 5}}."
+    )
 
 
 class Rollout(Spec):
@@ -151,13 +161,13 @@ class ClusterSpec(Spec):
 
     release: Annotated[str, AfterValidator(_known_release)] = Field(description="OpenStack release, such as zed or '2023.1'.")
     region: str = Field(default="RegionOne", min_length=1, description="Region in Keystone's catalogue.")
-    identity: Identity = Field(description="Keystone and our account.")
-    messaging: Messaging = Field(description="RabbitMQ.")
-    services: ServiceAccounts = Field(description="The services' own accounts.")
-    databases: Databases = Field(default_factory=Databases, description="Databases that volume services need.")
-    network: Network = Field(default_factory=Network, description="How instances are connected.")
-    ssh: Ssh = Field(default_factory=Ssh, description="How hosts are logged in to.")
-    pacemaker: PacemakerSpec = Field(description="The cluster of the controllers.")
+    identity: Identity = Field(description="Keystone, and the account that Bivisor uses.")
+    messaging: Messaging = Field(description="How the services reach RabbitMQ.")
+    services: ServiceAccounts = Field(description="The Keystone accounts of Nova and Cinder themselves.")
+    databases: Databases = Field(default_factory=Databases, description="Databases that volume services speak to.")
+    network: Network = Field(default_factory=Network, description="How instances are connected; without it by Neutron.")
+    ssh: Ssh = Field(default_factory=Ssh, description="How hosts are logged in to, where a Node says nothing else.")
+    pacemaker: PacemakerSpec = Field(description="The Corosync and Pacemaker cluster of the controllers.")
     api: Api = Field(default_factory=Api, description="Where the existing Nova API runs.")
     compute: Compute = Field(default_factory=Compute, description="What all computes have in common.")
     rollout: Rollout = Field(default_factory=Rollout, description="How much may be down at once.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -17,6 +18,14 @@ def _no_default_zone(name: str) -> str:
     if name == "nova":
         raise ValueError('"nova" is what Nova calls hosts without a zone: an aggregate must not be called so')
     return name
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f'"{text}" is not a regular expression: {error}') from None
+    return text
 
 
 def _compute_id(text: str | None) -> str | None:
@@ -36,9 +45,10 @@ class VmwareComputeSpec(Spec):
         description="The compute's identity in Nova, for ever: another name is another compute, and the instances of the "
         "former one are lost. Take a name that nobody will want to change, no zone's and no cluster's.",
     )
-    datastore_regex: str = Field(
+    datastore_regex: Annotated[str, AfterValidator(_regex)] = Field(
         default="",
-        description="Datastores for instances, matched from the beginning of the name; empty: all of the cluster.",
+        description="Datastores for instances: a regular expression, matched from the beginning of the name; empty: all of the "
+        "cluster.",
     )
     compute_id: Annotated[str | None, AfterValidator(_compute_id)] = Field(
         default=None,
@@ -53,7 +63,9 @@ class Vmware(Spec):
     computes: Annotated[tuple[VmwareComputeSpec, ...], AfterValidator(not_empty)] = Field(
         description="One nova-compute per vSphere cluster."
     )
-    settings: SettingsField = Field(default_factory=dict, description="Further options of these computes, by section.")
+    settings: SettingsField = Field(
+        default_factory=dict, description="Further options of these computes, by section: {DEFAULT: {report_interval: 5}}."
+    )
 
 
 class Libvirt(Spec):
@@ -68,13 +80,15 @@ class Libvirt(Spec):
     images_type: Literal["default", "raw", "flat", "qcow2", "rbd"] | None = Field(
         default=None, description="How disks of instances are kept. Without it Nova decides."
     )
-    settings: SettingsField = Field(default_factory=dict, description="Further options of these computes, by section.")
+    settings: SettingsField = Field(
+        default_factory=dict, description="Further options of these computes, by section: {DEFAULT: {report_interval: 5}}."
+    )
 
 
 class NodesPlacement(Spec):
     """On nodes of one's own choice."""
 
-    nodes: Selector = Field(description="The nodes.")
+    nodes: Selector = Field(description="Chooses the nodes.")
 
 
 class HypervisorZoneSpec(Spec):
@@ -84,11 +98,13 @@ class HypervisorZoneSpec(Spec):
         str, Shape(r"[^\s:]([^\r\n:]*\S)?", "a name without a colon"), AfterValidator(_no_default_zone)
     ] = Field(
         max_length=255,
-        description="The zone's name in Nova and in Cinder, where instances and volumes meet.",
+        description="The zone's name, one string for Nova and Cinder: a volume is attached only where both have the same.",
     )
-    hypervisor: Literal["libvirt", "vmware"] = Field(description="What the zone's computes drive.")
-    libvirt: Libvirt | None = Field(default=None, description="Of hypervisor libvirt.")
-    vmware: Vmware | None = Field(default=None, description="Of hypervisor vmware.")
+    hypervisor: Literal["libvirt", "vmware"] = Field(
+        description="What the zone's computes drive: KVM or QEMU through libvirt, or vSphere clusters."
+    )
+    libvirt: Libvirt | None = Field(default=None, description="Options of a zone of hypervisor libvirt; it may be left away.")
+    vmware: Vmware | None = Field(default=None, description="The vCenter and the clusters of a zone of hypervisor vmware.")
     placement: Literal["controllers"] | NodesPlacement = Field(
         description="Where the computes run: controllers (kept by Pacemaker, for vmware), or {nodes: …}."
     )

@@ -11,7 +11,7 @@ from resources.specs.shapes import Shape
 
 
 class File(Spec):
-    """Of driver file."""
+    """Options of driver file."""
 
     directory: Annotated[str, Shape(r"/\S+", "an absolute path")] = Field(
         default="/var/lib/glance/images", description="Where the images are kept."
@@ -22,6 +22,6 @@ class ImageStoreSpec(Spec):
     """A store of Glance; its name is the store's id."""
 
     driver: Literal["file"] = Field(description="file: a directory of the Glance API's host.")
-    default: bool = Field(default=False, description="Take images that name no store. Exactly one store does.")
+    default: bool = Field(default=False, description="Whether images that name no store go here. Exactly one store takes them.")
     nodes: Selector = Field(description="Hosts of the Glance API; theirs restart when this changes.")
-    file: File = Field(default_factory=File, description="Of driver file.")
+    file: File = Field(default_factory=File, description="Options of driver file.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator
@@ -13,8 +14,18 @@ _RESERVED = {
     ("DEFAULT", "compute_driver"): "the zone's hypervisor decides it",
     ("DEFAULT", "state_path"): "it belongs to the service's identity",
     ("DEFAULT", "enabled_backends"): "the resources of kind VolumeBackend or ImageStore decide it",
+    ("DEFAULT", "allow_availability_zone_fallback"): "volumes must not cross hypervisors",
     ("cinder", "cross_az_attach"): "volumes must not cross hypervisors",
+    ("libvirt", "virt_type"): "libvirt.virtType decides it",
+    **{("vmware", name): "the VCenter decides it" for name in ("host_ip", "host_port", "host_username", "ca_file", "insecure")},
+    ("vmware", "cluster_name"): "the cluster of each compute decides it",
+    ("vmware", "datastore_regex"): "the datastoreRegex of each compute decides it",
 }
+
+_OF_A_BACKEND = frozenset({"backend_host", "backend_availability_zone", "volume_backend_name", "volume_driver"})
+"""In a backend's own section, whatever that is called: the identity of its volumes, and where they may be attached."""
+
+_SECRET = re.compile(r"(passw(or)?d|secret|secret_key)$|^transport_url$|^connection$")
 
 Section: TypeAlias = Annotated[str, Shape(r"[^\[\]\s]([^\[\]\r\n]*\S)?", "the name of a section, without brackets")]
 Name: TypeAlias = Annotated[str, Shape(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "the name of an option")]
@@ -24,9 +35,18 @@ Value: TypeAlias = str | int | float | bool | tuple[str, ...]
 def _open(settings: dict[str, dict[str, Value]]) -> dict[str, dict[str, Value]]:
     for section, options in settings.items():
         for name in options:
-            if reason := _RESERVED.get((section, name)):
+            if reason := _taken(section, name):
                 raise ValueError(f"[{section}] {name} cannot be set here: {reason}")
     return settings
+
+
+def _taken(section: str, name: str) -> str:
+    """Say who decides an option, if it is not the person who writes settings."""
+    if _SECRET.search(name):
+        return "it holds a secret, and these documents only name Secrets"
+    if name in _OF_A_BACKEND:
+        return "the VolumeBackend decides it"
+    return _RESERVED.get((section, name), "")
 
 
 SettingsField: TypeAlias = Annotated[dict[Section, dict[Name, Value]], AfterValidator(_open)]

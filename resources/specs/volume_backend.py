@@ -14,7 +14,7 @@ from resources.specs.shapes import Shape, not_empty
 
 
 class Nfs(Spec):
-    """Of driver nfs."""
+    """Options of driver nfs."""
 
     shares: Annotated[
         tuple[Annotated[str, Shape(r"\S+:/\S*", "an export such as server:/path")], ...], AfterValidator(not_empty)
@@ -29,15 +29,21 @@ class VolumeBackendSpec(Spec):
 
     zone: Annotated[str, Reference("HypervisorZone")] = Field(description="Name of the HypervisorZone whose instances use it.")
     driver: Literal["vmdk", "nfs"] = Field(description="vmdk: datastores of the zone's vCenter. nfs: files on NFS exports.")
-    placement: NodesPlacement = Field(description="Where its cinder-volume runs.")
+    placement: NodesPlacement = Field(description="Where its cinder-volume runs: {nodes: …}.")
     ha: Literal["none"] = Field(default="none", description="none: on exactly one node.")
-    volume_type: str | None = Field(default=None, min_length=1, description="The volume type by which users choose it.")
+    volume_type: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The volume type by which users choose it; for your own record today, Bivisor makes no volume types yet.",
+    )
     backend_host: Annotated[str, Shape(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits, dots and -")] | None = Field(
         default=None,
         description="The service's identity in Cinder, for ever: volumes belong to it. Without it the backend's own name.",
     )
-    nfs: Nfs | None = Field(default=None, description="Of driver nfs.")
-    settings: SettingsField = Field(default_factory=dict, description="Further options of cinder.conf, by section.")
+    nfs: Nfs | None = Field(default=None, description="Options of driver nfs; only there, and needed there.")
+    settings: SettingsField = Field(
+        default_factory=dict, description="Further options of cinder.conf, by section; the backend's own section has its name."
+    )
 
     @model_validator(mode="after")
     def _driver_block(self) -> Self:

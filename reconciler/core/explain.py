@@ -106,15 +106,28 @@ def explain(kinds: Mapping[str, Kind[Any]], path: str) -> str:
     parts = [part for part in re.sub(r"\[\d*\]", "", path).split(".") if part]
     if not parts:
         rows = [(name, _first_sentence(kinds[name].spec)) for name in sorted(kinds)]
-        return "\n".join(["Kinds:", *_table(rows)])
+        return "\n".join(["Kinds:", *_table(rows), "", "bivisor explain KIND, or KIND.spec.FIELD, explains more."])
     if parts[0] not in kinds:
         raise UnknownNameError(f"unknown kind {quoted(parts[0])} {hint(parts[0], kinds, 'kinds')}")
     spec = kinds[parts[0]].spec
     if len(parts) == 1:
         return "\n".join([f"{parts[0]} ({API_VERSION})", *_paragraph(_document(spec)), *_fields([spec], "spec")])
+    if parts[1] == "metadata" and len(parts) == len(["kind", "metadata"]):
+        return "\n".join([f"{parts[0]}.metadata: mapping, required", *_paragraph(_METADATA["description"]), *_metadata()])
     if parts[1] != "spec":
-        raise UnknownNameError(f"{parts[0]}.{parts[1]} cannot be explained: the fields of a kind are in {parts[0]}.spec")
+        wanted = f"the fields of a kind are in {parts[0]}.spec and {parts[0]}.metadata"
+        raise UnknownNameError(f"{'.'.join(parts)} cannot be explained: {wanted}")
     return _explain_field(parts, spec)
+
+
+def _metadata() -> Iterator[str]:
+    """Yield the fields that documents of all kinds have, and the annotation that is read."""
+    fields: Mapping[str, Mapping[str, Any]] = _METADATA["properties"]
+    words = {"name": "text, required"}
+    rows = [(name, f"{words.get(name, 'mapping of names to text')}. {field['description']}") for name, field in fields.items()]
+    yield from ("", "fields:", *_table(rows))
+    annotation = fields["annotations"]["properties"][MANAGE]
+    yield from ("", "annotations:", *_table([(MANAGE, f"{one_of(MANAGE_WORDS)}. {annotation['description']}")]))
 
 
 def _explain_field(parts: Sequence[str], spec: type[BaseModel]) -> str:
@@ -199,9 +212,10 @@ def _option_words(option: Any) -> str:
     elif isinstance(option, type) and issubclass(option, Enum):
         words = one_of(str(member.value) for member in option)
     elif origin is dict:
-        words = f"mapping of names to {_type_words(arguments[1])}"
+        words = f"mapping of names to {_type_words(arguments[1])}".replace("names to mapping of", "names to mappings of")
     elif origin in {tuple, list, set, frozenset}:
         words = f"list of {_type_words(arguments[0])}".replace("list of mapping", "list of mappings")
+        words = re.sub(r"list of name of a (\w+)", r"list of names of \1s", words)
     else:
         words = _NAMES.get(option, str(getattr(option, "__name__", option)))
     return words

@@ -60,6 +60,23 @@ Kinds:
   Node            A plain host.
   Secret          Where a secret value comes from.
   VCenter         How to reach a vCenter.
+
+bivisor explain KIND, or KIND.spec.FIELD, explains more.
+"""
+
+METADATA = """\
+Node.metadata: mapping, required
+
+  What identifies the document, and what people hang on it.
+
+fields:
+  name         text, required. A DNS label, unique among the resources of its kind.
+  labels       mapping of names to text. Words to choose this resource by.
+  annotations  mapping of names to text. Notes; those that begin with bivisor/ are read.
+
+annotations:
+  bivisor/manage  "full", "observe" or "paused". full: act; observe: plan and report, never act;
+                  paused: leave alone.
 """
 
 
@@ -68,6 +85,7 @@ Kinds:
     [
         ("", KIND_LIST),
         ("HypervisorZone", ZONE),
+        ("Node.metadata", METADATA),
         (
             "HypervisorZone.spec",
             ZONE.replace("HypervisorZone (bivisor/v1alpha1)", "HypervisorZone.spec: mapping").replace("\nspec:", "\nfields:"),
@@ -89,7 +107,7 @@ def test_every_field_is_explained(path: str, text: str) -> None:
     ("path", "message"),
     [
         ("Nod", 'unknown kind "Nod" (did you mean "Node"?)'),
-        ("Node.spek", "Node.spek cannot be explained: the fields of a kind are in Node.spec"),
+        ("Node.spek", "Node.spek cannot be explained: the fields of a kind are in Node.spec and Node.metadata"),
         ("Node.spec.adress", 'Node.spec has no field "adress" (did you mean "address"?)'),
         ("Node.spec.ssh.x", 'Node.spec.ssh has no field "x" (fields: keyFile, port, user)'),
         ("Node.spec.address.x", "Node.spec.address has no fields: it is text, required"),

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare `--require-lab`."""
     parser.addoption("--require-lab", action="store_true", help="fail instead of skipping where the lab cannot run")
+
+
+def pytest_configure() -> None:
+    """Say that there is no event loop outside of tests.
+
+    Else pytest-asyncio (1.5), looking for one to restore, makes the interpreter create one that nobody closes.
+    """
+    asyncio.set_event_loop(None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

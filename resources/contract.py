@@ -200,6 +200,13 @@ class Unit:
         """Return the unit with the digests of what it `loads` (address to the `digest` of that unit)."""
         return self
 
+    def foreseen(self, facts: Facts | None, rewritten: frozenset[Address]) -> Facts | None:  # noqa: ARG002 - the default loads nothing
+        """Return the facts as they will be when those units among its `loads` are written anew, which a plan must show.
+
+        A process that has loaded the declared content may not have loaded the file that is about to be repaired.
+        """
+        return facts
+
     def digest(self) -> str:
         """Return the SHA-256 of what a process reads from this unit; a file's mode and owner, say, are no part of it."""
         return digest_facts(self.desired or {})

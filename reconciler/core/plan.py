@@ -121,7 +121,8 @@ def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observe
     steps: dict[Address, Step] = {}
     reasons = _Reasons(catalog.units, steps)
     for address in graph.order:
-        step = _step(catalog.units[address], graph.needs(address), observed.get(address, NOT_ASKED))
+        unit = catalog.units[address]
+        step = _step(unit, graph.needs(address), _foreseen(unit, observed.get(address, NOT_ASKED), reasons))
         if step.changes:
             step = _managed(replace(step, reasons=reasons.of(step)), modes)
         steps[address] = held_by_needs(step, steps)
@@ -155,6 +156,12 @@ def named(names: Iterable[str]) -> str:
     if len(listed) > MOST_NAMED + 1:
         listed = [*listed[:MOST_NAMED], f"{len(listed) - MOST_NAMED} more"]
     return " and ".join(part for part in (", ".join(listed[:-1]), *listed[-1:]) if part)
+
+
+def _foreseen(unit: Unit, seen: Observed, reasons: _Reasons) -> Observed:
+    """Return what will be seen when the plan has written what the unit loads: a restart that follows is part of the plan."""
+    rewritten = frozenset(address for address in unit.loads if reasons.steps[address].pending and reasons.rewrites(address))
+    return unit.foreseen(seen, rewritten) if rewritten and not isinstance(seen, Unobserved) else seen
 
 
 def _step(unit: Unit, needs: Sequence[Need], seen: Observed) -> Step:
@@ -219,6 +226,10 @@ class _Reasons:
         return tuple(
             f"loads {name}{' on ' if where else ''}{named(where)}, where {change}" for (name, change), where in targets.items()
         )
+
+    def rewrites(self, address: Address) -> bool:
+        """Tell whether what others read from that unit changes in this plan."""
+        return bool(self._read(address))
 
     def _read(self, address: Address) -> str:
         """Say what changes for those who read that unit, or ''; a file's mode, say, changes nothing for them."""

@@ -238,7 +238,8 @@ def _loads(query: Query, node: str) -> Mapping[str, str]:
 def _merge(resource: Reply, service: Reply) -> Reply:
     if not service.ok:
         return Reply({}, service.code, service.error)
-    return Reply({**resource.data, "stale": list(service.data["stale"])})
+    loaded = {name: list(service.data.get(name, ())) for name in ("stale", "stale_if_written")}
+    return Reply({**resource.data, **loaded})
 
 
 def _unsupported(op: str) -> Reply:

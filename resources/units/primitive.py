@@ -75,6 +75,14 @@ class Primitive(Unit):
         text = str(data["xml"])
         return {**self._declared_words(_element(text)), **_state(data), "@xml": text}
 
+    def foreseen(self, facts: Facts | None, rewritten: frozenset[Address]) -> Facts | None:
+        """Return the facts with the resource stale where its process would not have loaded what is about to be written."""
+        later = (facts or {}).get("@stale_if_written")
+        if facts is None or not isinstance(later, tuple):
+            return facts
+        here = {_path(address) for address in rewritten if address.target.name == facts["@node"]}
+        return facts if here.isdisjoint(later) else {**facts, "fresh": False}
+
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Write the definition; let a resource that failed try again; restart one that runs with old configuration."""
         observed = facts["@xml"] if facts else None
@@ -160,14 +168,15 @@ def _state(data: Mapping[str, object]) -> dict[str, Value]:
     migration-threshold is reached on every node; to clean up before that would have it try the first node for ever.
     """
     failures = data["failures"]
-    stale = data["stale"]
-    if not isinstance(failures, list | tuple) or not isinstance(stale, list | tuple):
+    stale, later = data["stale"], data.get("stale_if_written", ())
+    if not isinstance(failures, list | tuple) or not isinstance(stale, list | tuple) or not isinstance(later, list | tuple):
         raise UnreadableError("resource.show replied no lists of failures and stale files")
     up = bool(data["running"]) and data["role"] in _RUNNING_ROLES and bool(data["node"]) and not data["failed"]
     return {
         "running": up and not data["blocked"],
         "fresh": not stale,
         "@stale": tuple(map(str, stale)),
+        "@stale_if_written": tuple(map(str, later)),
         "@node": str(data["node"]),
         "@failures": tuple(map(str, failures)),
         "@gave_up": bool(data["blocked"]) or (data["role"] == "Stopped" and bool(failures)),

@@ -72,9 +72,18 @@ class Service(Unit):
                     "active": active in _RUNNING,
                     "fresh": not stale,
                 }
-                return {**facts, "@stale": tuple(map(str, stale)), "@load": load, "@state": active}
+                later = tuple(map(str, reply.data.get("stale_if_written", ())))
+                hidden: dict[str, Value] = {"@stale": tuple(map(str, stale)), "@stale_if_written": later}
+                return {**facts, **hidden, "@load": load, "@state": active}
             case _:
                 raise UnreadableError(f"{self._unit()}: half an answer")
+
+    def foreseen(self, facts: Facts | None, rewritten: frozenset[Address]) -> Facts | None:
+        """Return the facts with the service stale where the process would not have loaded what is about to be written."""
+        later = (facts or {}).get("@stale_if_written")
+        if facts is None or not isinstance(later, tuple) or not any(_path(address) in later for address in rewritten):
+            return facts
+        return {**facts, "fresh": False}
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Take away what forbids it, stop it, forbid it, set what happens at boot; start or restart it last."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from resources.contract import Action, Query
     from resources.endpoints import SshEndpoint
 
-ASK_S = 60.0
+ASK_S = 30.0
 ACTION_S = 90.0
 ACTIONS_S = {"package.install": 2100.0, "service.start": 480.0, "service.stop": 480.0, "service.restart": 480.0}
 RESERVE_S = 60.0

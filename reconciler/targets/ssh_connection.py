@@ -26,7 +26,7 @@ pause before the next."""
 AT_ONCE = 32
 """Handshakes at the same time, over all hosts: more of them only wait for each other's arithmetic."""
 
-KEEPALIVE_S = 20.0
+KEEPALIVE_S = 10.0
 """Seconds of silence after which a host is asked for a sign of life; the third unanswered one ends the connection."""
 
 # The first of each is the cheapest for both sides and as safe as any; the others are for hosts that lack it.

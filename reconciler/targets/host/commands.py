@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     Output = tuple[int, str, str]
 
-QUERY_S = 20
+QUERY_S = 12
 """Seconds that a program may take that only asks."""
 
 NO_SUCH_PROGRAM = 127

@@ -33,7 +33,9 @@ class Targets:
         """Enter; connecting happens at the first question."""
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Close every target that was opened."""
         while self._open:
             _, target = self._open.popitem()

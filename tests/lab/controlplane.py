@@ -16,6 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from keystoneauth1.exceptions import ClientException
+from openstack.exceptions import SDKException
+
 from tests.lab import cloud, machines
 from tests.lab import controlplane_config as config
 from tests.lab.commands import run, wait_until
@@ -99,15 +102,22 @@ def wait_for_daemons() -> None:
     Cinder is asked in its oldest version: a newer one would call the scheduler to answer, and wait
     a minute for it if that is not there yet.
     """
-    connection = cloud.connect()
 
     def alive() -> bool:
-        found = {service.binary: service.state for service in connection.compute.services()}
-        answer = connection.block_storage.get("/os-services", microversion="3.0").json()
-        found |= {service["binary"]: service["state"] for service in answer["services"]}
-        return all(found.get(daemon) == "up" for daemon in config.DAEMONS)
+        try:
+            return set(config.DAEMONS) <= _daemons_up()
+        except (SDKException, ClientException):  # an API that is still loading
+            return False
 
     wait_until(alive, what="Nova's and Cinder's daemons", timeout_s=_START_TIMEOUT_S, every_s=0.5)
+
+
+def _daemons_up() -> set[str]:
+    connection = cloud.connect()
+    found = {service.binary: service.state for service in connection.compute.services()}
+    answer = connection.block_storage.get("/os-services", microversion="3.0").json()
+    found |= {service["binary"]: service["state"] for service in answer.get("services", ())}
+    return {binary for binary, state in found.items() if state == "up"}
 
 
 def answers(unit: str) -> bool:

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from tests.lab.layout import Host
 
 _BOOT_TIMEOUT_S = 90
-_SILENT_CONSOLE = ("systemd.show_status=0", "systemd.log_target=journal")
-"""nspawn 252 stops reading a passive console after a while; a PID 1 that writes to it then stands still for ever.
+_SILENT_CONSOLE = ("--show-status=no", "--log-target=journal")
+"""nspawn 252 stops reading a passive console after a while; a PID 1 that writes to it then hangs in that write.
 
-So it is told to write nothing there, and for everybody else the console is `/dev/null`; the journal has it all.
+So PID 1 is told to write nothing there; the journal has it all.
 """
 _SHARED = STATE / "share"
 
@@ -94,8 +94,7 @@ def power_on(host: Host) -> None:
         *(f"--bind={device}" for device in host.devices),
         *([f"--bind={_SHARED}:{SHARED_BIND}"] if host.shares else []),
         *(["--keep-unit"] if CGROUP_MOUNTS else []),
-        # PID 1 must not write to its console: nspawn was seen to stop reading it, and PID 1 then hangs in that write
-        "--", "--show-status=no", "--log-target=journal",
+        "--", *_SILENT_CONSOLE,
     ]  # fmt: skip
     keeper = start_detached(["sh", "-c", enter_cgroup_script(host), *argv], host.console_log)
     keeper.save(_keeper_file(host))
@@ -108,7 +107,6 @@ def power_on(host: Host) -> None:
 
     wait_until(first_process, what=f"first process of {host.name}", timeout_s=20, every_s=0.02)
     Process.of(first_process() or 0).save(_leader_file(host))
-    run(inside(host, ["mount", "--bind", "/dev/null", "/dev/console"]))
 
 
 def wait_for_ssh(host: Host) -> None:

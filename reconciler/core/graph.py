@@ -1,22 +1,22 @@
 """What comes before what: the units and their needs as a directed graph. The only module that knows networkx.
 
-Importing networkx takes an eighth of a second, so commands that build no graph must not import this module.
+The order itself comes from the standard library: importing networkx takes longer than planning a small cloud, so it
+is left to explaining circles.
 """
 
 from __future__ import annotations
 
+import graphlib
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
-
-import networkx as nx
 
 from reconciler.core.errors import CycleError
 from reconciler.core.shown import natural
 from resources.contract import Address, Need, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 LOADS = "reads it when it starts"
 """The reason of the edge from a unit to the configuration that its process loads."""
@@ -50,23 +50,37 @@ def build_graph(units: Mapping[Address, Unit]) -> Graph:
     numbers = {address: number for number, address in enumerate(addresses)}
     needs = {address: _needs_of(units[address]) for address in addresses}
     # Numbers in place of addresses: they hash and sort fast, and their order is that of the addresses.
-    digraph: nx.DiGraph[int] = nx.DiGraph()
-    digraph.add_nodes_from(range(len(addresses)))
-    digraph.add_edges_from((numbers[need.address], numbers[address]) for address in addresses for need in needs[address])
+    before = {numbers[address]: [numbers[need.address] for need in needs[address]] for address in addresses}
+    sorter = graphlib.TopologicalSorter(before)
     try:
-        generations = [sorted(generation) for generation in nx.topological_generations(digraph)]
-    except nx.NetworkXUnfeasible:
-        raise CycleError(_circle(digraph, addresses, needs)) from None
+        sorter.prepare()
+    except graphlib.CycleError:
+        raise CycleError(_circle(before, addresses, needs)) from None
+    waves = tuple(_waves(sorter))
     return Graph(
-        waves=tuple(tuple(addresses[number] for number in generation) for generation in generations),
-        order=tuple(addresses[number] for generation in generations for number in generation),
+        waves=tuple(tuple(addresses[number] for number in wave) for wave in waves),
+        order=tuple(addresses[number] for wave in waves for number in wave),
         _needs=needs,
         _needed_by={
-            addresses[number]: tuple(addresses[other] for other in sorted(others))
-            for number, others in digraph.adjacency()
-            if others
+            addresses[number]: tuple(addresses[other] for other in others) for number, others in _after(before).items()
         },
     )
+
+
+def _waves(sorter: graphlib.TopologicalSorter[int]) -> Iterator[list[int]]:
+    while sorter.is_active():
+        wave = sorter.get_ready()
+        yield sorted(wave)
+        sorter.done(*wave)
+
+
+def _after(before: Mapping[int, Sequence[int]]) -> Mapping[int, Sequence[int]]:
+    """Return the other direction: who needs each, in ascending order."""
+    after: dict[int, list[int]] = {}
+    for number, others in before.items():
+        for other in dict.fromkeys(others):
+            after.setdefault(other, []).append(number)
+    return after
 
 
 def _needs_of(unit: Unit) -> tuple[Need, ...]:
@@ -78,10 +92,12 @@ def _needs_of(unit: Unit) -> tuple[Need, ...]:
 
 
 def _circle(
-    digraph: nx.DiGraph[int], addresses: Sequence[Address], needs: Mapping[Address, tuple[Need, ...]]
+    before: Mapping[int, Sequence[int]], addresses: Sequence[Address], needs: Mapping[Address, tuple[Need, ...]]
 ) -> list[tuple[Address, Need]]:
     """Return the edges of one circle, from who needs to what it needs: a short one through its smallest address."""
-    needing = digraph.reverse(copy=False)
+    import networkx as nx  # noqa: PLC0415 - see the module's docstring
+
+    needing: nx.DiGraph[int] = nx.DiGraph((number, other) for number, others in before.items() for other in others)
     circles = [part for part in nx.strongly_connected_components(needing) if len(part) > 1]
     start = min([min(part) for part in circles] + [number for number in needing if needing.has_edge(number, number)])
     ways = (nx.shortest_path(needing, after, start) for after in sorted(needing[start]) if nx.has_path(needing, after, start))

@@ -5,7 +5,7 @@ BIN := .venv/bin
 # the lab needs root; a user with sudo is enough
 SUDO := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo -n -E)
 
-.PHONY: help setup lab-tools demo test unit check soak bench lab-up lab-down format
+.PHONY: help setup lab-tools demo test unit check soak bench lab-up lab-down format docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ lab-up: setup lab-tools ## build and start the lab (about 6 min the first time, 
 
 lab-down: setup ## stop the lab; leaves nothing behind but its caches
 	@$(SUDO) $(BIN)/python -m tests.lab down
+
+docs: setup ## write the reference pages (docs/reference) from the code
+	$(BIN)/python scripts/generate_reference.py
 
 format: setup ## format the code
 	$(BIN)/ruff format .

@@ -135,20 +135,20 @@ def _explain_field(parts: Sequence[str], spec: type[BaseModel]) -> str:
     annotations: tuple[Any, ...] = (spec,)
     about, description = "mapping", ""
     for number, part in enumerate(parts[2:], start=2):
-        models = _models(annotations)
+        models = models_in(annotations)
         known = {name: info for model in models for name, (_, info) in fields_of(model).items()}
         if models and part not in known:
             raise UnknownNameError(f"{'.'.join(parts[:number])} has no field {quoted(part)} {hint(part, known, 'fields')}")
         if not models:
             raise UnknownNameError(f"{'.'.join(parts[:number])} has no fields: it is {about}")
         info = known[part]
-        annotations, about, description = (info.annotation,), _about(info), info.description or ""
-    models = _models(annotations)
+        annotations, about, description = (info.annotation,), field_words(info), info.description or ""
+    models = models_in(annotations)
     text = description or (_document(models[0]) if len(models) == 1 else "")
     return "\n".join([f"{'.'.join(parts)}: {about}", *_paragraph(text), *_fields(models, "fields")])
 
 
-def _models(annotations: Sequence[Any]) -> list[type[BaseModel]]:
+def models_in(annotations: Sequence[Any]) -> list[type[BaseModel]]:
     """Return the models among some types, also those that stand in lists and mappings."""
     found = []
     for annotation in annotations:
@@ -156,7 +156,7 @@ def _models(annotations: Sequence[Any]) -> list[type[BaseModel]]:
             if is_model(option):
                 found.append(option)
             elif get_origin(option) in {tuple, list, dict, set, frozenset}:
-                found += _models(inside(option, 0) or inside(option, ""))
+                found += models_in(inside(option, 0) or inside(option, ""))
     return found
 
 
@@ -174,10 +174,10 @@ def _row(info: FieldInfo) -> str:
     """Return a field's type and meaning in one paragraph; a model's own meaning stands in for the field's."""
     models = [option for option in alternatives(info.annotation) if is_model(option) and option is not SecretRef]
     meaning = info.description or (_first_sentence(models[0]) if len(models) == 1 else "")
-    return ". ".join(part for part in (_about(info), meaning) if part)
+    return ". ".join(part for part in (field_words(info), meaning) if part)
 
 
-def _about(info: FieldInfo) -> str:
+def field_words(info: FieldInfo) -> str:
     """Return the type of a field in words, and whether it may be left out."""
     words = _type_words(info.annotation, tuple(mark for mark in info.metadata if isinstance(mark, Mark)))
     limits = _limits(info)

@@ -1,0 +1,303 @@
+"""Write the reference pages below docs/reference/ from the code, so that they cannot say what is not so.
+
+    python scripts/generate_reference.py            write the pages
+    python scripts/generate_reference.py --check    change nothing; name the pages that are out of date, and end with 1
+
+Not written here: prose. Whatever a page says stands in a model's field, a docstring, or the program's own help.
+"""  # noqa: INP001 - a program, no module of a package
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer.main
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from reconciler.cli.main import DESCRIPTION, app  # noqa: E402 - found by the line above
+from reconciler.core import structured  # noqa: E402
+from reconciler.core.explain import field_words, models_in  # noqa: E402
+from reconciler.core.fields import fields_of  # noqa: E402
+from reconciler.core.plan import Plan, Step, Verb  # noqa: E402
+from reconciler.desired import compile_offline  # noqa: E402
+from resources.contract import Address, Change, Disruption, Key, SecretText, TargetId, Unit  # noqa: E402
+from resources.kinds.registry import KINDS  # noqa: E402
+from resources.rules.registry import RULES  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+FOLDER = ROOT / "docs/reference"
+NOTICE = "<!-- Written by scripts/generate_reference.py from the code (make docs); edit that, not this. -->"
+
+
+def main(argv: list[str]) -> int:
+    """Write or check every page."""
+    stale = [path for path, text in pages() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if "--check" not in argv:
+        for path, text in pages():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    for path in stale:
+        print(f"{'out of date' if '--check' in argv else 'written'}: {path.relative_to(ROOT)}")  # noqa: T201 - a program
+    return 1 if stale and "--check" in argv else 0
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Yield each page's path and text."""
+    for name in KINDS:
+        yield FOLDER / "kinds" / f"{name}.md", kind_page(name)
+    yield FOLDER / "commands.md", commands_page()
+    yield FOLDER / "plan-json.md", plan_page()
+    yield FOLDER / "rules.md", rules_page()
+    yield FOLDER / "units.md", units_page()
+
+
+# --- kinds
+
+
+def kind_page(name: str) -> str:
+    """Return all fields of a kind, its documents in the demo, and the units that these declare."""
+    spec = KINDS[name].spec
+    rows = [
+        (f"`{path}`", _kind_of_value(info), "yes" if info.is_required() else "", info.description or _doc(spec))
+        for path, info in _fields(spec, "")
+    ]
+    return _page(
+        name,
+        _doc(spec),
+        "The document's head is the same for every kind: `apiVersion: bivisor/v1alpha1`, `kind`, and `metadata` with `name`, "
+        "`labels` and `annotations` (`bivisor explain " + name + ".metadata`).",
+        "## Fields of `spec`",
+        "Dots lead into a mapping, `[]` into each item of a list.",
+        _table(("field", "what stands there", "required", "meaning"), rows),
+        "## In the demo",
+        *(f"```yaml\n{text}\n```" for text in _examples(name)),
+        *_declared(name),
+    )
+
+
+def _fields(model: type[BaseModel], above: str) -> Iterator[tuple[str, FieldInfo]]:
+    """Yield every field at any depth with its dotted path."""
+    for name, (_, info) in fields_of(model).items():
+        path = f"{above}{name}"
+        yield path, info
+        for inner in models_in((info.annotation,)):
+            items = "[]" if "list of" in field_words(info) else ""
+            yield from _fields(inner, f"{path}{items}.")
+
+
+def _kind_of_value(info: FieldInfo) -> str:
+    return field_words(info).removesuffix(", required")
+
+
+def _examples(kind: str) -> Iterator[str]:
+    """Yield the demo's first two documents of a kind, with the comments around them."""
+    found = 0
+    for path in sorted((ROOT / "desired").glob("*.yaml")):
+        for text in re.split(r"^---\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            if re.search(rf"^kind: {kind}$", text, re.MULTILINE) and found < 2:  # noqa: PLR2004 - two are enough to see it
+                found += 1
+                yield text.strip()
+
+
+def _declared(kind: str) -> Iterator[str]:
+    """Yield how many units of which types the demo's documents of a kind declare."""
+    _, catalog, _ = compile_offline(ROOT / "desired")
+    units = [unit for unit in catalog.units.values() if any(origin.kind == kind for origin in unit.origins)]
+    if not units:
+        yield "It declares no [units](../units.md) of its own: other resources use what it says."
+        return
+    counted = Counter((unit.address.target.kind, unit.type) for unit in units)
+    rows = [(f"`{target}`", f"[{of}](../units.md#{of})", str(count)) for (target, of), count in sorted(counted.items())]
+    yield f"From the demo's documents of this kind come these {len(units)} units:"
+    yield _table(("target", "unit", "how many"), rows)
+
+
+# --- commands
+
+
+def commands_page() -> str:
+    """Return each command with its options, and the exit codes."""
+    group: Any = typer.main.get_command(app)
+    introduction, _, codes = DESCRIPTION.partition("Exit codes: ")
+    pairs = [part.strip().rstrip(".").split(" ", 1) for part in codes.replace("\n", " ").split(";")]
+    return _page(
+        "Commands and exit codes",
+        _flow(introduction),
+        "## Exit codes",
+        _table(("code", "meaning"), [(code, meaning) for code, meaning in pairs]),
+        "A wrong command line ends with 1 as well, and so does an `apply` that nobody agreed to.",
+        "## Options of all commands",
+        "They stand before the command: `bivisor --log-level info plan`.",
+        _options(group),
+        *(part for name, command in group.commands.items() for part in _command(name, command)),
+    )
+
+
+def _command(name: str, command: Any) -> Iterator[str]:
+    arguments = "".join(f" [{each.name.upper()}]" for each in command.params if each.param_type_name == "argument")
+    yield f"## bivisor {name}{arguments}"
+    yield "\n\n".join(_flow(part) for part in inspect.cleandoc(command.help).split("\n\n"))
+    yield _options(command)
+
+
+def _options(command: Any) -> str:
+    context = typer.Context(command)
+    rows = []
+    for names, meaning in (each.get_help_record(context) for each in command.params):
+        text, _, more = meaning.partition("  [")
+        notes = [part.replace(": ", " `", 1) + "`" for part in more.removesuffix("]").split("; ") if part]
+        rows.append((f"`{names}`", f"{text} ({', '.join(notes)})" if notes else text))
+    return _table(("option", "meaning"), rows) if rows else ""
+
+
+# --- the plan for programs
+
+
+def plan_page() -> str:
+    """Return the shape of a plan as JSON data, and a small one that is made here."""
+    documented = inspect.cleandoc(structured.__doc__ or "")
+    _, shape, rest = re.split(r"\n\n(?=    \{)|(?<=\]\})\n\n", documented)
+    return _page(
+        "The plan for programs",
+        "`bivisor plan --output json` prints one JSON object:",
+        f"```text\n{textwrap.dedent(shape)}\n```",
+        _flow(rest),
+        "Two steps of a plan after a rotated password, as the program writes them:",
+        f"```json\n{json.dumps(structured.plan_data(_small_plan()), indent=2)}\n```",
+    )
+
+
+def _small_plan() -> Plan:
+    return Plan(
+        (
+            Step(
+                Address(TargetId("ssh", "ctl1"), "config_file", "/etc/nova/vcenter/vcenter-c0/nova.conf"),
+                Verb.UPDATE,
+                changes=(Change("[vmware] host_password", SecretText("one"), SecretText("another")),),
+                origins=(Key("HypervisorZone", "vcenter-az"),),
+                intended=Verb.UPDATE,
+            ),
+            Step(
+                Address(TargetId("pacemaker", "demo"), "primitive", "nova-compute-vcenter-c0"),
+                Verb.RESTART,
+                changes=(Change("fresh", before=False, after=True),),
+                reasons=("loads /etc/nova/vcenter/vcenter-c0/nova.conf on ssh:ctl1, where [vmware] host_password changes",),
+                needs=(Address(TargetId("ssh", "ctl1"), "config_file", "/etc/nova/vcenter/vcenter-c0/nova.conf"),),
+                disruption=Disruption("nova-compute-vcenter-c0 on ctl1"),
+                origins=(Key("HypervisorZone", "vcenter-az"),),
+                intended=Verb.RESTART,
+            ),
+        )
+    )
+
+
+# --- rules and units
+
+
+def rules_page() -> str:
+    """Return what the rules across documents demand, and what they say."""
+    cases: list[Mapping[str, Any]] = yaml.safe_load((ROOT / "tests/rules/cases.yaml").read_text(encoding="utf-8"))
+    said: dict[str, str] = {}
+    for case in cases:
+        for line in case.get("said", ()):
+            said.setdefault(case["rule"], line)
+    return _page(
+        "Rules across documents",
+        "Checked by every command after each document is right in itself, and all at once. A warning stops nothing.",
+        *(part for rule in RULES for part in _rule(rule, said.get(rule.__name__, ""))),
+    )
+
+
+def _rule(rule: Callable[..., Any], example: str) -> Iterator[str]:
+    yield f"## {rule.__name__}"
+    warns = "warning=True" in inspect.getsource(rule)
+    yield _flow(inspect.getdoc(rule) or "") + (" (a warning)" if warns else "")
+    if example:
+        yield f"```text\n{example}\n```"
+
+
+def units_page() -> str:
+    """Return every type of unit: its fields, what it asks and does, what it interrupts."""
+    found = sorted(_unit_types(), key=lambda unit: unit.type)
+    return _page(
+        "Units",
+        "A unit is the smallest thing that converges alone, on one target: the lines of a plan are units. They come from documents, "
+        "nobody writes them by hand. Their addresses are `TARGET/TYPE/NAME`.",
+        *(part for unit in found for part in _unit(unit)),
+    )
+
+
+def _unit_types() -> Iterator[type[Unit]]:
+    """Yield the classes below resources/units."""
+    for path in sorted((ROOT / "resources/units").glob("[a-z]*.py")):
+        module = __import__(f"resources.units.{path.stem}", fromlist=["*"])
+        for value in vars(module).values():
+            if inspect.isclass(value) and issubclass(value, Unit) and value.__module__ == module.__name__:
+                yield value
+
+
+def _unit(unit: type[Unit]) -> Iterator[str]:
+    source = inspect.getsource(inspect.getmodule(unit) or unit)
+    settle_s = next(field.default for field in dataclasses.fields(unit) if field.name == "settle_s")
+    rows = [
+        ("asks", ", ".join(f"`{op}`" for op in dict.fromkeys(re.findall(r'Query\(\s*"([a-z_.]+)"', source)))),
+        ("does", ", ".join(f"`{op}`" for op in dict.fromkeys(_actions(source))) or "nothing: it can only be waited for"),
+        ("may interrupt a service", "yes" if unit.disruption is not Unit.disruption else "no"),
+        ("may settle by itself", f"within {settle_s:.0f} s" if settle_s else "no"),
+    ]
+    yield f"## {unit.type}"
+    yield "\n\n".join(_flow(part) for part in (inspect.getdoc(unit) or "").split("\n\n"))
+    yield _table(("", ""), rows)
+
+
+def _actions(source: str) -> Iterator[str]:
+    """Yield the actions that a unit's module names, those of written files included."""
+    if "write_file(" in source:
+        yield "file.write"
+    yield from re.findall(
+        r'"((?:file|directory|package|service|systemd|cib|resource|aggregate)\.[a-z_]+)"', _without_queries(source)
+    )
+
+
+def _without_queries(source: str) -> str:
+    return re.sub(r'Query\(\s*"[a-z_.]+"', "", source)
+
+
+# --- Markdown
+
+
+def _page(title: str, *parts: str) -> str:
+    return "\n\n".join((f"# {title}", NOTICE, *(part for part in parts if part))) + "\n"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
+
+
+def _flow(text: str) -> str:
+    """Return a paragraph on one line: Markdown's readers wrap it themselves."""
+    return " ".join(text.split())
+
+
+def _doc(model: type[BaseModel]) -> str:
+    return _flow(inspect.getdoc(model) or "")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

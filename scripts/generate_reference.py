@@ -236,8 +236,8 @@ def units_page() -> str:
     found = sorted(_unit_types(), key=lambda unit: unit.type)
     return _page(
         "Units",
-        "A unit is the smallest thing that converges alone, on one target: the lines of a plan are units. They come from documents, "
-        "nobody writes them by hand. Their addresses are `TARGET/TYPE/NAME`.",
+        "A unit is the smallest thing that converges alone, on one target: the lines of a plan are units. They come from "
+        "documents, nobody writes them by hand. Their addresses are `TARGET/TYPE/NAME`.",
         *(part for unit in found for part in _unit(unit)),
     )
 

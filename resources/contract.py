@@ -41,6 +41,9 @@ MASK = "(secret)"
 Value: TypeAlias = str | int | bool | tuple[str, ...] | SecretText | None
 """A fact. None is absent. A tuple is a multi-valued option or an ordered list of names."""
 
+REMEMBERED = "remembered"
+"""The field of a unit whose host remembers what was last written: that it is what is declared now. Bookkeeping."""
+
 Facts: TypeAlias = Mapping[str, Value]
 """Field name to value. Fields that begin with `@` are observed for the unit's own use and never compared."""
 

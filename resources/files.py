@@ -19,11 +19,15 @@ ATTRIBUTES = ("mode", "owner", "group")
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:
-    """A file as it was found. Bytes of `text` that are no UTF-8 are surrogates, so that writing gives them again."""
+    """A file as it was found. Bytes of `text` that are no UTF-8 are surrogates, so that writing gives them again.
+
+    `recorded` is the owned digest that the host remembers of Bivisor's last write, None if it never wrote the file.
+    """
 
     text: str
     digest: str
     attributes: Mapping[str, Value]
+    recorded: str | None
 
 
 def seen_file(reply: Reply, path: str) -> SeenFile | None:
@@ -34,10 +38,10 @@ def seen_file(reply: Reply, path: str) -> SeenFile | None:
         case {"exists": False}:
             return None
         case {"text": str() as text, "digest": str() as digest}:
-            return SeenFile(text, digest, seen_attributes(reply, path))
+            return SeenFile(text, digest, seen_attributes(reply, path), reply.data.get("recorded"))
         case {"base64": str() as encoded, "digest": str() as digest}:
             text = base64.b64decode(encoded).decode("utf-8", "surrogateescape")
-            return SeenFile(text, digest, seen_attributes(reply, path))
+            return SeenFile(text, digest, seen_attributes(reply, path), reply.data.get("recorded"))
         case {"kind": "dir"}:
             raise UnreadableError(f"{path} is a directory where a file is declared")
         case {"kind": str() as kind} if kind != "file":

@@ -27,6 +27,7 @@ from reconciler.core.shown import (
     written,
 )
 from reconciler.core.status import GOOD, Outcome, ResourceStatus, Result, Status, Truth
+from resources.contract import REMEMBERED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -181,6 +182,8 @@ def _why_lines(step: Step, twin: Step, paper: Paper) -> Iterable[Line]:
     else:
         # that the process is not fresh is what the reasons below say in words
         told = [change for change in step.changes if change.field != FRESH or not step.reasons]
+        # what a host shall remember of a file goes without saying where the file itself changes
+        told = [change for change in told if change.field != REMEMBERED] or told
         told_lines = list(changes_lines(told, paper, creating=_is_new(step)))
         if twin is not step and len(told_lines) > MOST_REPEATED and not paper.full:
             told_lines = [(Span(f"{_INDENT}{_fields(step)}, the same as on {twin.address.target}", Tone.DIM),)]

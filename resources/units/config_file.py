@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from resources.contract import Action, Address, Query, SecretText, Unit, digest_facts
+from resources.contract import REMEMBERED, Action, Address, Query, SecretText, Unit, digest_facts
 from resources.files import ATTRIBUTES, attributes_of, seen_file, write_file
 from resources.ini import BrokenIniError, UnwritableError, edit, parse
 
@@ -49,12 +49,17 @@ class ConfigFile(Unit):
         return cls(address=Address(target, cls.type, path), desired={**desired, **(attributes or {})}, needs=needs)
 
     def read_by(self, processes: tuple[str, ...]) -> Self:
-        """Return the unit with the systemd units that load it."""
-        return replace(self, readers=processes)
+        """Return the unit with the systemd units that load it.
+
+        Their freshness is measured by what the host remembers of the last write. That has to be right even when options
+        are declared or no longer declared that change nothing in the file.
+        """
+        desired = self.desired if self.desired is None else {**self.desired, REMEMBERED: True}
+        return replace(self, readers=processes, desired=desired)
 
     def digest(self) -> str:
         """Return the SHA-256 of the declared options; who may read the file is none of a process's business."""
-        return digest_facts({name: value for name, value in self._declared().items() if name not in ATTRIBUTES})
+        return digest_facts({name: after for name, _, after in self._options()})
 
     def queries(self) -> tuple[Query, ...]:
         """Ask for the file."""
@@ -65,7 +70,8 @@ class ConfigFile(Unit):
         seen = seen_file(replies[0], self.address.name)
         if seen is None:
             return None
-        facts: dict[str, Value] = {**seen.attributes, "@text": seen.text, "@digest": seen.digest}
+        remembered = seen.recorded in (None, self.digest())
+        facts: dict[str, Value] = {**seen.attributes, REMEMBERED: remembered, "@text": seen.text, "@digest": seen.digest}
         try:
             document = parse(seen.text)
         except BrokenIniError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.compile import compile_units
 from reconciler.core.graph import build_graph
 from reconciler.core.load import load
-from resources.contract import SecretText, Unit
+from resources.contract import REMEMBERED, SecretText, Unit
 from resources.kinds.registry import KINDS
 from resources.rules.registry import RULES
 
@@ -55,10 +55,12 @@ def unit(catalog: Catalog, address: str) -> Unit:
 
 
 def declared(catalog: Catalog, address: str) -> Facts:
-    """Return the declared facts of the unit of that address, secrets revealed."""
+    """Return what a document declares of the unit of that address, secrets revealed, the host's memory left out."""
     facts = unit(catalog, address).desired
     assert facts is not None
-    return {name: value.reveal if isinstance(value, SecretText) else value for name, value in facts.items()}
+    plain = {name: value.reveal if isinstance(value, SecretText) else value for name, value in facts.items()}
+    plain.pop(REMEMBERED, None)
+    return plain
 
 
 def needs(catalog: Catalog, address: str) -> set[str]:

@@ -1,24 +1,48 @@
-"""Structured logs on standard error: constant events, values as keys, one canonical line per pass, secrets masked."""
+"""Structured logs on standard error: constant events, values as keys, one canonical line per pass, secrets masked.
+
+structlog is loaded with the first line: loading it takes longer than asking a host, and most looks log nothing.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
+    from structlog.typing import FilteringBoundLogger
+
+
+@dataclass(slots=True)
+class _Settings:
+    level: str = "warning"
+    as_json: bool = False
+    redact: Callable[[str], str] = str
+
+
+_SETTINGS = _Settings()
+
 
 def set_up(*, level: str, as_json: bool, redact: Callable[[str], str] = str) -> None:
-    """Configure structlog once per process; `redact` passes every text of every event."""
+    """Say how lines are written; `redact` passes every text of every event."""
+    _SETTINGS.level, _SETTINGS.as_json, _SETTINGS.redact = level, as_json, redact
+    logger.cache_clear()
+
+
+@cache
+def logger() -> FilteringBoundLogger:
+    """Return the program's logger, configured as it was last set up."""
+    import structlog  # noqa: PLC0415 - see the module's docstring
 
     def masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+        return {key: _SETTINGS.redact(value) if isinstance(value, str) else value for key, value in event.items()}
 
-    render: Any = structlog.processors.JSONRenderer() if as_json else structlog.processors.KeyValueRenderer(key_order=["event"])
+    as_text = structlog.processors.KeyValueRenderer(key_order=["event"])
+    render: Any = structlog.processors.JSONRenderer() if _SETTINGS.as_json else as_text
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -28,7 +52,9 @@ def set_up(*, level: str, as_json: bool, redact: Callable[[str], str] = str) -> 
             masked,
             render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[_SETTINGS.level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    found: FilteringBoundLogger = structlog.get_logger()
+    return found

@@ -10,8 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import structlog
-
+from reconciler import log
 from reconciler.apply import ACTING, Applier, Progress
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.plan import Plan, Verb, make_plan
@@ -34,8 +33,6 @@ LOOK_AGAIN_S = 3.0
 
 PATIENCE_S = 60.0
 """How long after a pass that acted a target that answered before may be silent: an API that was just restarted."""
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +136,7 @@ def _worth_another_look(done: Pass) -> bool:
 def _log_pass(done: Pass, duration_s: float) -> None:
     verbs = Counter(str(step.verb) for step in done.look.plan.steps if step.verb is not Verb.NOTHING)
     outcomes = Counter(str(result.outcome) for result in done.results.values())
-    log.info(
+    log.logger().info(
         "pass",
         units=len(done.results),
         duration_s=round(duration_s, 3),

@@ -47,7 +47,7 @@ async def _apply(folder: Path, *, yes: bool) -> int:
 
 
 def _agreed(press: Press) -> bool:
-    if not (sys.stdin.isatty() and press.console.is_terminal):
+    if not (sys.stdin.isatty() and press.on_terminal):
         print("apply asks before it changes anything, and nobody can answer here: add --yes", file=sys.stderr)
         return False
     if typer.confirm("\nCarry this out?", default=False):

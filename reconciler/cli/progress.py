@@ -14,6 +14,7 @@ from rich.text import Text
 
 from reconciler.apply import Phase, Progress
 from reconciler.core.render import outcome_lines
+from reconciler.core.shown import Span
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -42,13 +43,13 @@ class Watcher:
 
     def __enter__(self) -> Self:
         """Begin to draw, on a terminal."""
-        if self._press.console.is_terminal:
+        if self._press.on_terminal:
             self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Take the moving part off the screen."""
-        if self._press.console.is_terminal:
+        if self._press.on_terminal:
             self._live.stop()
 
     def report(self, progress: Progress) -> None:
@@ -66,7 +67,7 @@ class Watcher:
 
     def say(self, text: str) -> None:
         """Print a sentence between the steps."""
-        self._press.console.print(text, highlight=False)
+        self._press.print([(Span(text),)])
 
     def _page(self) -> RenderableType:
         now = time.monotonic()

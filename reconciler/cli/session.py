@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ DesiredFolder = Annotated[Path, typer.Option("--desired", "-d", help="Folder of 
 LOGGING: dict[str, Any] = {"level": "warning", "as_json": False}
 """The options of the log, kept until secrets are known and it can be set up with them."""
 
+PIPED_WIDTH = 120
+"""Columns of a page that no terminal shows."""
+
 COLOURS = {
     "create": "green",
     "update": "yellow",
@@ -47,14 +51,24 @@ COLOURS = {
 
 @dataclass(slots=True)
 class Press:
-    """Prints pages: in colour and as wide as the terminal, or plainly when piped."""
+    """Prints pages: in colour and as wide as the terminal through its `console`, or plainly where there is none."""
 
-    console: Console
     paper: Paper
+    console: Console | None = None
+
+    @property
+    def on_terminal(self) -> bool:
+        """Tell whether somebody watches."""
+        return self.console is not None and self.console.is_terminal
 
     def print(self, lines: Iterable[Line]) -> None:
         """Print lines of spans."""
-        from rich.text import Text  # noqa: PLC0415 - only when something is printed
+        if self.console is None:
+            for line in lines:
+                print("".join(span.text for span in line))
+            sys.stdout.flush()  # the reader at the other end of the pipe may watch, or may be gone
+            return
+        from rich.text import Text  # noqa: PLC0415 - only when something is printed in colour
 
         for line in lines:
             text = Text.assemble(*((span.text, COLOURS.get(span.tone.value, "")) for span in line))
@@ -63,14 +77,15 @@ class Press:
 
 def press() -> Press:
     """Return the printing press for standard output."""
-    from rich.console import Console  # noqa: PLC0415 - slow to import, not needed for help
+    from reconciler.core.shown import Paper  # noqa: PLC0415 - not needed for help
 
-    from reconciler.core.shown import Paper  # noqa: PLC0415 - as above
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    if not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
+        return Press(Paper(width=PIPED_WIDTH, unicode=unicode))
+    from rich.console import Console  # noqa: PLC0415 - slow to import, not needed in a pipe
 
     console = Console(highlight=False, emoji=False, markup=False)
-    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    width = console.width if console.is_terminal else 120
-    return Press(console, Paper(width=width, unicode=unicode))
+    return Press(Paper(width=console.width, unicode=unicode), console)
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

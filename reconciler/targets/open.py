@@ -50,7 +50,10 @@ class Targets:
     def _make(self, endpoint: Endpoint) -> Target:
         match endpoint:
             case SshEndpoint():
-                from reconciler.targets.ssh import SshTarget  # noqa: PLC0415 - see the module's docstring
+                from reconciler.targets.load_asyncssh import load_asyncssh  # noqa: PLC0415 - see the module's docstring
+
+                load_asyncssh()
+                from reconciler.targets.ssh import SshTarget  # noqa: PLC0415 - as above
                 from reconciler.targets.ssh_connection import ConnectGate  # noqa: PLC0415 - as above
 
                 self._gate = self._gate or ConnectGate()

@@ -141,7 +141,8 @@ class CloudFacts:
     """The one OpenStack, as its nodes' services must know it.
 
     `nova_options` stand in every nova-compute's configuration, `cinder_options` in every cinder-volume's, escaped for
-    oslo.config already. `ring` is what must stand before Pacemaker is given a resource.
+    oslo.config already. `ring` is what must stand before Pacemaker is given a resource. `fenced` tells whether a lost
+    controller is proven dead by a fence device before its resources start elsewhere.
     """
 
     name: str
@@ -152,6 +153,7 @@ class CloudFacts:
     openstack: TargetId
     pacemaker: TargetId
     ring: tuple[Need, ...]
+    fenced: bool
 
 
 @dataclass(frozen=True, slots=True)

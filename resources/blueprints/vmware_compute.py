@@ -43,6 +43,17 @@ _START_S, _STOP_S = 120, 100
 _RESERVE_S = 10
 """systemd gives up this much earlier than Pacemaker, so that Pacemaker learns the reason."""
 
+_UNFENCED_STOP_S = 30
+_UNFENCED_WAIT_S = 50
+"""Without fencing nobody proves that a lost controller is dead. Cut off from the ring, it stops its own compute a moment
+after the others notice the loss (seen: one second), and that may take `TimeoutStopSec`. So while a member of the ring is
+missing, a start elsewhere waits longer than that. A ring that is whole waits for nothing."""
+
+_GUARD = f"""\
+ExecStartPre=+/bin/sh -c 'test $$(corosync-quorumtool -s | grep -E "^(Expected|Total) votes:" | tr -d "A-Za-z: " \
+| sort -u | wc -l) -eq 1 || sleep {_UNFENCED_WAIT_S}'
+"""
+
 _PRIMITIVE = {
     "op monitor interval": "10s",
     "op monitor timeout": "100s",
@@ -67,7 +78,7 @@ NotifyAccess=all
 User=nova
 Group=nova
 WorkingDirectory={state}
-ExecStart=/usr/bin/nova-compute --config-file {conf}/nova.conf
+{guard}ExecStart=/usr/bin/nova-compute --config-file {conf}/nova.conf
 Restart={restart}
 TimeoutStartSec={start_s}
 TimeoutStopSec={stop_s}
@@ -178,6 +189,8 @@ class VmwareCompute:
             "compute_driver": "vmwareapi.VMwareVCDriver",
             "state_path": self._state,
             "log_file": f"/var/log/nova/{self.service}.log",
+            # Work in hand is given up before systemd would end the process by force.
+            **({"graceful_shutdown_timeout": str(_UNFENCED_STOP_S - _RESERVE_S)} if self._unfenced else {}),
             # The cluster's memory is not this host's: the default of 512 MB would be taken from it for nothing.
             "reserved_host_memory_mb": "0",
         }
@@ -199,12 +212,13 @@ class VmwareCompute:
     def _unit_file(self) -> str:
         by_systemd = not self.pacemaker
         return _UNIT.format(
+            guard=_GUARD if self._unfenced else "",
             host=self.host,
             conf=self._conf,
             state=self._state,
             restart="on-failure" if by_systemd else "no",
             start_s=_START_S - _RESERVE_S,
-            stop_s=_STOP_S - _RESERVE_S,
+            stop_s=_UNFENCED_STOP_S if self._unfenced else _STOP_S - _RESERVE_S,
             install=_INSTALL if by_systemd else "",
         )
 
@@ -232,6 +246,11 @@ class VmwareCompute:
 
     def _service(self, prepared: tuple[Need, ...], loads: tuple[Address, ...]) -> Unit:
         return Service.running(self.nodes[0].target, self.service, loads=loads, needs=prepared)
+
+    @property
+    def _unfenced(self) -> bool:
+        """Tell whether Pacemaker may have to move it away from a node that nobody can prove dead."""
+        return self.pacemaker and not self.cloud.fenced
 
     @property
     def _conf(self) -> str:

@@ -40,6 +40,7 @@ def _publish(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[object]:
         openstack=TargetId("openstack", name),
         pacemaker=TargetId("pacemaker", name),
         ring=_ring(resource, cloud, ()).ready(),
+        fenced=spec.pacemaker.stonith.enabled,
     )
     yield facts
     yield SshDefaults(name, spec.ssh.user, spec.ssh.port, spec.ssh.key_file or "")

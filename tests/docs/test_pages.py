@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from reconciler.core.compile import compile_units
+from reconciler.core.explain import models_in
+from reconciler.core.fields import fields_of
 from reconciler.core.graph import build_graph
 from reconciler.core.load import load
 from resources.kinds.registry import KINDS
@@ -109,3 +111,19 @@ def test_every_test_that_is_named_exists() -> None:
     assert named
     for file, test in named:
         assert f"def {test}(" in (ROOT / "tests/lab" / file).read_text(), test
+
+
+def fields(model: Any, path: str) -> list[tuple[str, str]]:
+    """Return every field of a model at any depth with what is said about it."""
+    found = []
+    for name, (_, info) in fields_of(model).items():
+        found.append((f"{path}.{name}", info.description or ""))
+        for inner in models_in((info.annotation,)):
+            found += fields(inner, f"{path}.{name}")
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_has_a_meaning(kind: str) -> None:
+    """Explain, the schema and the reference say of each field what it means."""
+    assert [path for path, meaning in fields(KINDS[kind].spec, kind) if not meaning.endswith(".")] == []

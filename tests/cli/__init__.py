@@ -1,0 +1,1 @@
+"""The program as a process: its exit codes and what it prints where."""

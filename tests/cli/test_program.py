@@ -1,0 +1,86 @@
+"""The program as it is called: exit codes mean one thing each, and mistakes are told on standard error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("bivisor")
+DESIRED = Path(__file__).parents[2] / "desired"
+
+
+def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end, in a folder of its own."""
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    return subprocess.run([PROGRAM, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plam",),
+        ("plan", "--jsn"),
+        ("plan", "-o", "yaml"),
+        ("plan", "desired"),
+        ("--log-level", "loud", "plan"),
+        ("plan", "-d"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_no_pending_change(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """A slip on the command line ends with 1, never with 2, which says that changes are pending."""
+    done = run(*arguments, folder=tmp_path)
+    assert done.returncode == 1
+    assert "Error: " in done.stderr
+    assert not done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("plan", "--help"), ("--version",), ("explain",), ("schema",)], ids=" ".join
+)
+def test_what_asks_nobody_ends_with_0(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """Help and explanations need no documents."""
+    done = run(*arguments, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "apply", "status", "graph"])
+def test_a_folder_that_is_not_there(command: str, tmp_path: Path) -> None:
+    """Without documents each command says which folder it looked for, and how to name another one."""
+    done = run(command, folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "desired: no such folder: name the folder of the documents with --desired DIR\n"
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    """A document instead of its folder is told as such."""
+    done = run("validate", "--desired", str(DESIRED / "zones.yaml"), folder=tmp_path)
+    assert done.returncode == 1
+    assert "is a file, not a folder" in done.stderr
+
+
+def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
+    """Nothing declared is not taken for a wish to have nothing."""
+    (tmp_path / "desired").mkdir()
+    done = run("validate", folder=tmp_path)
+    assert done.returncode == 1
+    assert "an empty declaration is taken for a mistake" in done.stderr
+
+
+def test_the_demo_is_valid(tmp_path: Path) -> None:
+    """Validate needs no secret and no host."""
+    done = run("validate", "--desired", str(DESIRED), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "resources are valid" in done.stdout
+
+
+def test_missing_secrets_are_told_before_anybody_is_asked(tmp_path: Path) -> None:
+    """Each Secret whose file is missing is named with its place, and no stack trace."""
+    (tmp_path / "desired").symlink_to(DESIRED)
+    done = run("plan", folder=tmp_path)
+    assert done.returncode == 1
+    assert "desired/secrets.yaml:6:8: Secret/vc1: spec.file: " in done.stderr
+    assert "Traceback" not in done.stderr

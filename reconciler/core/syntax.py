@@ -25,6 +25,9 @@ _HINTS = {
     "a tab character": "indent with spaces",
     "end of stream": "a closing quote or bracket is missing",
     "did not find expected key": "check the indentation",
+    "unknown escape character": "in single quotes a backslash is only a backslash",
+    "did not find expected ',' or": "a closing bracket or a comma is missing",
+    "could not find expected ':'": "the line where this begins is no field: a colon is missing",
     "undefined alias": "no anchor of that name stands before it in this document",
 }
 

@@ -29,7 +29,7 @@ BEFORE, AFTER = 'datastoreRegex: "^LocalDS"', 'datastoreRegex: "^LocalDS_0$"'
 def main() -> int:
     """Run the demo; exits with 0 only if every step did what it says."""
     progress = Progress()
-    keep = bool(os.environ.get("KEEP")) or lifecycle.is_up()
+    keep = bool(os.environ.get("KEEP")) or lifecycle.is_running()
     begun = time.monotonic()
     try:
         title("A lab of real daemons: an OpenStack control plane, three controllers, a KVM host, two volume nodes, a vCenter")

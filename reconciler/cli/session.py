@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from contextlib import asynccontextmanager
@@ -115,6 +116,8 @@ async def session(folder: Path) -> AsyncIterator[Session]:
     desired = await read_desired(folder)
     log.set_up(**LOGGING, redact=desired.redact)
     warn(desired.loaded.warnings)
+    gc.freeze()  # the program and what is declared stay until the end: no need to search them for garbage
+    gc.enable()
     async with Targets(desired.catalog.endpoints) as targets:
         yield Session(desired, Reconciler(desired, targets))
 

@@ -24,9 +24,12 @@ SpecT = TypeVar("SpecT", bound=BaseModel)
 
 
 class Spec(BaseModel):
-    """The base of all that people write: unknown fields are errors, values are frozen, YAML names are camelCase."""
+    """The base of all that people write: unknown fields are errors, values are frozen, YAML names are camelCase.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+    A model's validator is built when the first document of its kind is read: most folders do not use all kinds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, defer_build=True)
 
 
 class SecretRef(Spec):

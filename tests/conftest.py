@@ -5,8 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import hypothesis
+
 if TYPE_CHECKING:
     import pytest
+
+# a loaded machine is slow; how long an example takes is a benchmark's matter, never a test's
+hypothesis.settings.register_profile("bivisor", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("bivisor")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

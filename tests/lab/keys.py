@@ -28,7 +28,7 @@ PASSWORD = "lab-password"  # noqa: S105 - of a cloud that nobody else can reach
 """Of every OpenStack account, the database and the message queue."""
 
 VCENTER_USER = "administrator@vsphere.local"
-VCENTER_PASSWORD = "secret"  # noqa: S105 - the simulator's
+VCENTER_PASSWORD = "Simulated-1"  # noqa: S105 - the simulator's
 
 AUTH_URL = f"http://{API.address}:5000/v3"
 TRANSPORT_URL = f"rabbit://openstack:{PASSWORD}@{API.address}:5672/"

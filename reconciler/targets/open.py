@@ -6,6 +6,7 @@ pay for pyVmomi.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Self
 
 from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint, SshEndpoint, VCenterEndpoint
@@ -36,10 +37,12 @@ class Targets:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close every target that was opened."""
-        while self._open:
-            _, target = self._open.popitem()
-            await target.close()
+        """Close every target that was opened, all at the same time."""
+        targets = list(self._open.values())
+        self._open.clear()
+        async with asyncio.TaskGroup() as group:
+            for target in targets:
+                group.create_task(target.close())
 
     def get(self, target_id: TargetId) -> Target:
         """Return the target, the same one each time. Raises KeyError for one that no resource introduced."""

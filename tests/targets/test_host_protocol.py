@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import reconciler.targets.host
+from reconciler.targets import helper_stream
 from tests.targets.host_process import HostProcess
 
 if TYPE_CHECKING:
@@ -46,6 +47,15 @@ def test_every_source_is_python_3_6(source: Path) -> None:
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert not imported & {"subprocess", "signal", "re", "dataclasses", "pathlib", "tempfile", "shutil", "logging"}
     assert not any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in ast.walk(tree))
+
+
+def test_another_interpreter_takes_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Python that cannot run what the controller's Python compiled compiles for itself; all modules came for that."""
+    monkeypatch.setattr(helper_stream, "MAGIC_NUMBER", b"another one")
+    with HostProcess(tmp_path / "another kind") as host:
+        path = str(tmp_path / "x")
+        assert host.do("file.write", path=path, text="y\n", if_digest=None, owned="d", readers=[]) == ("", "")
+        assert host.look("file.read", path=path)["text"] == "y\n"
 
 
 @pytest.mark.parametrize("python", other_pythons())

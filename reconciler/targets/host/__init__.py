@@ -9,7 +9,8 @@ It answers JSON lines on its standard input with JSON lines on its standard outp
 It ends with its input; an action in hand is completed first. On the host it leaves nothing but `/var/lib/bivisor/`:
 the inventory of what Bivisor wrote and what it started services with.
 
-    loader              lets the host import the modules below from the stream, compiling only those that are needed
+    loader              lets the host import the modules below from the stream: as compiled by a Python of its own kind,
+                        else from source, only those that are needed
     serve               the loop, and which module knows which word
     wire commands durable inventory     JSON and digests, programs, replacing files, remembering
     files packages services pacemaker facts     queries: they change nothing

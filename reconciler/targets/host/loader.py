@@ -1,20 +1,29 @@
-"""Import modules from sources that came with the stream. The first thing that runs on the host."""
+"""Import modules that came with the stream. The first thing that runs on the host, compiled there each time: keep it short."""
 
+import marshal
 import sys
+import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
 
 class Streamed:
-    """Finds and loads the modules whose `sources` came over the channel; compiles each when it is first imported."""
+    """Finds and loads the modules by dotted name; the packages above them become empty ones.
 
-    def __init__(self, sources: "dict[str, str]") -> None:
-        """Take sources by dotted name. The packages above them become empty ones."""
-        self.sources = sources
-        self.packages = {name.rsplit(".", depth)[0] for name in sources for depth in range(1, name.count(".") + 1)}
+    The controller sends each module twice: compiled by its own Python, which an interpreter of the same kind takes as it
+    is, and as source for all others.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Read the modules, `size` bytes, from the standard input."""
+        from _frozen_importlib_external import MAGIC_NUMBER  # `importlib.util` is slow to import
+
+        magic, compiled, self.sources = marshal.loads(zlib.decompress(sys.stdin.buffer.read(size)))  # noqa: S302 - ours
+        self.compiled: dict[str, bytes] = compiled if magic == MAGIC_NUMBER else {}
+        self.packages = {name.rsplit(".", depth)[0] for name in self.sources for depth in range(1, name.count(".") + 1)}
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> "ModuleSpec | None":
         """Return the specification of a module that is ours, else None."""
@@ -26,6 +35,12 @@ class Streamed:
         """Leave it to the interpreter."""
 
     def exec_module(self, module: "ModuleType") -> None:
-        """Run the module's source in it."""
-        source = self.sources.get(module.__name__, "")
-        exec(compile(source, module.__name__, "exec"), module.__dict__)  # noqa: S102 - what the stream is for
+        """Run the module's code in it."""
+        exec(self._code(module.__name__), module.__dict__)  # noqa: S102 - what the stream is for
+
+    def _code(self, name: str) -> "CodeType":
+        if name in self.compiled:
+            code: CodeType = marshal.loads(self.compiled[name])  # noqa: S302 - ours, see above
+            return code
+        found: CodeType = compile(self.sources.get(name, ""), name, "exec")
+        return found

@@ -39,16 +39,17 @@ def installed(names: "list[str]", folder: str = DPKG) -> "dict[str, str]":
 
 
 def from_status(status: bytes, names: "list[str]") -> "dict[str, str]":
-    """Find the stanzas of these packages in dpkg's status file; a package may have one for each architecture."""
-    status = b"\n" + status
+    """Find the stanzas of these packages in dpkg's status file, in one go; a package may have one per architecture."""
+    wanted = {name.encode() for name in names}
     versions = {}
-    for name in names:
-        start = status.find(b"\nPackage: " + name.encode() + b"\n")
-        while start >= 0:
-            end = status.find(b"\n\n", start)
+    start = 0 if status.startswith(b"Package: ") else -1
+    while start >= 0:
+        end = status.find(b"\n\nPackage: ", start)
+        name = status[start + len(b"Package: ") : status.find(b"\n", start)]
+        if name in wanted:
             lines = status[start : end if end >= 0 else len(status)].split(b"\n")
             fields = dict(line.split(b": ", 1) for line in lines if b": " in line and line[:1] != b" ")
             if fields.get(b"Status", b"").endswith(b" ok installed"):
-                versions[name] = fields[b"Version"].decode()
-            start = status.find(b"\nPackage: " + name.encode() + b"\n", start + 1)
+                versions[name.decode()] = fields[b"Version"].decode()
+        start = end + len(b"\n\n") if end >= 0 else -1
     return versions

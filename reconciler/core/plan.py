@@ -168,19 +168,18 @@ def _step(unit: Unit, needs: Sequence[Need], seen: Observed) -> Step:
     step = Step(unit.address, Verb.NOTHING, needs=tuple(need.address for need in needs), origins=unit.origins)
     if isinstance(seen, Unobserved):
         return replace(step, verb=Verb.UNKNOWN, held=seen.reason)
-    changes = diff(unit, seen)
+    changes, why = diff(unit, seen), unit.blocked(seen)
     if changes:
-        step = _change(step, unit, changes, seen)
-    if why := unit.blocked(seen):
-        return hold(step, why)
-    return step
+        step = _change(step, unit, changes, seen, possible=not why)
+    return hold(step, why) if why else step
 
 
-def _change(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> Step:
+def _change(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None, *, possible: bool) -> Step:
+    """Say what is to be done; a unit that is blocked is not asked how, since there may be no way at all."""
     disruption = None
-    if not unit.actions(changes, facts):
+    if possible and not unit.actions(changes, facts):
         verb = Verb.WAIT
-    elif disruption := unit.disruption(changes, facts):
+    elif possible and (disruption := unit.disruption(changes, facts)):
         verb = Verb.RESTART
     elif facts is None:
         verb = Verb.CREATE

@@ -18,7 +18,7 @@ from tests.core.worlds import World, worlds
 
 if TYPE_CHECKING:
     from reconciler.core.diff import Observed
-    from resources.contract import Facts, Unit
+    from resources.contract import Action, Change, Facts, Unit
 
 A, B, C = (address(f"ssh:h/simple/{name}") for name in "abc")
 D = address("ssh:h/service/d")
@@ -54,6 +54,23 @@ def test_verbs(verb: Verb) -> None:
     step = only(plan_of(VERBS[verb]))
     assert step.verb is verb
     assert bool(step.held) == (verb in (Verb.HELD, Verb.UNKNOWN))
+
+
+class Impossible(Simple):
+    """A unit that cannot say how: a file that nobody can read as what it should be."""
+
+    __slots__ = ()
+
+    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
+        """Never called."""
+        raise AssertionError((changes, facts))
+
+
+@pytest.mark.parametrize("seen", [{"x": 2}, None])
+def test_what_is_blocked_is_not_asked_how(seen: Facts | None) -> None:
+    """One broken file on one host is a held step, with what differs, and not the end of all plans."""
+    step = only(plan_of((Impossible(address=A, desired={"x": 1}, refuses="line 3 makes no sense"), seen)))
+    assert (step.verb, step.held, len(step.changes)) == (Verb.HELD, "line 3 makes no sense", 1)
 
 
 def test_starting_interrupts_nobody() -> None:

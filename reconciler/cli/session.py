@@ -125,4 +125,4 @@ async def session(folder: Path) -> AsyncIterator[Session]:
 def warn(warnings: Iterable[object]) -> None:
     """Print the warnings about documents to standard error."""
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(warning, file=sys.stderr)

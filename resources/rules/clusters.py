@@ -45,6 +45,17 @@ def controllers_can_lose_one(resources: Resources) -> Iterator[Problem]:
         yield Problem(cluster.key, ("spec", "pacemaker", "controllers"), message, "controllers_can_lose_one", warning=True)
 
 
+def fencing_is_on(resources: Resources) -> Iterator[Problem]:
+    """Without fencing nothing proves that a lost controller is dead: allowed, and said each time, where computes move."""
+    if not any(landscape.computes(resources)):
+        return
+    for cluster in landscape.clusters(resources):
+        if not cluster.spec.pacemaker.stonith.enabled:
+            message = "fencing is off: a lost controller that cannot stop its vCenter compute runs it beside the next one"
+            path = ("spec", "pacemaker", "stonith", "enabled")
+            yield Problem(cluster.key, path, message, "fencing_is_on", warning=True)
+
+
 def node_ids_name_the_controllers(resources: Resources) -> Iterator[Problem]:
     """`nodeIds` names every controller or is left away: a mixture would give two nodes one id sooner or later."""
     for cluster in landscape.clusters(resources):

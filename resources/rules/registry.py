@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 RULES: tuple[Rule, ...] = (
     clusters.one_cluster,
     clusters.controllers_can_lose_one,
+    clusters.fencing_is_on,
     clusters.node_ids_name_the_controllers,
     clusters.nova_network_only_where_it_exists,
     clusters.nova_network_mode_fits_the_hypervisors,

@@ -65,7 +65,8 @@ def test_examples_load(page: Path) -> None:
             continue
         texts = {} if mark == "complete" else demo_without(own)
         loaded = load({**texts, **{f"desired/page-{block.name}": block.text for block in own}}, KINDS, RULES)
-        assert not loaded.warnings
+        # an example may be without fence devices, as most first clouds are; that is said each time
+        assert {warning.path for warning in loaded.warnings} <= {"spec.pacemaker.stonith.enabled"}
         catalog = compile_units(loaded, KINDS, None, None)
         build_graph(catalog.units)
         for line in re.findall(r"^desired: .* resources are valid;.*$", page.read_text(), re.MULTILINE):

@@ -153,3 +153,13 @@ def test_only_root_reads_what_is_remembered(host: HostProcess, tmp_path: Path) -
     """The folder that stays on the host is closed to everybody else."""
     host.do("file.write", path=str(tmp_path / "a"), text="", if_digest=None)
     assert host.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_goes_to_pacemaker_waits_for_nobody_on_the_host(host: HostProcess) -> None:
+    """A Pacemaker action takes no turn among the host's own: a restart that was left behind may wait for minutes."""
+    host.folder.mkdir(mode=0o700, exist_ok=True)
+    with (host.folder / "lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        code, error = host.do("crm.cleanup", resource="no-such-resource")
+    assert code
+    assert "another action" not in error

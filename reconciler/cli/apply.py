@@ -40,20 +40,30 @@ async def _apply(folder: Path, *, yes: bool) -> int:
         press.print(plan_lines(look.plan, press.paper))
         if not look.plan.pending:
             return exit_code(look.plan)
-        if not yes and not _agreed(press):
+        agreed = look if yes else await _agreed(cloud, press, look)
+        if agreed is None:
             return 1
-        last = await _passes(cloud, press, look)
+        last = await _passes(cloud, press, agreed)
     return exit_code(last.look.plan, last.results)
 
 
-def _agreed(press: Press) -> bool:
+async def _agreed(cloud: Session, press: Press, look: Look) -> Look | None:
+    """Ask until the plan that is agreed to is still the one that would be made now; return that look, or None."""
+    from reconciler.core.render import plan_lines  # noqa: PLC0415 - keeps --help fast
+
     if not (sys.stdin.isatty() and press.on_terminal):
         print("apply asks before it changes anything, and nobody can answer here: add --yes", file=sys.stderr)
-        return False
-    if typer.confirm("\nCarry this out?", default=False):
-        return True
+        return None
+    while session.confirmed("\nCarry this out?"):
+        shown, look = look, await cloud.reconciler.look()
+        if look.plan.pending == shown.plan.pending:
+            return look
+        print("\nMeanwhile something has changed. This is the plan now:\n")
+        press.print(plan_lines(look.plan, press.paper))
+        if not look.plan.pending:
+            return look
     print("Nothing was changed.")
-    return False
+    return None
 
 
 async def _passes(cloud: Session, press: Press, look: Look) -> Pass:

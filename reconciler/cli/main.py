@@ -5,8 +5,11 @@ Each command's module imports what it needs when it runs, so that `bivisor --hel
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -16,11 +19,17 @@ from reconciler.cli import apply, explain, graph, plan, schema, status, validate
 DESCRIPTION = """Keep a mixed OpenStack cloud, KVM and VMware vCenter side by side, as a folder of YAML files declares it.
 
 Exit codes: 0 converged or no changes; 1 error in input or configuration; 2 changes pending (plan --detailed-exitcode);
-3 something is held, unknown or failed; 130 interrupted.
+3 something is held, unknown or failed; 130 interrupted; 143 terminated.
 """
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells count signals."""
+INTERRUPTED, TERMINATED, UNHEARD = 130, 143, 141
+"""The exit codes after Ctrl-C, after SIGTERM, and when nobody reads the output any more; as shells count signals."""
+
+LAST_STREAM = 2
+"""The number of standard error, the last of the three standard streams."""
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that mean that the output, put into a file, found no room there."""
 
 app = typer.Typer(
     name="bivisor",
@@ -72,21 +81,45 @@ def main() -> None:
     """
     # Loading modules leaves no garbage; looking for some took a fifth of the time of a plan. A session switches it on.
     gc.disable()
+    _open_streams()
     try:
         code = app(standalone_mode=False)
-    except BrokenPipeError:
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as end:
+        if not isinstance(end.__context__ or end, BrokenPipeError):  # click ends in its own way when nobody reads
+            raise
         # the reader of our output went away (`bivisor plan | head`); that is its right
-        sys.stderr.close()
-        sys.exit(141)
+        _forget_output()
+        sys.exit(UNHEARD)
     except Exception as error:
         if not _told(error):
             raise
         sys.exit(1)
     finally:
         gc.freeze()  # nor is any looked for on the way out
-    if code == INTERRUPTED:
-        print("bivisor: interrupted; what was begun on a host was finished there. Run it again to go on.", file=sys.stderr)
+    if code in (INTERRUPTED, TERMINATED):
+        print("bivisor: interrupted; what was begun on a host is finished there. Run it again to go on.", file=sys.stderr)
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Give the three standard streams a place where they have none, and let no character be too much for them.
+
+    A file or socket that gets the number of a closed one would be written to; and the event loop refuses such numbers.
+    """
+    number = os.open(os.devnull, os.O_RDWR)
+    while number <= LAST_STREAM:
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - it is open to the end
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as above
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _forget_output() -> None:
+    """Let nothing be written any more, not even at the very end, where another error would follow from it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _told(error: Exception) -> bool:
@@ -101,6 +134,9 @@ def _told(error: Exception) -> bool:
             print("Nothing was changed.", file=sys.stderr)
         case typer.TyperException() if show is not None:
             show()
+        case OSError() if error.errno in FULL and error.filename is None:
+            print(f"bivisor: the output cannot be written: {error.strerror}", file=sys.stderr)
+            _forget_output()
         case _:
             return False
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -90,11 +91,37 @@ def press() -> Press:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine to its end."""
+    """Run a command's coroutine to its end. SIGTERM ends it as Ctrl-C does: everything that is open is closed."""
     import uvloop  # noqa: PLC0415 - slow to import, not needed for help
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(coroutine)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_until_terminated(coroutine))
+    except asyncio.CancelledError:
+        raise typer.Exit(128 + signal.SIGTERM) from None
+
+
+async def _until_terminated(coroutine: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.current_task()
+    if task is None:
+        raise AssertionError("a coroutine runs in a task")
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await coroutine
+
+
+def confirmed(question: str) -> bool:
+    """Ask a person. Signals do at once what they do to any program: while it waits here, the event loop hears none.
+
+    Raises typer.Abort on Ctrl-C and at the end of input.
+    """
+    heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        return typer.confirm(question, default=False)
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,37 @@ def test_missing_secrets_are_told_before_anybody_is_asked(tmp_path: Path) -> Non
     assert done.returncode == 1
     assert "desired/secrets.yaml:6:8: Secret/vc1: spec.file: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["validate", "plan"])
+def test_closed_streams_are_no_trouble(command: str, closed: str, tmp_path: Path) -> None:
+    """Called with a standard stream closed, as some supervisors do, a command ends as it does otherwise."""
+    (tmp_path / "desired").symlink_to(DESIRED)
+    expected = run(command, folder=tmp_path).returncode
+    done = subprocess.run(["sh", "-c", f"{PROGRAM} {command} {closed}"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == expected
+
+
+def test_output_that_finds_no_room_is_told(tmp_path: Path) -> None:
+    """A full disk under a plan that is saved is a message, no stack trace."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([PROGRAM, "schema"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "bivisor: the output cannot be written: No space left on device\n")
+
+
+def test_a_reader_may_go_away(tmp_path: Path) -> None:
+    """When nobody reads on, the program ends as others do in a pipe, and says nothing."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run([PROGRAM, "schema"], cwd=tmp_path, stdout=writes, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_every_character_finds_a_form(tmp_path: Path) -> None:
+    """Where the output takes ASCII only, help texts are written with escapes."""
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "ascii"}
+    asked = [str(PROGRAM), "explain", "Node.spec.ssh.hostKey"]
+    done = subprocess.run(asked, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

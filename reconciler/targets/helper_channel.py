@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import asyncssh
@@ -50,6 +51,7 @@ class HelperChannel(asyncssh.SSHClientSession[bytes]):
     async def open(cls, connection: asyncssh.SSHClientConnection, stream: Stream) -> HelperChannel:
         """Start the helper on a connection. Its life or death shows with the first request; nobody waits for it here."""
         helper = cls()
+        asyncio.get_running_loop().call_soon(_acknowledge_at_once, connection)  # as soon as the request is on its way
         channel, _ = await connection.create_session(lambda: helper, stream.command, encoding=None)
         channel.write(stream.program)
         return helper
@@ -122,3 +124,14 @@ class HelperChannel(asyncssh.SSHClientSession[bytes]):
     def _lost(self) -> ChannelLostError:
         errors = self._errors.decode("utf-8", "replace").strip()
         return ChannelLostError(started=self._started, exit_code=self._exit_code, error_output=errors)
+
+
+def _acknowledge_at_once(connection: asyncssh.SSHClientConnection) -> None:
+    """Have the kernel acknowledge what comes next without waiting for something to send along.
+
+    After the login sshd tells its host keys, and then answers the request for a session. It sets TCP_NODELAY only when a
+    command starts (ssh_packet_set_interactive), so the answer waits for the acknowledgement of the keys: 40 ms on Linux.
+    """
+    tcp = connection.get_extra_info("socket")
+    if tcp is not None and hasattr(socket, "TCP_QUICKACK"):
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

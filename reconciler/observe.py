@@ -30,6 +30,16 @@ class _Round:
     facts: dict[Address, Observed] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Everything:
+    """All units by their targets, and what was seen of them last: by target, and together."""
+
+    units: Mapping[Address, Unit]
+    by_target: Mapping[TargetId, tuple[Unit, ...]]
+    facts: Sequence[Mapping[Address, Observed]] = ()
+    observed: Mapping[Address, Observed] = field(default_factory=dict)
+
+
 class Observer:
     """Asks the targets about units. Keeps the questions, and reads an answer again only when it is another one."""
 
@@ -38,18 +48,23 @@ class Observer:
         self._targets = targets
         self._redact = redact
         self._rounds: dict[TargetId, _Round] = {}
+        self._last = _Everything({}, {})
 
-    async def everything(self, units: Mapping[Address, Unit]) -> dict[Address, Observed]:
-        """Return what is known about each unit: one round trip per target, all targets at the same time."""
-        by_target: dict[TargetId, list[Unit]] = {}
-        for unit in units.values():
-            by_target.setdefault(unit.address.target, []).append(unit)
+    async def everything(self, units: Mapping[Address, Unit]) -> Mapping[Address, Observed]:
+        """Return what is known about each unit: one round trip per target, all targets at the same time.
+
+        When no target has answered anything new about the same units, the very mapping of the last time is returned.
+        """
+        if units is not self._last.units:
+            self._last = _Everything(units, _by_target(units.values()))
+        last = self._last
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._target(target, tuple(found))) for target, found in by_target.items()]
-        observed: dict[Address, Observed] = {}
-        for task in tasks:
-            observed.update(task.result())
-        return observed
+            tasks = [group.create_task(self._target(target, found)) for target, found in last.by_target.items()]
+        facts = [task.result() for task in tasks]
+        if not _the_very_same(facts, last.facts):
+            last.facts = facts
+            last.observed = {address: seen for each in facts for address, seen in each.items()}
+        return last.observed
 
     async def one(self, unit: Unit) -> Observed:
         """Return what is known about this unit now."""
@@ -90,3 +105,14 @@ class Observer:
 
     def _unobserved(self, error: TargetError) -> Unobserved:
         return Unobserved(self._redact(error.reason), retry=error.retry)
+
+
+def _by_target(units: Iterable[Unit]) -> Mapping[TargetId, tuple[Unit, ...]]:
+    found: dict[TargetId, list[Unit]] = {}
+    for unit in units:
+        found.setdefault(unit.address.target, []).append(unit)
+    return {target: tuple(some) for target, some in found.items()}
+
+
+def _the_very_same(some: Sequence[object], others: Sequence[object]) -> bool:
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))

@@ -70,14 +70,17 @@ class Reconciler:
         self._desired = desired
         self._targets = targets
         self._observer = Observer(targets, desired.redact)
+        self._last: Look | None = None
         self._rollout = Rollout(max_unavailable=min((r.max_unavailable for r in desired.catalog.rollouts), default=1))
 
     async def look(self) -> Look:
-        """Observe everything and plan; change nothing."""
+        """Observe everything and plan; change nothing. When nothing new was seen, the last plan still stands."""
         desired = self._desired
         observed = await self._observer.everything(desired.catalog.units)
-        plan = make_plan(desired.catalog, desired.graph, observed)
-        return Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
+        if self._last is None or observed is not self._last.observed:
+            plan = make_plan(desired.catalog, desired.graph, observed)
+            self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
+        return self._last
 
     async def _look_after(self, done: Pass) -> Look:
         """Look again after a pass; what the pass restarted gets some time to answer."""

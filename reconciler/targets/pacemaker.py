@@ -2,9 +2,10 @@
 
 Queries      cluster.show {}                        running, quorate, maintenance, stonith_enabled, nodes
              cib.element {section, id, name?}       exists, xml; `name` finds a cluster option under another id
-             resource.show {id, unit, loads}        exists, xml, role, node, managed, failed, failures, blocked, stale
+             resource.show {id, unit, loads}        exists, xml, role, node, managed, failed, failures, blocked, stale,
+                                                    invocation (of the process on that node, where it was asked)
 Actions      cib.upsert {section, element, if}      cib.remove {section, id, if}
-             resource.restart {id, timeout_s?}      resource.cleanup {id}
+             resource.restart {id, timeout_s?, node?, unit, if_invocation}      resource.cleanup {id}
 
 Each reply to a query carries running, quorate and maintenance. One ask costs one `cib.read` (of the member that
 answered last, as long as it does) and one `service.show` batch for each node that runs a resource which was asked for.
@@ -86,8 +87,7 @@ class PacemakerTarget:
                 case "cib.upsert" | "cib.remove":
                     return await self._edit(action)
                 case "resource.restart":
-                    timeout_s = action.args.get("timeout_s", _RESTART_S)
-                    return await self._tell("crm.restart", {"resource": action.args["id"], "timeout_s": timeout_s})
+                    return await self._restart(action.args)
                 case "resource.cleanup":
                     return await self._tell("crm.cleanup", {"resource": action.args["id"]})
                 case _:
@@ -191,6 +191,14 @@ class PacemakerTarget:
                 return reply
         return Reply({}, "conflict", f"the CIB changed under each of {_PUSHES} tries to write it")
 
+    async def _restart(self, args: Mapping[str, Any]) -> Reply:
+        """Restart through the node where it runs, which alone can tell whether it is still the observed process."""
+        told = {"resource": args["id"], "timeout_s": args.get("timeout_s", _RESTART_S)}
+        member = self._members.get(args.get("node", ""))
+        if member is None:
+            return await self._tell("crm.restart", told)
+        return await member.do(Action("crm.restart", {**told, **{key: args[key] for key in ("unit", "if_invocation")}}))
+
     async def _tell(self, op: str, args: Mapping[str, Any]) -> Reply:
         look = await self._look()
         return await self._members[look.member].do(Action(op, args)) if look.member else self._not_running()
@@ -239,7 +247,7 @@ def _merge(resource: Reply, service: Reply) -> Reply:
     if not service.ok:
         return Reply({}, service.code, service.error)
     loaded = {name: list(service.data.get(name, ())) for name in ("stale", "stale_if_written")}
-    return Reply({**resource.data, **loaded})
+    return Reply({**resource.data, **loaded, "invocation": service.data.get("invocation", "")})
 
 
 def _unsupported(op: str) -> Reply:

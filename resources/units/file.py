@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from resources.contract import Action, Address, Query, SecretText, Unit, digest_facts
+from resources.contract import REMEMBERED, Action, Address, Query, SecretText, Unit, digest_facts
 from resources.files import ATTRIBUTES, attributes_of, seen_file, write_file
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ class WholeFile(Unit):
         return cls(address=Address(target, cls.type, path), desired={"content": content, **(attributes or {})}, needs=needs)
 
     def read_by(self, processes: tuple[str, ...]) -> Self:
-        """Return the unit with the systemd units that load it."""
-        return replace(self, readers=processes)
+        """Return the unit with the systemd units that load it, whose freshness the host's memory of the file decides."""
+        desired = self.desired if self.desired is None else {**self.desired, REMEMBERED: True}
+        return replace(self, readers=processes, desired=desired)
 
     def digest(self) -> str:
         """Return the SHA-256 of the declared content, as a fact."""
@@ -57,7 +58,8 @@ class WholeFile(Unit):
             return None
         secret = isinstance((self.desired or {}).get("content"), SecretText)
         content = SecretText(seen.text) if secret else seen.text
-        return {**seen.attributes, "content": content, "@digest": seen.digest}
+        remembered = seen.recorded in (None, self.digest())
+        return {**seen.attributes, "content": content, REMEMBERED: remembered, "@digest": seen.digest}
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Write it if it is still the one that was read; remove it; or change its attributes alone."""

@@ -97,7 +97,7 @@ class Primitive(Unit):
         if "running" in fields and facts["@gave_up"]:
             return (*writes, Action("resource.cleanup", {"id": self.address.name}))
         if "fresh" in fields and not any(map(_makes_pacemaker_restart, fields)):
-            return (*writes, Action("resource.restart", {"id": self.address.name, "timeout_s": self._restart_s()}))
+            return (*writes, self._restart(facts))
         return writes
 
     def disruption(self, changes: tuple[Change, ...], facts: Facts | None) -> Disruption | None:
@@ -143,6 +143,12 @@ class Primitive(Unit):
             cib.remove_nvpair(element, "meta_attributes", "target-role")
         return cib.to_text(element)
 
+    def _restart(self, facts: Facts) -> Action:
+        """Return the restart of the very process that was observed: whoever comes second restarts nothing."""
+        args = {"id": self.address.name, "timeout_s": self._restart_s()}
+        process = {"node": facts["@node"], "unit": self.unit, "if_invocation": facts["@invocation"]}
+        return Action("resource.restart", {**args, **(process if facts["@invocation"] else {})})
+
     def _restart_s(self) -> int:
         """Return the seconds that a restart may take: as long as the declared stop and start may, and a reserve."""
         declared = self.desired or {}
@@ -178,6 +184,7 @@ def _state(data: Mapping[str, object]) -> dict[str, Value]:
         "@stale": tuple(map(str, stale)),
         "@stale_if_written": tuple(map(str, later)),
         "@node": str(data["node"]),
+        "@invocation": str(data.get("invocation", "")),
         "@failures": tuple(map(str, failures)),
         "@gave_up": bool(data["blocked"]) or (data["role"] == "Stopped" and bool(failures)),
         "@managed": bool(data["managed"]),

@@ -74,7 +74,8 @@ class Service(Unit):
                 }
                 later = tuple(map(str, reply.data.get("stale_if_written", ())))
                 hidden: dict[str, Value] = {"@stale": tuple(map(str, stale)), "@stale_if_written": later}
-                return {**facts, **hidden, "@load": load, "@state": active}
+                process = str(reply.data.get("invocation", ""))
+                return {**facts, **hidden, "@load": load, "@state": active, "@invocation": process}
             case _:
                 raise UnreadableError(f"{self._unit()}: half an answer")
 
@@ -87,7 +88,7 @@ class Service(Unit):
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Take away what forbids it, stop it, forbid it, set what happens at boot; start or restart it last."""
-        return tuple(self._actions(changes, bool((facts or {}).get("active"))))
+        return tuple(self._actions(changes, facts or {}))
 
     def disruption(self, changes: tuple[Change, ...], facts: Facts | None) -> Disruption | None:
         """Name the service when it runs and is stopped or restarted; a start disrupts nobody."""
@@ -99,7 +100,7 @@ class Service(Unit):
         declared = (self.desired or {}).get("active")
         return self._service() if declared is True and facts is not None and not facts["active"] else ""
 
-    def _actions(self, changes: tuple[Change, ...], active: bool) -> Iterator[Action]:  # noqa: FBT001 - a fact
+    def _actions(self, changes: tuple[Change, ...], facts: Facts) -> Iterator[Action]:
         wanted, changed, unit = self.desired or {}, changed_fields(changes), {"unit": self._unit()}
         if "masked" in changed and not wanted["masked"]:
             yield Action("service.unmask", unit)
@@ -111,8 +112,9 @@ class Service(Unit):
             yield Action("service.enable" if wanted["enabled"] else "service.disable", unit)
         if "active" in changed and wanted["active"]:
             yield Action("service.start", self._args())
-        elif "fresh" in changed and active:
-            yield Action("service.restart", self._args())
+        elif "fresh" in changed and facts.get("active"):
+            # of the very process that was observed: whoever comes second restarts nothing
+            yield Action("service.restart", {**self._args(), "if_invocation": facts.get("@invocation") or None})
 
     def _args(self) -> Mapping[str, object]:
         return {"unit": self._unit(), "loads": dict(self.digests)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from resources.contract import Action, Address, Query, Unit, UnreadableError, changed_fields, digest_facts
+from resources.contract import REMEMBERED, Action, Address, Query, Unit, UnreadableError, changed_fields, digest_facts
 from resources.files import seen_file, write_file
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ class SystemdUnit(Unit):
         return cls(address=Address(target, cls.type, name), desired={"content": content, "reloaded": True}, needs=needs)
 
     def read_by(self, processes: tuple[str, ...]) -> Self:
-        """Return the unit with the systemd units that are started by it."""
-        return replace(self, readers=processes)
+        """Return the unit with the systemd units that are started by it, whose freshness the host's memory of it decides."""
+        desired = self.desired if self.desired is None else {**self.desired, REMEMBERED: True}
+        return replace(self, readers=processes, desired=desired)
 
     def digest(self) -> str:
         """Return the SHA-256 of the declared content, as a fact."""
@@ -55,7 +56,8 @@ class SystemdUnit(Unit):
             return None
         if not service.ok or not isinstance(service.data.get("reload_needed"), bool):
             raise UnreadableError(f"{self._unit()}: {service.error or service.code or 'half an answer'}")
-        return {"content": seen.text, "reloaded": not service.data["reload_needed"], "@digest": seen.digest}
+        facts: Facts = {"content": seen.text, REMEMBERED: seen.recorded in (None, self.digest())}
+        return {**facts, "reloaded": not service.data["reload_needed"], "@digest": seen.digest}
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Write or remove the file if it is still the one that was read, and have systemd read it."""

@@ -185,6 +185,27 @@ async def test_a_process_started_with_a_foreign_edit_is_found_out(probe: Probe) 
     assert await probe.fresh()
 
 
+async def test_a_restart_vouches_for_nothing_that_the_file_does_not_hold(probe: Probe) -> None:
+    """A process that Bivisor restarted in the middle of a foreign edit is stale once the edit is undone."""
+    await probe.do("service.start", unit=UNIT, loads={CONFIG: "d1"})
+    probe.lab.script(HOST, f"echo A=9 > {CONFIG}")
+    await probe.do("service.restart", unit=UNIT, loads={CONFIG: "d1"})
+    await probe.write("A=1\n", "d1")
+    assert not await probe.fresh()
+
+
+async def test_only_the_observed_process_is_restarted(probe: Probe) -> None:
+    """Of two who saw the same stale process, the second restarts nothing."""
+    await probe.do("service.start", unit=UNIT)
+    seen = await probe.invocation()
+    args = {"unit": UNIT, "loads": {CONFIG: "d1"}, "if_invocation": seen}
+    await probe.do("service.restart", **args)
+    now = await probe.invocation()
+    assert now != seen
+    assert (await probe.target.do(Action("service.restart", args))).code == "conflict"
+    assert await probe.invocation() == now
+
+
 async def test_starting_what_runs_vouches_for_nothing(probe: Probe) -> None:
     """A start that starts nothing does not make a stale process fresh."""
     await probe.do("service.start", unit=UNIT, loads={CONFIG: "d1"})

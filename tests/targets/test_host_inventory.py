@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.targets.host.inventory import Inventory, Moments, has_loaded, keeps_loaded
+from reconciler.targets.host.inventory import Inventory, Moments, has_loaded, keeps_loaded, may_vouch
 from reconciler.targets.host.wire import Refusal
 
 if TYPE_CHECKING:
@@ -74,6 +74,23 @@ def test_a_repair_restarts_nothing_that_runs_with_the_right_content(  # noqa: PL
 ) -> None:
     """Before a foreign edit is undone, processes from before it count as having loaded what is put back; later ones not."""
     assert keeps_loaded(record, vouched, content, moments(started, changed)) is keeps, why
+
+
+@pytest.mark.parametrize(
+    ("why", "record", "content", "may"),
+    [
+        ("the file holds what was written", WRITTEN, "bytes", True),
+        ("somebody edited it before the start", WRITTEN, "others", False),
+        ("somebody deleted it before the start", WRITTEN, None, False),
+        ("what is declared now was found there, not written", {**WRITTEN, "digest": "before"}, "others", True),
+        ("never written by us", None, "others", True),
+    ],
+)
+def test_who_starts_a_process_vouches_for_what_it_can_have_read(
+    why: str, record: dict[str, Any] | None, content: str | None, *, may: bool
+) -> None:
+    """A process that was started while a foreign edit stood in the file has not loaded what is declared."""
+    assert may_vouch(record, "declared", content) is may, why
 
 
 def test_vouching_ends_with_the_process(tmp_path: Path) -> None:

@@ -163,3 +163,14 @@ def test_what_goes_to_pacemaker_waits_for_nobody_on_the_host(host: HostProcess) 
         code, error = host.do("crm.cleanup", resource="no-such-resource")
     assert code
     assert "another action" not in error
+
+
+def test_two_who_restart_one_resource_restart_it_once(host: HostProcess) -> None:
+    """While somebody restarts a resource, be it a helper that was left behind, nobody else does."""
+    host.folder.mkdir(mode=0o700, exist_ok=True)
+    with (host.folder / "restart-c0").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert host.do("crm.restart", resource="c0", timeout_s=5) == ("conflict", "c0 is being restarted by somebody else")
+    code, error = host.do("crm.restart", resource="c0", timeout_s=5)
+    assert code
+    assert "somebody else" not in error

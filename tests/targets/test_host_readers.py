@@ -11,7 +11,7 @@ import pytest
 from reconciler.targets.host.pacemaker_changes import version_of
 from reconciler.targets.host.package_changes import allow_starts, forbid_starts
 from reconciler.targets.host.packages import from_status, installed
-from reconciler.targets.host.services import is_name, process_start, read_units
+from reconciler.targets.host.services import expect_invocation, is_name, process_start, read_units
 from reconciler.targets.host.wire import Refusal
 
 if TYPE_CHECKING:
@@ -103,6 +103,17 @@ def shown(state: str, kind: str, main: int, left: int) -> dict[str, str]:
 def test_when_a_process_was_started(unit: dict[str, str], start: float | None) -> None:
     """The main process counts; of a daemon that forks the moment at which its unit began; nothing runs: None."""
     assert process_start(unit) == start
+
+
+def test_only_the_observed_process_is_restarted() -> None:
+    """Whoever comes second finds another process, or none, and restarts nothing."""
+    now = {**shown("active", "notify", 1_500_000, 900_000), "InvocationID": "i2"}
+    expect_invocation("a.service", now, None)
+    expect_invocation("a.service", now, "i2")
+    for other in ({**now, "InvocationID": "i3"}, {**now, "ActiveState": "inactive"}):
+        with pytest.raises(Refusal) as refused:
+            expect_invocation("a.service", other, "i2")
+        assert refused.value.code == "conflict"
 
 
 @pytest.mark.parametrize("name", ["nova-compute.service", "a@b.service", r"a\x2db.mount"])

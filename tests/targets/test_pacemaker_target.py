@@ -367,6 +367,15 @@ async def test_restart_and_cleanup_go_to_a_live_member() -> None:
     assert told == [("crm.restart", {"resource": "c0", "timeout_s": 70}), ("crm.cleanup", {"resource": "c0"})]
 
 
+async def test_the_process_that_was_observed_is_restarted_where_it_runs() -> None:
+    """Only the node that runs it can tell whether it is still that process; so that node is told, with its word."""
+    found = members(Ring())
+    process = {"unit": "c0.service", "if_invocation": "i1"}
+    action = Action("resource.restart", {"id": "c0", "timeout_s": 70, "node": "ctl3", **process})
+    assert (await target(found).do(action)).ok
+    assert found["ctl3"].seen == [("crm.restart", {"resource": "c0", "timeout_s": 70, **process})]
+
+
 async def test_unknown_words_are_refused() -> None:
     """The vocabulary is closed, for questions and for actions."""
     cluster = target(members(Ring()))

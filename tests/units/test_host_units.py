@@ -32,13 +32,14 @@ def config_file(declared: dict[str, Any]) -> ConfigFile:
 def whole_file(declared: dict[str, Any]) -> WholeFile:
     """Build the unit; no content means that it must not exist."""
     unit = WholeFile.at(KVM1, "/etc/x", declared["content"], attributes=declared.get("attributes"))
-    unit = unit.read_by(tuple(declared.get("readers", ())))
+    unit = unit.read_by(tuple(declared["readers"])) if "readers" in declared else unit
     return unit if declared["content"] is not None else replace(unit, desired=None)
 
 
 def systemd_unit(declared: dict[str, Any]) -> SystemdUnit:
     """Build the unit; no content means that it must not exist."""
     unit = SystemdUnit.named(KVM1, declared["name"], declared["content"] or "")
+    unit = unit.read_by(tuple(declared["readers"])) if "readers" in declared else unit
     return unit if declared["content"] is not None else replace(unit, desired=None)
 
 

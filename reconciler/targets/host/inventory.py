@@ -96,6 +96,15 @@ def keeps_loaded(record: "Record | None", vouched: "str | None", content: "str |
     return _started_after(record, moments) and (content == record["content"] or edited_later)
 
 
+def may_vouch(record: "Record | None", digest: str, content: "str | None") -> bool:
+    """Tell whether a process that has just been started can have loaded what is declared.
+
+    It cannot where the file should hold what Bivisor wrote and holds something else: somebody edited it before the
+    start. `content` is the digest of what the file holds now.
+    """
+    return record is None or record["digest"] != digest or record["content"] == content
+
+
 def _started_after(record: "Record", moments: Moments) -> bool:
     if record["boot"] != moments.boot:
         return True

@@ -3,8 +3,8 @@
 import os
 
 from reconciler.targets.host.commands import checked, run
-from reconciler.targets.host.inventory import Inventory
-from reconciler.targets.host.services import process_start, show_units
+from reconciler.targets.host.inventory import Inventory, may_vouch
+from reconciler.targets.host.services import content_digest, expect_invocation, process_start, show_units
 from reconciler.targets.host.wire import Refusal
 
 TYPE_CHECKING = False
@@ -29,9 +29,10 @@ def service_start(args: "Args", folder: str) -> "dict[str, Any]":
 
 
 def service_restart(args: "Args", folder: str) -> "dict[str, Any]":
-    """Do `service.restart`, in the same way."""
+    """Do `service.restart`, in the same way; only of the process with `if_invocation`, if that is given."""
     unit = args["unit"]
     before = show_units([unit])[unit]
+    expect_invocation(unit, before, args.get("if_invocation"))
     if before.get("ActiveState") == "failed":
         run(["systemctl", "reset-failed", "--", unit])
     checked(["systemctl", "restart", "--", unit], timeout_s=JOB_S)
@@ -97,5 +98,8 @@ def _vouch(folder: str, unit: str, loads: "dict[str, str]", before: "dict[str, s
     now = show_units([unit])[unit]
     if now.get("InvocationID", "") != before.get("InvocationID", "") and process_start(now) is not None:
         inventory = Inventory(folder)
-        inventory.vouch(unit, now["InvocationID"], loads)
+        sure = {
+            path: digest for path, digest in loads.items() if may_vouch(inventory.files.get(path), digest, content_digest(path))
+        }
+        inventory.vouch(unit, now["InvocationID"], sure)
         inventory.save()

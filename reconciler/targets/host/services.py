@@ -85,6 +85,12 @@ def process_start(shown: "Shown") -> "float | None":
     return (int(first or 0) or int(second or 0)) / 1e6
 
 
+def expect_invocation(unit: str, shown: "Shown", invocation: "str | None") -> None:
+    """Raise Refusal (conflict) if another process runs than the one that was observed; None expects nothing."""
+    if invocation is not None and (process_start(shown) is None or shown.get("InvocationID") != invocation):
+        raise Refusal("conflict", f"{unit} has been stopped or restarted since it was looked at")
+
+
 def changed_at(path: str) -> "float | None":
     """Return when the file changed last, by its inode, on the monotonic clock; None where there is none."""
     try:
@@ -104,12 +110,13 @@ def _stale(unit: str, loads: "dict[str, str]", shown: "Shown", batch: "Batch") -
         vouched = inventory.vouched(unit, shown.get("InvocationID", ""), path)
         if not has_loaded(record, wanted, vouched, moments):
             stale.append(path)
-        if not record or record["digest"] != wanted or not keeps_loaded(record, vouched, _digest(path), moments):
+        if not record or record["digest"] != wanted or not keeps_loaded(record, vouched, content_digest(path), moments):
             stale_if_written.append(path)
     return stale, stale_if_written
 
 
-def _digest(path: str) -> "str | None":
+def content_digest(path: str) -> "str | None":
+    """Return the SHA-256 of what a file holds; None where no file is."""
     try:
         content = content_of(path)
     except NotAFile:

@@ -1,8 +1,9 @@
 """APPLY: the other hole to the outside. Carry out the steps of a plan, and nothing else.
 
-Steps run as soon as what they need has converged, in parallel over targets. Before a step acts on a target that this
-pass has already changed the world for, it looks again: it then does what is left of its planned changes, or nothing;
-whatever the plan did not show waits for the next pass. After acting it looks again until no difference is left.
+Steps run as soon as what they need has converged, in parallel over targets. Before a step interrupts something, and
+before it acts on a target that this pass has already changed the world for, it looks again: it then does what is left of
+its planned changes, or nothing; whatever the plan did not show waits for the next pass. After acting it looks again until
+no difference is left.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class Applier:
         else:
             moved = any(result.outcome is Outcome.CONVERGED for result in needed)
             self._report(Progress(step, Phase.STARTED))
-            result = await self._converge(step, unit, seen, look_first=moved)
+            result = await self._converge(step, unit, seen, look_first=moved or step.disruption is not None)
         self._report(Progress(step, Phase.FINISHED, result))
         results[step.address].set_result(result)
 
@@ -158,6 +159,8 @@ def _unplanned(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts
     more = changed_fields(changes) - changed_fields(step.changes)
     if more:
         return f"differs in {', '.join(sorted(more))}, which the plan did not show; the next pass plans it"
+    if step.verb is Verb.WAIT and unit.actions(changes, facts):
+        return "waiting does not help any more; the next pass plans what does"
     disruption = unit.disruption(changes, facts)
     if disruption is not None and step.disruption is None:
         return f"would now disrupt {disruption.service}, which the plan did not show; the next pass plans it"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from resources.contract import Address
 
 MOST_PASSES = 30
-"""More passes than any rollout of the supported sizes needs; a bound, so that nothing can go on for ever."""
+"""So many passes, and one for each service that the first plan interrupts: a bound, so that nothing can go on for ever."""
 
 LOOK_AGAIN_S = 3.0
 """Pause before a pass whose only task is to see whether the world has settled meanwhile."""
@@ -106,7 +106,7 @@ class Reconciler:
         """Yield pass after pass until everything is as declared, or a pass made no progress."""
         look = first
         idle = False
-        for _ in range(MOST_PASSES):
+        for _ in range(MOST_PASSES + sum(step.disruption is not None for step in first.plan.steps)):
             done = await self.carry_out(look, report)
             yield done
             if done.converged or (idle and not done.acted):

@@ -167,6 +167,50 @@ async def test_restarts_roll_one_after_the_other() -> None:
     assert done[-1].converged
 
 
+async def test_a_rollout_may_take_as_many_passes_as_it_has_restarts() -> None:
+    """Fifty services that may restart one at a time are all restarted by one apply."""
+    world = World()
+    names = [f"h{number}" for number in range(50)]
+    for name in names:
+        world.place(name).things[name] = {"active": True, "fresh": False}
+    done = await passes(world.reconciler(*(thing(name, name, active=True, fresh=True) for name in names)))
+    assert done[-1].converged
+
+
+async def test_two_who_apply_at_once_restart_once() -> None:
+    """Of two who saw the same stale service, the second looks before it interrupts, and leaves it alone."""
+    world = World()
+    world.place("a").things["a"] = {"active": True, "fresh": False}
+    stale = thing("a", "a", active=True, fresh=True)
+    first, second = world.reconciler(stale), world.reconciler(stale)
+    looks = [await first.look(), await second.look()]
+    await first.carry_out(looks[0], unheard)
+    done = await second.carry_out(looks[1], unheard)
+    assert [name for name, _ in world.place("a").done] == ["a"]
+    assert done.results[stale.address].outcome is Outcome.CONVERGED
+
+
+async def test_what_was_only_waited_for_is_not_acted_on() -> None:
+    """A plan that said wait does nothing else; if something can be done meanwhile, the next plan says so."""
+    world = World()
+    first = thing("a", "first", size=1)
+    waits = thing("a", "waits", first, settle_s=5, up=True, **{"@waits_until": "stuck"})
+    world.place("a").things["waits"] = {"up": False}
+
+    def gets_stuck(action: Action) -> None:
+        if action.args["name"] == "first":
+            world.place("a").things["waits"]["stuck"] = True
+
+    world.place("a").after_do = gets_stuck
+    reconciler = world.reconciler(first, waits)
+    look = await reconciler.look()
+    assert {step.address.name: step.verb for step in look.plan.steps}["waits"] is Verb.WAIT
+    done = await reconciler.carry_out(look, unheard)
+    assert done.results[waits.address].outcome is Outcome.SKIPPED
+    assert [name for name, _ in world.place("a").done] == ["first"]
+    assert (await passes(reconciler))[-1].converged
+
+
 async def test_secrets_of_the_world_are_masked() -> None:
     """What a target says in an error passes the redactor before it becomes a result."""
     world = World()

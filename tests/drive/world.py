@@ -38,9 +38,10 @@ class Thing(Unit):
         found: Facts | None = replies[0].data["fields"]
         return found
 
-    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:  # noqa: ARG002 - all it needs is the changes
-        """Set what differs; `@waits` things can only wait."""
-        if "@waits" in (self.desired or {}):
+    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
+        """Set what differs; `@waits` things can only wait, those with `@waits_until` until that field is there."""
+        desired = self.desired or {}
+        if "@waits" in desired or desired.get("@waits_until", "") not in {"", *(facts or {})}:
             return ()
         return (Action("thing.set", {"name": self.address.name, "fields": {c.field: c.after for c in changes}}),)
 

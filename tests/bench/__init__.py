@@ -1,0 +1,15 @@
+"""The benchmarks: ratios against two peers in one run, CPU per host and pass, start-up time.
+
+The map, in the order of a run:
+
+report.py       what is promised, the table, the verdict
+far_side.py     the hosts: one sshd of our own on many loopback addresses
+items.py        what every host shall have, as data: the same items for all three tools
+declared.py     the items as documents, and the one kind that the bench adds to the program's own
+launcher.py     the program `bivisor` with that kind
+peers.py        the same items for Ansible and pyinfra, in a virtual environment of their own
+measured.py     wall time and CPU of whole processes
+warm.py         passes over open channels: CPU per host, round trips
+catalogue.py    what deciding alone costs for 20,000 units
+__main__.py     one run, in which the contestants take turns
+"""

@@ -181,7 +181,7 @@ def _why_not_started(endpoint: SshEndpoint, lost: ChannelLostError) -> str:
         return f"python3 on the host is {last.rpartition(' ')[2]}; the host helper needs 3.6 or newer"
     if "Unknown option: -I" in lost.error_output:
         return "python3 on the host is older than 3.4; the host helper needs 3.6 or newer"
-    if last.startswith("sudo: ") and "command not found" not in last:
+    if last.startswith(("sudo: ", "Sorry, user ")) and "command not found" not in last:
         rule = f"{user} ALL=(root) NOPASSWD: /usr/bin/python3"
         return f'sudo refuses user "{user}" ({last.removeprefix("sudo: ")}): put "{rule}" into /etc/sudoers.d/bivisor'
     if "not found" in last and "sudo" in last and "python3" not in last:

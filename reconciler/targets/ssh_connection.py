@@ -58,7 +58,7 @@ async def connect(endpoint: SshEndpoint, gate: ConnectGate) -> asyncssh.SSHClien
             if attempt == ATTEMPTS:
                 raise _refused(endpoint, guard, error) from error
             await asyncio.sleep(random.uniform(0.05, JITTER_S) * attempt)  # noqa: S311 - it spreads, it hides nothing
-        except (OSError, asyncssh.Error, asyncssh.KeyImportError) as error:
+        except (OSError, asyncssh.Error, ValueError) as error:
             raise _refused(endpoint, guard, error) from error
     raise AssertionError
 
@@ -105,7 +105,7 @@ def _refused(endpoint: SshEndpoint, guard: _Guard, error: Exception) -> TargetEr
     return TargetError(endpoint.target, reason, retry=retry)
 
 
-def _why(endpoint: SshEndpoint, guard: _Guard, error: Exception) -> tuple[str, bool]:  # noqa: C901, PLR0911 - a table
+def _why(endpoint: SshEndpoint, guard: _Guard, error: Exception) -> tuple[str, bool]:  # noqa: C901, PLR0911, PLR0912 - a table
     """Return a sentence for a person, and whether trying again may help."""
     where = f"{endpoint.address}:{endpoint.port}"
     match error:
@@ -124,7 +124,11 @@ def _why(endpoint: SshEndpoint, guard: _Guard, error: Exception) -> tuple[str, b
         case asyncssh.KeyImportError() if "passphrase" in str(error).lower():
             return f"the private key {endpoint.key_file} has a passphrase: load it into an agent and declare no file", False
         case asyncssh.KeyImportError():
-            return f"the private key {endpoint.key_file} cannot be read: {error}", False
+            return f"the private key {endpoint.key_file or 'of yours'} cannot be read: {error}", False
+        case UnicodeError() if "idna" in str(error):
+            return f'"{endpoint.address}" can be no name of a host', False
+        case ValueError():
+            return f"your known_hosts file cannot be read: {error}", False
         case OSError() if error.filename:
             return f"the private key {error.filename} cannot be read: {error.strerror}", False
         case ConnectionResetError() | BrokenPipeError() | asyncssh.ConnectionLost():

@@ -187,6 +187,25 @@ async def test_a_client_key_that_cannot_be_read(connect: Connect, sshd: Sshd, co
     assert (error.retry, str(path) in error.reason, words in error.reason) == (False, True, True)
 
 
+@pytest.mark.parametrize("content", [b"@no-such-mark host\n", b"a-host-without-a-key\n", b"\xff\xfe\n"])
+async def test_an_unreadable_known_hosts_file_is_told(
+    connect: Connect, sshd: Sshd, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bad line in a person's own file is that host's trouble, with words, and not the end of the program."""
+    monkeypatch.setenv("HOME", str(sshd.folder))
+    (sshd.folder / ".ssh").mkdir()
+    (sshd.folder / ".ssh/known_hosts").write_bytes(content)
+    error = await refusal(connect(host_key=""))
+    assert (error.retry, "your known_hosts file cannot be read" in error.reason) == (False, True)
+
+
+@pytest.mark.parametrize("address", ["kvm1..example", "a" * 64, "."])
+async def test_what_can_be_no_name(connect: Connect, address: str) -> None:
+    """A name that cannot exist is told as such, once and for all."""
+    error = await refusal(connect(address=address))
+    assert (error.retry, error.reason) == (False, f'"{address}" can be no name of a host')
+
+
 async def test_a_client_key_with_a_passphrase(connect: Connect, sshd: Sshd) -> None:
     """Nobody can type a passphrase here: the agent can."""
     path = sshd.folder / "locked"
@@ -259,6 +278,7 @@ async def test_a_user_who_is_not_root_works_through_sudo(connect: Connect, sshd:
     ("script", "words"),
     [
         ("echo 'sudo: a password is required' >&2; exit 1", "ops ALL=(root) NOPASSWD: /usr/bin/python3"),
+        ("echo 'Sorry, user ops is not allowed to execute it.' >&2; exit 1", 'put "ops ALL=(root) NOPASSWD'),
         ("echo 'sudo: python3: command not found' >&2; exit 1", "the host has no python3"),
         ("echo 'sh: 1: sudo: not found' >&2; exit 127", "the host has no sudo"),
         ("echo 'bash: line 1: sudo: command not found' >&2; exit 127", "the host has no sudo"),

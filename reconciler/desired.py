@@ -46,16 +46,19 @@ class Desired:
 
 def read_folder(folder: Path) -> dict[str, str]:
     """Return the texts of all YAML files below the folder, by the path to print. Raises InputError."""
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "no such folder"
+    try:
+        there, is_folder = folder.exists(), folder.is_dir()
+    except OSError as error:
+        raise InputError((_problem(str(folder), error.strerror or str(error)),)) from None
+    if not is_folder:
+        what = "is a file, not a folder" if there else "no such folder"
         raise InputError((_problem(str(folder), f"{what}: name the folder of the documents with --desired DIR"),))
-    paths = sorted(path for pattern in ("*.yaml", "*.yml") for path in folder.rglob(pattern) if path.is_file())
-    visible = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    if not visible:
+    problems: list[LocatedProblem] = []
+    paths = _documents(folder, problems)
+    if not (paths or problems):
         raise InputError((_problem(str(folder), "no .yaml file in this folder: an empty declaration is taken for a mistake"),))
     texts: dict[str, str] = {}
-    problems: list[LocatedProblem] = []
-    for path in visible:
+    for path in paths:
         try:
             texts[str(path)] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -63,6 +66,20 @@ def read_folder(folder: Path) -> dict[str, str]:
     if problems:
         raise InputError(tuple(problems))
     return texts
+
+
+def _documents(folder: Path, problems: list[LocatedProblem]) -> list[Path]:
+    """Return the YAML files below the folder, hidden ones left out. What cannot be listed is a problem, not empty."""
+
+    def unreadable(error: OSError) -> None:
+        problems.append(_problem(str(error.filename), f"this folder cannot be read: {error.strerror}"))
+
+    found: list[Path] = []
+    for root, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        names = [name for name in files if name.endswith((".yaml", ".yml")) and not name.startswith(".")]
+        found += (Path(root, name) for name in names)
+    return sorted(found)
 
 
 def load_folder(folder: Path) -> Loaded:
@@ -141,13 +158,16 @@ def _from_file(path: str) -> dict[str, SecretText]:
     if not path.endswith((".yaml", ".yml")):
         return {"value": SecretText(text.rstrip("\n"))}
     try:
-        values: Any = yaml.load(text, Loader=yaml.CSafeLoader)
+        # every value is text as it stands: a password may look like a number, a date or a truth value
+        values: Any = yaml.load(text, Loader=yaml.CBaseLoader)  # noqa: S506 - it makes nothing but texts, lists and mappings
     except yaml.YAMLError:
         # the parser's own message quotes the text, which is the secret
         raise _UnresolvedError("file", f"{path} is not valid YAML") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise _UnresolvedError("file", f"{path} must hold a YAML mapping such as username: …, password: …")
-    return {key: SecretText(str(value)) for key, value in values.items()}
+    if wrong := [key for key, value in values.items() if not (isinstance(value, str) and value)]:
+        raise _UnresolvedError("file", f"{path}: {', '.join(wrong)} must be a text that is not empty")
+    return {key: SecretText(value) for key, value in values.items()}
 
 
 async def _from_command(argv: tuple[str, ...]) -> str:
@@ -158,8 +178,9 @@ async def _from_command(argv: tuple[str, ...]) -> str:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-    except OSError as error:
-        raise _UnresolvedError("command", f"{argv[0]} cannot be run: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise _UnresolvedError("command", f"{argv[0]} cannot be run: {reason}") from None
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT_S):
             out, err = await process.communicate()
@@ -170,7 +191,10 @@ async def _from_command(argv: tuple[str, ...]) -> str:
     if process.returncode:
         last = err.decode(errors="replace").strip().splitlines()[-1:] or ["no error output"]
         raise _UnresolvedError("command", f"{argv[0]} ended with {process.returncode}: {last[0]}")
-    return out.decode().rstrip("\n")
+    try:
+        return out.decode().rstrip("\n")
+    except UnicodeDecodeError:
+        raise _UnresolvedError("command", f"{argv[0]} printed no UTF-8 text") from None
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

@@ -6,17 +6,25 @@ wrote: the error output of a command, an exception of a library.
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
 
 from resources.contract import MASK
+from resources.ini import oslo_escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from resources.cloud import Secrets
 
 SHORTEST = 4
 """Values below this length are not searched for: replacing each "no" in a message would hide the message."""
+
+
+_XML = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
+_XML_ATTRIBUTE = {ord('"'): "&quot;", ord("'"): "&apos;"}
 
 
 class Redactor:
@@ -39,8 +47,22 @@ def _values(secrets: Secrets) -> Iterable[str]:
     found: set[str] = set()
     for values in secrets.values():
         for key, secret in values.items():
-            if key == "username":
-                continue
-            texts = {secret.reveal, secret.reveal.replace("$", "$$"), *secret.reveal.split("\n")}
-            found.update(text for text in texts if len(text) >= SHORTEST)
+            if key != "username":
+                found.update(text for text in _spellings(secret.reveal) if len(text) >= SHORTEST)
     return found
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """Yield the forms in which a value may stand in somebody's words: as part of a URL, of JSON, XML or oslo.config."""
+    for text in (value, *value.split("\n"), *_url_password(value)):
+        yield from (text, oslo_escape(text), text.replace("$", "$$"), quote(text, safe=""), quote(text))
+        yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
+        yield from (text.translate(_XML), text.translate({**_XML, **_XML_ATTRIBUTE}))
+
+
+def _url_password(value: str) -> Iterator[str]:
+    """Yield the password inside of a URL, as it stands there and as it is meant."""
+    with suppress(ValueError):
+        password = urlsplit(value).password if "://" in value else None
+        if password:
+            yield from (password, unquote(password))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -13,8 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
-
-MOST_S = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,15 @@ def run(command: Command, far_cpu_s: Callable[[], float] = float) -> Run:
             stderr=subprocess.STDOUT,
             env=command.environment,
             cwd=command.folder,
+            start_new_session=True,
         )
-        _, status, used = os.wait4(process.pid, 0)
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            command.after()
+            raise
         wall_s = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)

@@ -48,7 +48,7 @@ class LibvirtCompute:
         yield from (hypervisor, package)
         installed = Need(package.address, "the package brings the file and its owner")
         shared = ConfigFile.at(target, _SHARED, self.nova_options, attributes=_READABLE, needs=(installed,))
-        own = ConfigFile.at(target, _OWN, self._own(), needs=(installed,))
+        own = ConfigFile.at(target, _OWN, self._own(), attributes=_READABLE, needs=(installed,))
         libvirtd = Service.running(target, "libvirtd", needs=(Need(hypervisor.address, "libvirt comes with the package"),))
         yield from (shared, own, libvirtd)
         needs = (

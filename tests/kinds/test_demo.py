@@ -115,6 +115,7 @@ def test_a_libvirt_compute() -> None:
     """Its packaged service runs with both files, under the node's name, and is a member of its zone when registered."""
     catalog = compiled()
     own = declared(catalog, "ssh:kvm1/config_file//etc/nova/nova-compute.conf")
+    assert (own["mode"], own["group"]) == ("0640", "nova"), "a file that is made anew must be readable for the service"
     assert own["[DEFAULT] host"] == "kvm1"
     assert own["[libvirt] virt_type"] == "qemu"
     assert own["[libvirt] cpu_mode"] == "none"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -112,6 +113,22 @@ def test_attributes_that_are_left_open_stay(host: HostProcess, tmp_path: Path) -
     after = path.stat()
     assert path.read_text() == "new"
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+def test_an_access_list_stays_and_opens_nothing(host: HostProcess, tmp_path: Path) -> None:
+    """Who was given access by name keeps it as far as the declared mode lets him; the mode is the declared one at once."""
+    path = tmp_path / "a.conf"
+    path.write_text("old")
+    nobody, everyone = 65534, 0xFFFFFFFF
+    entries = [(1, 6, everyone), (2, 4, nobody), (4, 4, everyone), (16, 4, everyone), (32, 4, everyone)]
+    access = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", access)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    assert host.do("file.write", path=str(path), text="a secret", if_digest=sha256(b"old"), mode="0640") == ("", "")
+    assert mode_of(path) == 0o640
+    assert "system.posix_acl_access" in os.listxattr(path)
 
 
 @pytest.mark.parametrize("seen", [None, sha256(b"as read")])

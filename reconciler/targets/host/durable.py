@@ -17,8 +17,8 @@ def replace(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
     try:
         write_all(fd, content)
         os.fchown(fd, uid, gid)
-        os.fchmod(fd, mode)
         _keep_labels(path, temp)
+        os.fchmod(fd, mode)  # after the access list, which brings the mode that the old file had
         os.fsync(fd)
         os.rename(temp, path)
     except BaseException:

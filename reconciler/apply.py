@@ -9,7 +9,7 @@ no difference is left.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -72,10 +72,14 @@ class Applier:
         """Return the result of every step. A failed step skips only what needs it."""
         loop = asyncio.get_running_loop()
         results: dict[Address, asyncio.Future[Result]] = {step.address: loop.create_future() for step in plan.steps}
+        interrupting = {step.address for step in plan.pending if step.disruption is not None}
         async with asyncio.TaskGroup() as group:
             for step in plan.steps:
+                unit = units[step.address]
                 if step.verb in ACTING:
-                    group.create_task(self._step(step, units[step.address], observed[step.address], results))
+                    group.create_task(self._step(step, unit, observed[step.address], results))
+                elif step.verb is Verb.NOTHING and unit.settle_s and not interrupting.isdisjoint(step.needs):
+                    group.create_task(self._recover(step, unit, results))
                 else:
                     results[step.address].set_result(_standing(step))
         return {address: future.result() for address, future in results.items()}
@@ -92,6 +96,17 @@ class Applier:
             self._report(Progress(step, Phase.STARTED))
             result = await self._converge(step, unit, seen, look_first=moved or step.disruption is not None)
         self._report(Progress(step, Phase.FINISHED, result))
+        results[step.address].set_result(result)
+
+    async def _recover(self, step: Step, unit: Unit, results: Mapping[Address, asyncio.Future[Result]]) -> None:
+        """Wait until a unit that needs what was interrupted is as declared again: a ring, say, before its next member goes."""
+        needed = [await results[need] for need in step.needs]
+        result = Result(step.address, Outcome.UNCHANGED)
+        if any(one.outcome is Outcome.CONVERGED for one in needed):
+            waiting = replace(step, verb=Verb.WAIT)
+            settled = await self._settle(waiting, unit)
+            result = result if settled.outcome in GOOD else settled
+            self._report(Progress(waiting, Phase.FINISHED, settled))
         results[step.address].set_result(result)
 
     async def _converge(self, step: Step, unit: Unit, seen: Observed, *, look_first: bool) -> Result:

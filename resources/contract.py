@@ -195,6 +195,13 @@ class Unit:
         """Return the name of the service that is declared to run and does not, in `Disruption.service`'s words, or ''."""
         return ""
 
+    def exclusive(self) -> str:
+        """Return the name of what would lose more than the sum if two units of that name were down at once, or ''.
+
+        `the ring of demo` would lose its quorum: two of its members are never interrupted together, whatever the budget.
+        """
+        return ""
+
     def blocked(self, facts: Facts | None) -> str:  # noqa: ARG002 - the default never is
         """Return why neither acting nor waiting can help (`vCenter refuses the credentials of Secret/vc1`), or ''."""
         return ""

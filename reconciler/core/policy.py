@@ -32,11 +32,13 @@ class _Down:
 
     `waits`   it can only be repaired after a disruptive step of the plan.
     `mending` this very plan acts on it.
+    `part_of` is what must not lose a second member, if it is a member of such a thing.
     """
 
     sentence: str
     waits: bool = False
     mending: bool = False
+    part_of: str = ""
 
 
 def apply_policy(plan: Plan, catalog: Catalog, observed: Mapping[Address, Observed], rollout: Rollout) -> Plan:
@@ -44,23 +46,31 @@ def apply_policy(plan: Plan, catalog: Catalog, observed: Mapping[Address, Observ
 
     A disruption is let go when the services that are down already and those that were let go before it leave room.
     Disrupting what is down anyway takes no room. Where a down service itself can only be repaired after a disruption,
-    holding all of them would be for ever: then one goes, alone.
+    holding all of them would be for ever: then one goes, alone. Of what is exclusive, one part is down, whatever the budget.
     """
     down = _down(plan, catalog, observed)
     broken = sum(not each.waits for each in down.values())
+    parts = {each.part_of: (service, each) for service, each in down.items() if each.part_of and not each.waits}
     allowed: dict[str, None] = {}
     steps: dict[Address, Step] = {}
     for planned in plan.steps:
         step = held_by_needs(planned, steps)
         if step.pending and step.disruption is not None:
-            service = step.disruption.service
+            service, whole = step.disruption.service, catalog.units[step.address].exclusive()
             room = len(down) + len(allowed) < rollout.max_unavailable or (not allowed and broken < rollout.max_unavailable)
+            other, standing = parts.get(whole, (service, None))
             if step.disruption.forbidden:
                 step = hold(step, step.disruption.forbidden)
+            elif standing is not None and other not in (service, str(step.address.target)):
+                why = f"{whole} must not lose a second member: {standing.sentence}"
+                step = hold(step, why, later=standing.mending)
             elif not (room or service in down or service in allowed):
                 step = _hold_for_budget(step, down, allowed, rollout)
-            elif service not in down:
-                allowed[service] = None
+            else:
+                if service not in down:
+                    allowed[service] = None
+                if whole:
+                    parts[whole] = (service, _Down(f"{service} restarts first", mending=True))
         steps[step.address] = step
     return replace(plan, steps=tuple(steps.values()))
 
@@ -83,9 +93,10 @@ def _down(plan: Plan, catalog: Catalog, observed: Mapping[Address, Observed]) ->
         seen = observed.get(step.address, NOT_ASKED)
         if isinstance(seen, Unobserved):
             target = str(step.address.target)
-            down[target] = _Down(f"{target} is unknown")
+            last = down.get(target, _Down(f"{target} is unknown"))
+            down[target] = replace(last, part_of=last.part_of or unit.exclusive())
         elif service := unit.down(seen):
-            now = _Down(f"{service} is down", waits=step.address in waiting, mending=step.pending)
+            now = _Down(f"{service} is down", step.address in waiting, step.pending, unit.exclusive())
             last = down.get(service, now)
             down[service] = replace(now, waits=now.waits and last.waits, mending=now.mending and last.mending)
     return down

@@ -117,7 +117,7 @@ def result_lines(plan: Plan, results: Mapping[Address, Result], paper: Paper = _
     lines: list[Line] = []
     for step in plan.steps:
         result = results.get(step.address)
-        if result is not None and result.outcome not in GOOD and step.pending:
+        if result is not None and result.outcome not in GOOD and not step.held:
             lines += outcome_lines(step, result, paper)
     outcomes = [result.outcome for result in results.values()]
     counted = [f"{outcomes.count(outcome)} {outcome}" for outcome in Outcome if outcome in outcomes]

@@ -131,7 +131,7 @@ def _judge(step: Step, results: Mapping[Address, Result]) -> _Judged:
     good = step.verb is Verb.NOTHING if result is None else result.outcome in GOOD
     if good:
         return _Judged(_State.READY, drifted=False, message="")
-    told = result.message if result is not None and step.pending else step.held or "; ".join(step.reasons)
+    told = result.message if result is not None and not step.held else step.held or "; ".join(step.reasons)
     if result is not None and result.outcome is Outcome.FAILED:
         state = _State.FAILED
     elif step.verb is Verb.UNKNOWN:

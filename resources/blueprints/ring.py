@@ -58,7 +58,9 @@ class Ring:
         )
         yield from (conf, key)
         files = (Need(conf.address, "it says who the members are"), Need(key.address, "members know each other by it"))
-        corosync = Service.running(node.target, "corosync", loads=(conf.address, key.address), needs=(*files, installed[0]))
+        loads, needs = (conf.address, key.address), (*files, installed[0])
+        # two members that restart at once may cost a ring of three its quorum, and with that everything that it runs
+        corosync = Service.running(node.target, "corosync", loads=loads, needs=needs, part_of=f"the ring of {self.name}")
         yield corosync
         above = Need(corosync.address, "Pacemaker runs on top of Corosync")
         yield Service.running(node.target, "pacemaker", needs=(above, *installed[1:]))
@@ -74,8 +76,9 @@ class Ring:
 
     def _membership(self) -> Unit:
         needs = tuple(
-            Need(Address(node.target, Service.type, "pacemaker"), f"{node.name} joins when Pacemaker runs there")
+            Need(Address(node.target, Service.type, service), f"{node.name} joins when {service.capitalize()} runs there")
             for node in self.members
+            for service in ("corosync", "pacemaker")
         )
         members = tuple(sorted(node.name for node in self.members))
         return Membership(address=self._formed().address, desired={"members": members, "quorate": True}, needs=needs)

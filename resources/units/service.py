@@ -23,18 +23,22 @@ class Service(Unit):
     """Address `ssh:NODE/service/NAME` (without `.service`). Fields, as far as declared: masked, enabled, active, fresh.
 
     `fresh` is a level: the running process has loaded the declared content of everything in `loads`. What does not
-    run is fresh. `digests` maps the paths of `loads` to the digests of their declared content.
+    run is fresh. `digests` maps the paths of `loads` to the digests of their declared content. `part_of` is what is
+    exclusive: the name of what would suffer if two parts of it were down.
     """
 
     type: ClassVar[str] = "service"
 
     digests: Mapping[str, str] = field(default_factory=dict)
+    part_of: str = ""
 
     @classmethod
-    def running(cls, target: TargetId, name: str, *, loads: tuple[Address, ...] = (), needs: tuple[Need, ...] = ()) -> Self:
+    def running(
+        cls, target: TargetId, name: str, *, loads: tuple[Address, ...] = (), needs: tuple[Need, ...] = (), part_of: str = ""
+    ) -> Self:
         """Declare a service that starts at boot, runs, and has loaded those files."""
         desired = {"masked": False, "enabled": True, "active": True, **({"fresh": True} if loads else {})}
-        return cls(address=Address(target, cls.type, name), desired=desired, loads=loads, needs=needs)
+        return cls(address=Address(target, cls.type, name), desired=desired, loads=loads, needs=needs, part_of=part_of)
 
     @classmethod
     def refreshed(cls, target: TargetId, name: str, *, loads: tuple[Address, ...], needs: tuple[Need, ...] = ()) -> Self:
@@ -94,6 +98,10 @@ class Service(Unit):
         """Name the service when it runs and is stopped or restarted; a start disrupts nobody."""
         stops = any(action.op in ("service.stop", "service.restart") for action in self.actions(changes, facts))
         return Disruption(self._service()) if stops and (facts or {}).get("active") else None
+
+    def exclusive(self) -> str:
+        """Return what it is a part of."""
+        return self.part_of
 
     def down(self, facts: Facts | None) -> str:
         """Name the service when it is declared to run and does not."""

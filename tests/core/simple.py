@@ -51,6 +51,7 @@ class Daemon(Simple):
     type: ClassVar[str] = "service"
 
     forbidden: str = ""
+    part_of: str = ""
 
     @property
     def service(self) -> str:
@@ -61,6 +62,10 @@ class Daemon(Simple):
         """Interrupt the service by any change while it runs."""
         runs = facts is not None and facts.get("active") is True
         return Disruption(self.service, self.forbidden) if runs and changes else None
+
+    def exclusive(self) -> str:
+        """Return what it is a part of."""
+        return self.part_of
 
     def down(self, facts: Facts | None) -> str:
         """Be down while it should run and does not."""

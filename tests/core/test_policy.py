@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 
 from reconciler.core.diff import Unobserved
@@ -66,7 +67,8 @@ def test_never_more_down_than_allowed(world: World) -> None:
         disruptive = {step.address for step in world.plan().pending if step.disruption}
         assert any(_needs_one_of(world, unit.address, disruptive) for unit in _down_units(world))
         assert world.rollout.max_unavailable > 0
-    assert all(not step.disruption.forbidden for step in plan.pending if step.disruption)
+    disruptions = [step.disruption for step in plan.pending if step.disruption]
+    assert not any(one.forbidden for one in disruptions)
 
 
 def _down_units(world: World) -> list[Unit]:
@@ -211,3 +213,41 @@ def test_forbidden_is_forbidden() -> None:
     """Without quorum no budget helps."""
     steps = judged((daemon("kvm1/nova", forbidden="the partition has no quorum"), STALE), most=100)
     assert steps["kvm1/nova"].held == "the partition has no quorum"
+
+
+@given(worlds())
+def test_never_two_parts_of_one_ring(world: World) -> None:
+    """Whatever the budget, a plan interrupts one part of what is exclusive, and none while another part is down."""
+    plan = world.allowed(world.plan())
+    down, _ = unavailable(world)
+    parts = [step for step in plan.pending if step.disruption and world.catalog.units[step.address].exclusive()]
+    services = {step.disruption.service for step in parts if step.disruption}
+    assert len(services) <= 1
+    if services - down:
+        others = {unit.address for unit in _down_units(world) if unit.exclusive()}
+        disruptive = {step.address for step in world.plan().pending if step.disruption}
+        assert all(_needs_one_of(world, address, disruptive) for address in others), "it would be repaired without"
+
+
+def test_what_is_exclusive_loses_one_at_a_time() -> None:
+    """However much may be down, two members of one ring never restart in one plan; others do."""
+    ring = [(daemon(f"ctl{number}/corosync", part_of="the ring"), STALE) for number in (1, 2, 3)]
+    steps = judged(*ring, (daemon("kvm1/nova"), STALE), most=100)
+    assert [steps[f"ctl{number}/corosync"].verb for number in (1, 2, 3)] == [Verb.RESTART, Verb.HELD, Verb.HELD]
+    assert steps["ctl2/corosync"].held == "the ring must not lose a second member: corosync on ctl1 restarts first"
+    assert steps["ctl2/corosync"].later
+    assert steps["kvm1/nova"].verb is Verb.RESTART
+
+
+@pytest.mark.parametrize(
+    ("seen", "why", "later"),
+    [
+        ({"active": False, "fresh": True}, "corosync on ctl2 is down", True),
+        (Unobserved("no answer"), "ssh:ctl2 is unknown", False),
+    ],
+)
+def test_what_is_exclusive_loses_none_while_another_is_lost(seen: object, why: str, later: bool) -> None:  # noqa: FBT001 - data
+    """A ring that has lost a member, or may have, loses no second one."""
+    declared = [daemon(f"ctl{number}/corosync", part_of="the ring") for number in (1, 2)]
+    step = judged((declared[0], STALE), (declared[1], seen), most=100)["ctl1/corosync"]
+    assert (step.held, step.later) == (f"the ring must not lose a second member: {why}", later)

@@ -74,6 +74,7 @@ def _units(draw: DrawFn, number: int, before: list[Unit], *, troubled: bool) -> 
             loads=tuple(draw(some)),
             origins=origins,
             forbidden=draw(st.sampled_from(["", "", "", "no quorum"])) if troubled else "",
+            part_of=draw(st.sampled_from(["", "", "the ring"])),
         )
     return Simple(
         address=Address(target, "simple", f"s{number}"),

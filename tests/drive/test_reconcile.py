@@ -211,6 +211,49 @@ async def test_what_was_only_waited_for_is_not_acted_on() -> None:
     assert (await passes(reconciler))[-1].converged
 
 
+async def test_what_stands_on_an_interrupted_service_stands_again_before_the_next_one_goes() -> None:
+    """A ring is waited for after one member's restart, so that the next restart finds it whole."""
+    world = World()
+    members = [thing(name, name, active=True, fresh=True) for name in "abc"]
+    ring = thing("ring", "ring", *members, settle_s=60, **{"whole": True, "@waits": True})
+    world.place("ring").things["ring"] = {"whole": True}
+    whole_when_restarted = []
+
+    def falls_apart(_: Action) -> None:
+        whole_when_restarted.append(world.place("ring").things["ring"]["whole"])
+        world.place("ring").things["ring"]["whole"] = False
+
+    def comes_together(_: int) -> None:
+        now = asyncio.get_running_loop().time()
+        last = max((at for name in "abc" for _, at in world.place(name).done), default=now - 100)
+        world.place("ring").things["ring"]["whole"] = now > last + 20
+
+    for name in "abc":
+        world.place(name).things[name] = {"active": True, "fresh": False}
+        world.place(name).after_do = falls_apart
+    world.place("ring").on_ask = comes_together
+    done = await passes(world.reconciler(*members, ring))
+    assert whole_when_restarted == [True, True, True]
+    assert done[-1].converged
+
+
+async def test_what_does_not_recover_from_an_interruption_is_told() -> None:
+    """If it stays broken, that is a failure of this pass with what differs, and what needs it does not act."""
+    world = World()
+    member = thing("a", "member", active=True, fresh=True)
+    ring = thing("ring", "ring", member, settle_s=10, **{"whole": True, "@waits": True})
+    after = thing("b", "after", ring, size=1)
+    world.place("a").things["member"] = {"active": True, "fresh": False}
+    world.place("ring").things["ring"] = {"whole": True}
+    world.place("a").after_do = lambda _: world.place("ring").things["ring"].update(whole=False)
+    reconciler = world.reconciler(member, ring, after)
+    done = await reconciler.carry_out(await reconciler.look(), unheard)
+    assert done.results[ring.address].outcome is Outcome.FAILED
+    assert "whole is False, not True" in done.results[ring.address].message
+    assert done.results[after.address].outcome is Outcome.SKIPPED
+    assert world.place("b").done == []
+
+
 async def test_secrets_of_the_world_are_masked() -> None:
     """What a target says in an error passes the redactor before it becomes a result."""
     world = World()

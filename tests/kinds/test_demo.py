@@ -250,3 +250,11 @@ def test_equal_documents_give_equal_units() -> None:
     assert [digest_facts(unit.desired or {}) for unit in first.units.values()] == [
         digest_facts(unit.desired or {}) for unit in second.units.values()
     ]
+
+
+def test_members_of_the_ring_restart_one_at_a_time() -> None:
+    """The Corosync services are parts of one ring, and the ring is looked at after each of them was restarted."""
+    catalog = compiled()
+    parts = {str(address): one.exclusive() for address, one in catalog.units.items() if one.exclusive()}
+    assert parts == {f"ssh:ctl{number}/service/corosync": "the ring of demo" for number in (1, 2, 3)}
+    assert set(parts) <= set(needs(catalog, "pacemaker:demo/membership/ring"))

@@ -26,8 +26,9 @@ def placements_choose_nodes(resources: Resources) -> Iterator[Problem]:
 
 def nodes_have_their_own_address(resources: Resources) -> Iterator[Problem]:
     """Two Nodes are two hosts."""
+    port = next((cluster.spec.ssh.port for cluster in landscape.clusters(resources)), 0)
     nodes = landscape.nodes(resources)
-    for first, second in landscape.repeated(nodes, lambda node: (node.spec.address, node.spec.ssh.port)):
+    for first, second in landscape.repeated(nodes, lambda node: (node.spec.address, node.spec.ssh.port or port)):
         message = f"{second.spec.address} is the address of {first.key} already"
         yield Problem(second.key, ("spec", "address"), message, "nodes_have_their_own_address")
 

@@ -28,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     storage.backends_fit_their_zone,
     storage.backends_without_ha_have_one_node,
     storage.backends_have_their_own_host,
+    storage.backends_and_stores_are_called_as_nothing_else,
     storage.backends_have_account_and_database,
     storage.one_image_store_is_default,
 )

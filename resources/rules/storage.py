@@ -16,6 +16,11 @@ _HYPERVISOR = {"vmdk": "vmware", "nfs": "libvirt"}
 """Which hypervisor's driver in Nova can attach a volume of which Cinder driver."""
 
 
+_SECTIONS_OF_CINDER = frozenset({"barbican", "coordination", "database", "default", "healthcheck", "nova", "profiler", "vault"})
+_SECTIONS_OF_GLANCE = frozenset({"barbican", "cors", "database", "default", "healthcheck", "profiler", "vault", "wsgi"})
+"""Section names that a resource's name could be (Cinder and Glance, sample configuration files); others have an underscore."""
+
+
 def backends_fit_their_zone(resources: Resources) -> Iterator[Problem]:
     """A zone's volumes are of a sort that its hypervisor can attach."""
     for backend in landscape.backends(resources):
@@ -41,6 +46,18 @@ def backends_have_their_own_host(resources: Resources) -> Iterator[Problem]:
     for first, second in landscape.repeated(found, lambda backend: backend.spec.backend_host or backend.key.name):
         message = f'"{second.spec.backend_host or second.key.name}" is the identity of {first.key} already'
         yield Problem(second.key, ("spec", "backendHost"), message, "backends_have_their_own_host")
+
+
+def backends_and_stores_are_called_as_nothing_else(resources: Resources) -> Iterator[Problem]:
+    """The name of a backend or a store is its section in a file that has sections of other meanings as well."""
+    for found, sections, service in (
+        (landscape.backends(resources), _SECTIONS_OF_CINDER, "Cinder"),
+        (landscape.stores(resources), _SECTIONS_OF_GLANCE, "Glance"),
+    ):
+        for one in found:
+            if one.key.name in sections:
+                message = f"[{one.key.name}] has a meaning of its own in {service}'s configuration: take another name"
+                yield Problem(one.key, ("metadata", "name"), message, "backends_and_stores_are_called_as_nothing_else")
 
 
 def backends_have_account_and_database(resources: Resources) -> Iterator[Problem]:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def zones_have_their_own_availability_zone(resources: Resources) -> Iterator[Problem]:
-    """One availability zone is one hypervisor, else volumes could cross."""
-    for first, second in landscape.repeated(landscape.zones(resources), lambda zone: zone.spec.availability_zone):
+    """One availability zone is one hypervisor, else volumes could cross. The services' databases do not tell a from A."""
+    for first, second in landscape.repeated(landscape.zones(resources), lambda zone: zone.spec.availability_zone.lower()):
         message = f'"{second.spec.availability_zone}" is the zone of {first.key} already: each hypervisor has its own'
         yield Problem(second.key, ("spec", "availabilityZone"), message, "zones_have_their_own_availability_zone")
 
@@ -36,8 +36,8 @@ def vsphere_clusters_have_one_compute(resources: Resources) -> Iterator[Problem]
 
 
 def compute_hosts_differ(resources: Resources) -> Iterator[Problem]:
-    """`host` is the identity of a compute in Nova."""
-    for first, second in landscape.repeated(landscape.computes(resources), lambda one: one[2].host):
+    """`host` is the identity of a compute in Nova, whose database does not tell a from A."""
+    for first, second in landscape.repeated(landscape.computes(resources), lambda one: one[2].host.lower()):
         zone, index, compute = second
         message = f'"{compute.host}" is the compute of cluster {first[2].cluster} in {first[0].key} already'
         yield Problem(zone.key, ("spec", "vmware", "computes", index, "host"), message, "compute_hosts_differ")
@@ -47,7 +47,7 @@ def compute_hosts_are_no_nodes(resources: Resources) -> Iterator[Problem]:
     """A node's own nova-compute has the node's name, and a vSphere compute moves between nodes."""
     names = {node.key.name for node in landscape.nodes(resources)}
     for zone, index, compute in landscape.computes(resources):
-        if compute.host in names:
+        if compute.host.lower() in names:
             message = f'"{compute.host}" is the name of a Node: take one of its own, the compute moves between nodes'
             path = ("spec", "vmware", "computes", index, "host")
             yield Problem(zone.key, path, message, "compute_hosts_are_no_nodes")

@@ -19,13 +19,20 @@ ANSWER_S = 20
 
 
 class HostProcess:
-    """A helper with its inventory in `folder`; a context manager that ends it."""
+    """A helper with its inventory in `folder`; a context manager that ends it.
 
-    def __init__(self, folder: Path, python: str = sys.executable) -> None:
+    With `sbin`, which needs root, that folder is the host's /usr/sbin for this helper alone: programs in it are found
+    before those of the machine.
+    """
+
+    def __init__(self, folder: Path, python: str = sys.executable, *, sbin: Path | None = None) -> None:
         """Start it."""
         stream = make_stream(sudo=False, python=python, folder=str(folder))
         self.folder = folder
-        self.process = subprocess.Popen(shlex.split(stream.command), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        command = shlex.split(stream.command)
+        if sbin is not None:
+            command = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /usr/sbin && exec "$@"', str(sbin), *command]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._number = 0
         self.write(stream.program)
 

@@ -15,10 +15,13 @@ INSTALL_S = 800
 POLICY = "/usr/sbin/policy-rc.d"
 SAVED = "/usr/sbin/policy-rc.d.bivisor-saved"
 OURS = "# Bivisor put this here"
+KEEP_EDITED = ("--force-confdef", "--force-confold")
 APT = (
     "apt-get", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120",
-    "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
+    "-o", f"Dpkg::Options::={KEEP_EDITED[0]}", "-o", f"Dpkg::Options::={KEEP_EDITED[1]}",
 )  # fmt: skip
+COMPLETE = "dpkg --configure -a"
+"""How a person would go on after a host has lost its power in the middle of an installation, in apt's own words."""
 
 
 def package_install(args: "dict[str, Any]", _folder: str) -> "dict[str, Any]":
@@ -42,6 +45,10 @@ def _install(names: "list[str]") -> None:
     try:
         checked(install, timeout_s=INSTALL_S)
     except Refusal as refused:
+        if COMPLETE in refused.error:
+            checked([*COMPLETE.split(), *KEEP_EDITED], timeout_s=INSTALL_S)
+            checked(install, timeout_s=INSTALL_S)
+            return
         try:
             checked([*APT, "update"], timeout_s=INSTALL_S // 4)
         except Refusal:

@@ -48,7 +48,7 @@ def logger() -> FilteringBoundLogger:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            structlog.processors.format_exc_info,  # as text, which can be masked; never with the values of local names
             masked,
             render,
         ],

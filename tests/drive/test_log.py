@@ -1,0 +1,39 @@
+"""The log holds no secret, whatever is logged."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler import log
+from reconciler.redact import Redactor
+from resources.contract import SecretText
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CANARY = "canary-in-the-log"
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Set the log up as it is without options afterwards."""
+    yield
+    log.set_up(level="warning", as_json=False)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_no_exception_tells_a_secret(capsys: pytest.CaptureFixture[str], *, as_json: bool) -> None:
+    """Neither its words nor the values of local names are logged with a secret in them."""
+    log.set_up(level="debug", as_json=as_json, redact=Redactor({"it": {"value": SecretText(CANARY)}}))
+    password = CANARY
+    try:
+        raise ValueError(f"the server says {password}")
+    except ValueError:
+        log.logger().exception("failed", said=f"no {password}")
+    told = capsys.readouterr().err
+    assert CANARY not in told
+    assert "the server says (secret)" in told
+    assert not as_json or json.loads(told)["event"] == "failed"

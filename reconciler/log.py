@@ -33,13 +33,18 @@ def set_up(*, level: str, as_json: bool, redact: Callable[[str], str] = str) -> 
     logger.cache_clear()
 
 
+def masked(text: str) -> str:
+    """Return a text that is about to be shown without the secrets that are known by now."""
+    return _SETTINGS.redact(text)
+
+
 @cache
 def logger() -> FilteringBoundLogger:
     """Return the program's logger, configured as it was last set up."""
     import structlog  # noqa: PLC0415 - see the module's docstring
 
-    def masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: _SETTINGS.redact(value) if isinstance(value, str) else value for key, value in event.items()}
+    def mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {key: masked(value) if isinstance(value, str) else value for key, value in event.items()}
 
     as_text = structlog.processors.KeyValueRenderer(key_order=["event"])
     render: Any = structlog.processors.JSONRenderer() if _SETTINGS.as_json else as_text
@@ -49,7 +54,7 @@ def logger() -> FilteringBoundLogger:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,  # as text, which can be masked; never with the values of local names
-            masked,
+            mask,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[_SETTINGS.level.upper()]),

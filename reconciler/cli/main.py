@@ -91,9 +91,8 @@ def main() -> None:
         # the reader of our output went away (`bivisor plan | head`); that is its right
         _forget_output()
         sys.exit(UNHEARD)
-    except Exception as error:
-        if not _told(error):
-            raise
+    except Exception as error:  # noqa: BLE001 - the last border: what nobody foresaw passes the redactor as well
+        _tell(error)
         sys.exit(1)
     finally:
         gc.freeze()  # nor is any looked for on the way out
@@ -122,8 +121,8 @@ def _forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _told(error: Exception) -> bool:
-    """Print what is wrong, for a person; False if it is no mistake of a person's, but ours."""
+def _tell(error: Exception) -> None:
+    """Print what is wrong: a sentence for a person's mistake, a stack trace without secrets for one of ours."""
     from reconciler.core.errors import BivisorError  # noqa: PLC0415 - only when something went wrong
 
     show = getattr(error, "show", None)  # how typer tells what is wrong with a command line
@@ -138,8 +137,12 @@ def _told(error: Exception) -> bool:
             print(f"bivisor: the output cannot be written: {error.strerror}", file=sys.stderr)
             _forget_output()
         case _:
-            return False
-    return True
+            import traceback  # noqa: PLC0415 - as above
+
+            from reconciler import log  # noqa: PLC0415 - as above
+
+            trace = log.masked("".join(traceback.format_exception(error)))
+            print(f"{trace}bivisor: this is a mistake of the program, not yours; please report it.", file=sys.stderr)
 
 
 if __name__ == "__main__":

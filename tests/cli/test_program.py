@@ -119,3 +119,25 @@ def test_every_character_finds_a_form(tmp_path: Path) -> None:
     asked = [str(PROGRAM), "explain", "Node.spec.ssh.hostKey"]
     done = subprocess.run(asked, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_mistake_of_ours_tells_no_secret() -> None:
+    """A stack trace passes the redactor, so that it can be sent to somebody."""
+    program = """
+from reconciler import log
+from reconciler.cli import main
+from reconciler.redact import Redactor
+from resources.contract import SecretText
+
+def broken():
+    log.set_up(level="warning", as_json=False, redact=Redactor({"it": {"value": SecretText("canary-in-a-trace")}}))
+    raise RuntimeError("the value is " + "canary" + "-in-a-trace")
+
+main.app.command(name="broken")(broken)
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program, "broken"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "canary-in-a-trace" not in done.stderr
+    assert "RuntimeError: the value is (secret)" in done.stderr
+    assert "not yours" in done.stderr

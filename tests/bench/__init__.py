@@ -4,6 +4,7 @@ The map, in the order of a run:
 
 report.py       what is promised, the table, the verdict
 far_side.py     the hosts: one sshd of our own on many loopback addresses
+orphans.py      processes that outlive their session count as well
 items.py        what every host shall have, as data: the same items for all three tools
 declared.py     the items as documents, and the one kind that the bench adds to the program's own
 launcher.py     the program `bivisor` with that kind

@@ -30,6 +30,7 @@ PEERS = REPOSITORY / "build/bench-venv"
 HOSTS = 20
 STARTS = 11
 
+LAUNCH = "from tests.bench.launcher import launch; launch()"
 OWN = "bivisor plan"
 ANSIBLE = "ansible-playbook --check -f 20"
 PYINFRA = "pyinfra --dry"
@@ -71,7 +72,7 @@ def _cold(folder: Path, far: FarSide, items: Items, turns: int) -> list[Figure]:
     """Compare whole processes that begin with no connection."""
     ansible = Ansible(PEERS, folder / "ansible", far, items)
     pyinfra = Pyinfra(PEERS, folder / "pyinfra", far, items)
-    plan = [str(BIN / "python"), "-m", "tests.bench.launcher", "plan", "--detailed-exitcode", "-d", str(folder / "desired")]
+    plan = [str(BIN / "python"), "-c", LAUNCH, "plan", "--detailed-exitcode", "-d", str(folder / "desired")]
     own = Contest(_program(OWN, plan, folder), turns, each=3)
     contests = [
         own,

@@ -12,9 +12,11 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.bench.orphans import adopt, wait_for_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -61,6 +63,7 @@ class FarSide:
     host_key: str
     python: str
     pids: tuple[int, ...]
+    _orphans: list[float] = field(default_factory=list)
 
     @property
     def key_file(self) -> Path:
@@ -79,8 +82,9 @@ class FarSide:
             if time.monotonic() > deadline:
                 raise TimeoutError("sessions of sshd have not ended")
             time.sleep(0.01)
+        self._orphans.append(wait_for_orphans(self.pids, DEADLINE_S))
         fields = [Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split() for pid in self.pids]
-        return sum(int(ticks) for each in fields for ticks in each[11:15]) / os.sysconf("SC_CLK_TCK")
+        return sum(self._orphans) + sum(int(ticks) for each in fields for ticks in each[11:15]) / os.sysconf("SC_CLK_TCK")
 
     def ssh(self, address: str, command: str) -> str:
         """Return what a command prints on a host."""
@@ -93,6 +97,7 @@ class FarSide:
 def far_side(folder: Path, count: int) -> Iterator[FarSide]:
     """Run `count` hosts in `folder`; they have ended when the block is left. Refuses a Python that is not Debian's."""
     install_missing()
+    adopt()
     hosts = {f"host{number}": f"127.77.0.{number}" for number in range(1, count + 1)}
     port = _free_port(hosts["host1"])
     host_key = _write_keys(folder, hosts.values(), port)

@@ -17,7 +17,7 @@ from reconciler.core.diff import Unobserved, diff
 from reconciler.core.plan import Verb
 from reconciler.core.status import GOOD, Outcome, Result
 from reconciler.targets import TargetError
-from resources.contract import changed_fields
+from resources.contract import PROCESS, changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -123,7 +123,10 @@ class Applier:
         trouble = await self._act(unit, changes, facts)
         if trouble is not None:
             return Result(step.address, *trouble)
-        return await self._settle(step, unit)
+        settled = await self._settle(step, unit)
+        if settled.outcome is Outcome.CONVERGED and step.disruption is not None and unit.steady_s:
+            return await self._steady(step, unit)
+        return settled
 
     async def _look(self, unit: Unit) -> Observed:
         """Look until somebody knows, within the unit's settle time: what was just started may not answer at once."""
@@ -154,6 +157,19 @@ class Applier:
                 if not left:
                     return Result(step.address, Outcome.CONVERGED)
         return Result(step.address, Outcome.FAILED, _still(observed, left, unit.settle_s))
+
+    async def _steady(self, step: Step, unit: Unit) -> Result:
+        """Look whether what was interrupted stays up, before the next one is."""
+        before = await self._observer.one(unit)
+        await asyncio.sleep(unit.steady_s)
+        after = await self._observer.one(unit)
+        if isinstance(after, Unobserved) or (left := diff(unit, after)):
+            message = _still(after, () if isinstance(after, Unobserved) else left, unit.steady_s)
+            return Result(step.address, Outcome.FAILED, message)
+        if isinstance(before, Unobserved) or (before or {}).get(PROCESS) != (after or {}).get(PROCESS):
+            message = f"it does not stay up: after {unit.steady_s:.0f} s another process runs"
+            return Result(step.address, Outcome.FAILED, message)
+        return Result(step.address, Outcome.CONVERGED)
 
     async def _looks(self, unit: Unit) -> AsyncIterator[Observed]:
         """Yield one look at once, and further ones until the unit's settle time is over."""

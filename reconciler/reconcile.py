@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler import log
@@ -99,6 +99,8 @@ class Reconciler:
         applier = Applier(self._targets, self._observer, desired.redact, report)
         results = await applier.apply(look.plan, desired.catalog.units, look.observed)
         done = Pass(look, results, fold(look.plan, results, desired.catalog))
+        self._rollout = replace(self._rollout, failed=_failed(done, self._rollout.failed))
+        self._last = None  # it was planned before that was known
         _log_pass(done, asyncio.get_running_loop().time() - started)
         return done
 
@@ -125,6 +127,13 @@ def _newly_silent(look: Look, before: Look) -> bool:
         isinstance(seen, Unobserved) and seen.retry and not isinstance(before.observed[address], Unobserved)
         for address, seen in look.observed.items()
     )
+
+
+def _failed(done: Pass, before: frozenset[str]) -> frozenset[str]:
+    """Return the services that did not come through a restart, those of earlier passes included that still have not."""
+    ends = [(step.disruption.service, done.results[step.address]) for step in done.look.plan.pending if step.disruption]
+    failed = {service for service, result in ends if result.outcome is Outcome.FAILED}
+    return (before - {service for service, result in ends if result.outcome is Outcome.CONVERGED}) | failed
 
 
 def _worth_another_look(done: Pass) -> bool:

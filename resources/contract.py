@@ -44,6 +44,9 @@ Value: TypeAlias = str | int | bool | tuple[str, ...] | SecretText | None
 REMEMBERED = "remembered"
 """The field of a unit whose host remembers what was last written: that it is what is declared now. Bookkeeping."""
 
+PROCESS = "@invocation"
+"""The hidden fact, of units that have one, that tells one run of a process from the next."""
+
 Facts: TypeAlias = Mapping[str, Value]
 """Field name to value. Fields that begin with `@` are observed for the unit's own use and never compared."""
 
@@ -164,6 +167,8 @@ class Unit:
     `settle_s`    seconds within which the facts may still become as declared by themselves after an action or after
                   a need converged (a service that starts, a compute that registers). A unit without actions for its
                   changes can only wait: the verb of its step is then `wait`.
+    `steady_s`    seconds for which a unit that was interrupted must stay as declared, in one and the same process, before
+                  its restart counts as done: a service that cannot live with its new configuration ends after its start.
     """
 
     type: ClassVar[str]
@@ -174,6 +179,7 @@ class Unit:
     loads: tuple[Address, ...] = ()
     origins: tuple[Key, ...] = ()
     settle_s: float = 0.0
+    steady_s: float = 0.0
 
     def queries(self) -> tuple[Query, ...]:
         """Return what to ask the target; the replies come back in the same order."""

@@ -33,7 +33,7 @@ class Disagreement:
     second_value: str
 
 
-_COMMON = frozenset({"address", "desired", "needs", "loads", "origins", "settle_s"})
+_COMMON = frozenset({"address", "desired", "needs", "loads", "origins", "settle_s", "steady_s"})
 
 
 def merge(fragments: Sequence[Fragment]) -> tuple[Unit, tuple[Disagreement, ...]]:
@@ -66,6 +66,7 @@ def merge(fragments: Sequence[Fragment]) -> tuple[Unit, tuple[Disagreement, ...]
         loads=_united(unit.loads for unit in units),
         origins=_united((*fragment.unit.origins, fragment.owner) for fragment in fragments),
         settle_s=max(unit.settle_s for unit in units),
+        steady_s=max(unit.steady_s for unit in units),
         **own,
     )
     return unit, (*problems, *disputed)

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """How much of the cloud may be unavailable at once, counted in services. 0 forbids every disruption."""
+    """How much of the cloud may be unavailable at once, counted in services. 0 forbids every disruption.
+
+    `failed` are the services that did not come through their restart: while there are any, no other one is interrupted.
+    """
 
     max_unavailable: int = 1
+    failed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ def apply_policy(plan: Plan, catalog: Catalog, observed: Mapping[Address, Observ
             other, standing = parts.get(whole, (service, None))
             if step.disruption.forbidden:
                 step = hold(step, step.disruption.forbidden)
+            elif rollout.failed and service not in rollout.failed and service not in down:
+                step = hold(step, f"the rollout stops: {named(sorted(rollout.failed))} did not come through the restart")
             elif standing is not None and other not in (service, str(step.address.target)):
                 why = f"{whole} must not lose a second member: {standing.sentence}"
                 step = hold(step, why, later=standing.mending)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from xml.etree import ElementTree as ET
 
 from resources import cib
-from resources.contract import Action, Disruption, Query, SecretText, Unit, UnreadableError, changed_fields
+from resources.contract import PROCESS, Action, Disruption, Query, SecretText, Unit, UnreadableError, changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,8 +146,8 @@ class Primitive(Unit):
     def _restart(self, facts: Facts) -> Action:
         """Return the restart of the very process that was observed: whoever comes second restarts nothing."""
         args = {"id": self.address.name, "timeout_s": self._restart_s()}
-        process = {"node": facts["@node"], "unit": self.unit, "if_invocation": facts["@invocation"]}
-        return Action("resource.restart", {**args, **(process if facts["@invocation"] else {})})
+        process = {"node": facts["@node"], "unit": self.unit, "if_invocation": facts[PROCESS]}
+        return Action("resource.restart", {**args, **(process if facts[PROCESS] else {})})
 
     def _restart_s(self) -> int:
         """Return the seconds that a restart may take: as long as the declared stop and start may, and a reserve."""
@@ -184,7 +184,7 @@ def _state(data: Mapping[str, object]) -> dict[str, Value]:
         "@stale": tuple(map(str, stale)),
         "@stale_if_written": tuple(map(str, later)),
         "@node": str(data["node"]),
-        "@invocation": str(data.get("invocation", "")),
+        PROCESS: str(data.get("invocation", "")),
         "@failures": tuple(map(str, failures)),
         "@gave_up": bool(data["blocked"]) or (data["role"] == "Stopped" and bool(failures)),
         "@managed": bool(data["managed"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from resources.contract import Action, Address, Disruption, Query, Unit, UnreadableError, changed_fields
+from resources.contract import PROCESS, Action, Address, Disruption, Query, Unit, UnreadableError, changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,6 +16,9 @@ _RUNNING = frozenset({"active", "reloading", "refreshing"})
 _AT_BOOT = frozenset({"enabled", "enabled-runtime"})
 _NOT_FOR_BOOT = frozenset({"static", "indirect", "generated", "alias", "linked", "linked-runtime", "transient"})
 """States of units that nobody can enable: there is nothing to compare."""
+
+STEADY_S = 10.0
+"""Seconds within which a service that refuses its configuration has ended: Python services take a few to read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +41,14 @@ class Service(Unit):
     ) -> Self:
         """Declare a service that starts at boot, runs, and has loaded those files."""
         desired = {"masked": False, "enabled": True, "active": True, **({"fresh": True} if loads else {})}
-        return cls(address=Address(target, cls.type, name), desired=desired, loads=loads, needs=needs, part_of=part_of)
+        address = Address(target, cls.type, name)
+        return cls(address=address, desired=desired, loads=loads, needs=needs, part_of=part_of, steady_s=STEADY_S)
 
     @classmethod
     def refreshed(cls, target: TargetId, name: str, *, loads: tuple[Address, ...], needs: tuple[Need, ...] = ()) -> Self:
         """Declare of a service, run by others, only that it has loaded those files, if it runs."""
-        return cls(address=Address(target, cls.type, name), desired={"fresh": True}, loads=loads, needs=needs)
+        address = Address(target, cls.type, name)
+        return cls(address=address, desired={"fresh": True}, loads=loads, needs=needs, steady_s=STEADY_S)
 
     @classmethod
     def forbidden(cls, target: TargetId, name: str, *, needs: tuple[Need, ...] = ()) -> Self:
@@ -79,7 +84,7 @@ class Service(Unit):
                 later = tuple(map(str, reply.data.get("stale_if_written", ())))
                 hidden: dict[str, Value] = {"@stale": tuple(map(str, stale)), "@stale_if_written": later}
                 process = str(reply.data.get("invocation", ""))
-                return {**facts, **hidden, "@load": load, "@state": active, "@invocation": process}
+                return {**facts, **hidden, "@load": load, "@state": active, PROCESS: process}
             case _:
                 raise UnreadableError(f"{self._unit()}: half an answer")
 
@@ -122,7 +127,7 @@ class Service(Unit):
             yield Action("service.start", self._args())
         elif "fresh" in changed and facts.get("active"):
             # of the very process that was observed: whoever comes second restarts nothing
-            yield Action("service.restart", {**self._args(), "if_invocation": facts.get("@invocation") or None})
+            yield Action("service.restart", {**self._args(), "if_invocation": facts.get(PROCESS) or None})
 
     def _args(self) -> Mapping[str, object]:
         return {"unit": self._unit(), "loads": dict(self.digests)}

@@ -251,3 +251,16 @@ def test_what_is_exclusive_loses_none_while_another_is_lost(seen: object, why: s
     declared = [daemon(f"ctl{number}/corosync", part_of="the ring") for number in (1, 2)]
     step = judged((declared[0], STALE), (declared[1], seen), most=100)["ctl1/corosync"]
     assert (step.held, step.later) == (f"the ring must not lose a second member: {why}", later)
+
+
+def test_after_a_failed_restart_nothing_else_is_interrupted() -> None:
+    """However much may be down: the failed service may be tried again, and what is down may be repaired."""
+    rollout = Rollout(100, failed=frozenset({"nova on kvm1"}))
+    pairs: list[tuple[Unit, object]] = [(daemon(f"kvm{number}/nova"), STALE) for number in (1, 2)]
+    pairs += [(daemon("kvm3/nova"), {"active": False, "fresh": True})]
+    observed = {unit.address: seen for unit, seen in pairs}
+    world = World(catalog([unit for unit, _ in pairs]), observed, rollout)  # type: ignore[arg-type]
+    steps = {step.address.target.name: step for step in world.allowed(world.plan()).steps}
+    assert (steps["kvm1"].verb, steps["kvm3"].verb) == (Verb.RESTART, Verb.UPDATE)
+    assert steps["kvm2"].held == "the rollout stops: nova on kvm1 did not come through the restart"
+    assert not steps["kvm2"].later

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -194,7 +194,8 @@ async def test_what_was_only_waited_for_is_not_acted_on() -> None:
     """A plan that said wait does nothing else; if something can be done meanwhile, the next plan says so."""
     world = World()
     first = thing("a", "first", size=1)
-    waits = thing("a", "waits", first, settle_s=5, up=True, **{"@waits_until": "stuck"})
+    fields: dict[str, Any] = {"up": True, "@waits_until": "stuck"}
+    waits = thing("a", "waits", first, settle_s=5, **fields)
     world.place("a").things["waits"] = {"up": False}
 
     def gets_stuck(action: Action) -> None:
@@ -209,6 +210,41 @@ async def test_what_was_only_waited_for_is_not_acted_on() -> None:
     assert done.results[waits.address].outcome is Outcome.SKIPPED
     assert [name for name, _ in world.place("a").done] == ["first"]
     assert (await passes(reconciler))[-1].converged
+
+
+async def test_a_restart_that_does_not_live_stops_the_rollout() -> None:
+    """A service that ends some seconds after its restart, or runs in a new process each time, costs no second one."""
+    ways: tuple[dict[str, object], ...] = ({"active": False}, {"@invocation": "another"})
+    for ends in ways:
+        world = World()
+        services = [thing(name, name, steady_s=10, active=True, fresh=True) for name in "abc"]
+        for name in "abc":
+            world.place(name).things[name] = {"active": True, "fresh": False, "@invocation": "one"}
+
+        def ends_soon(_: int, world: World = world, ends: dict[str, object] = ends) -> None:
+            restarted = world.place("a").done
+            if restarted and asyncio.get_running_loop().time() > restarted[0][1] + 5:
+                world.place("a").things["a"].update(ends)
+
+        world.place("a").on_ask = ends_soon
+        done = await passes(world.reconciler(*services))
+        assert done[0].results[services[0].address].outcome is Outcome.FAILED
+        assert (world.place("b").done, world.place("c").done) == ([], [])
+        assert any("a did not come through the restart" in step.held for step in done[-1].look.plan.held)
+        assert not done[-1].converged
+
+
+async def test_a_rollout_goes_on_when_the_failed_one_is_well_again() -> None:
+    """A restart that fails at first and works at the second try holds up the others only until then."""
+    world = World()
+    services = [thing(name, name, steady_s=10, active=True, fresh=True) for name in "ab"]
+    for name in "ab":
+        world.place(name).things[name] = {"active": True, "fresh": False}
+    refusals = iter([Reply({}, "failed", "job timed out")])
+    world.place("a").before_do = lambda _: next(refusals, None)
+    done = await passes(world.reconciler(*services))
+    assert done[-1].converged
+    assert world.place("a").done[0][1] < world.place("b").done[0][1]
 
 
 async def test_what_stands_on_an_interrupted_service_stands_again_before_the_next_one_goes() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from reconciler.core.compile import Catalog
 from reconciler.core.graph import build_graph
@@ -130,13 +130,14 @@ def catalog_of(things: Sequence[Thing], max_unavailable: int) -> Catalog:
     )
 
 
-def thing(place: str, name: str, *needs: Thing, settle_s: float = 0.0, **desired: object) -> Thing:
+def thing(place: str, name: str, *needs: Thing, settle_s: float = 0.0, steady_s: float = 0.0, **desired: Any) -> Thing:
     """Return a declared thing at `ssh:PLACE`."""
     return Thing(
         address=Address(TargetId("ssh", place), "thing", name),
-        desired=desired,  # type: ignore[arg-type]
+        desired=desired,
         needs=tuple(Need(need.address, "the test says so") for need in needs),
         settle_s=settle_s,
+        steady_s=steady_s,
     )
 
 

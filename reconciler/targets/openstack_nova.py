@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _COMPUTE = "nova-compute"
-_CODES = {403: "denied", 409: "conflict"}
+_CODES = {403: "denied"}
+"""A 409 is Nova's word for one of its rules (a host in two zones), not for a change between look and write."""
 _SERVER_ERROR = 500
 _UNAUTHORIZED = 401
 
@@ -31,7 +32,7 @@ class ApiError(Exception):
 
 
 class RefusedError(Exception):
-    """Nova refuses an action, in its own words. `code` is the reply's: conflict, denied or failed."""
+    """Nova refuses an action, in its own words. `code` is the reply's: denied or failed."""
 
     def __init__(self, code: str, told: str) -> None:
         """Keep Nova's words."""

@@ -128,7 +128,7 @@ async def test_a_refusal_of_nova_is_a_reply_in_its_words(target: OpenStackTarget
     await target.do(JOIN)
     await target.do(Action("aggregate.create", {"name": "second", "availability_zone": "second"}))
     reply = await target.do(Action("aggregate.add_host", {"name": "second", "host": "kvm1"}))
-    assert reply == Reply({}, "conflict", "Nova refuses: Cannot add host kvm1: it is in another availability zone.")
+    assert reply == Reply({}, "failed", "Nova refuses: Cannot add host kvm1: it is in another availability zone.")
     missing = await target.do(Action("aggregate.add_host", {"name": "third", "host": "kvm1"}))
     assert missing == Reply({}, "failed", 'there is no aggregate "third"')
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ASK_S = 30.0
 ACTION_S = 90.0
-ACTIONS_S = {"package.install": 2100.0, "service.start": 480.0, "service.stop": 480.0, "service.restart": 480.0}
+ACTIONS_S = {"package.": 2600.0, "service.": 480.0, "systemd.": 480.0}
 RESERVE_S = 60.0
 """Seconds until an answer must be there; the helper's own limits are shorter, so that it is the one to say what hangs."""
 
@@ -83,9 +83,7 @@ class SshTarget:
     async def do(self, action: Action) -> Reply:
         """Carry out one action. Raises TargetError when it is unknown whether it was done."""
         body = b'"do":' + _to_json([action.op, dict(action.args)])
-        limit_s = ACTIONS_S.get(action.op, ACTION_S)
-        if "timeout_s" in action.args:
-            limit_s = float(action.args["timeout_s"]) + RESERVE_S
+        limit_s = _limit_s(action)
         async with self._one_at_a_time:
             channel = await self._open()
             answered = False
@@ -172,6 +170,12 @@ class SshTarget:
         if lost.exit_code is None and not lost.error_output:
             return self._error("the connection was lost before the host helper had started")
         return self._error(_why_not_started(self._endpoint, lost), retry=False)
+
+
+def _limit_s(action: Action) -> float:
+    if "timeout_s" in action.args:
+        return float(action.args["timeout_s"]) + RESERVE_S
+    return next((limit_s for beginning, limit_s in ACTIONS_S.items() if action.op.startswith(beginning)), ACTION_S)
 
 
 def _why_not_started(endpoint: SshEndpoint, lost: ChannelLostError) -> str:

@@ -12,7 +12,12 @@ import asyncssh
 import pytest
 
 from reconciler.targets import TargetError, ssh_connection
-from reconciler.targets.ssh import SshTarget
+from reconciler.targets.host.commands import QUERY_S
+from reconciler.targets.host.pacemaker_changes import PUSH_S
+from reconciler.targets.host.package_changes import INSTALL_S
+from reconciler.targets.host.serve import ACTIONS, LOCK_S
+from reconciler.targets.host.service_changes import JOB_S
+from reconciler.targets.ssh import SshTarget, _limit_s
 from resources.contract import Action, Query, Reply, TargetId
 from resources.endpoints import SshEndpoint
 from tests.targets.sshd import Sshd
@@ -379,3 +384,19 @@ async def test_closing_twice(connect: Connect) -> None:
     await target.close()
     await target.close()
     assert (await target.ask((ROOT,)))[0].ok
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "takes_s"),
+    [
+        *((op, {}, LOCK_S + JOB_S + 3 * QUERY_S) for op in ACTIONS if op.startswith(("service.", "systemd."))),
+        *((op, {}, LOCK_S + 2 * QUERY_S) for op in ACTIONS if op.startswith(("file.", "directory."))),
+        ("package.install", {}, LOCK_S + 3 * INSTALL_S),
+        ("cib.push", {}, PUSH_S + 2 * QUERY_S),
+        ("crm.cleanup", {}, PUSH_S),
+        ("crm.restart", {"timeout_s": 100}, 100 + 20 + QUERY_S),
+    ],
+)
+def test_the_helper_is_the_first_to_give_up(op: str, args: dict[str, Any], takes_s: float) -> None:
+    """What hangs on a host is told by the host: the controller waits longer than all limits there together."""
+    assert _limit_s(Action(op, args)) > takes_s

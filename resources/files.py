@@ -11,10 +11,18 @@ from resources.contract import Action, UnreadableError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resources.contract import Reply, Value
+    from resources.contract import Address, Reply, Value
 
 ATTRIBUTES = ("mode", "owner", "group")
 """The fields of a file beside its content: mode as four octal digits ("0640"), names of owner and group."""
+
+UNIT_FOLDER = "/etc/systemd/system"
+"""Where systemd looks first: for unit files and drop-ins of our own."""
+
+
+def path_of(address: Address) -> str:
+    """Return the path of the file that a unit on a host declares, by which the host remembers it."""
+    return f"{UNIT_FOLDER}/{address.name}" if address.type == "systemd_unit" else address.name
 
 
 @dataclass(frozen=True, slots=True)

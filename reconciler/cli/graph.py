@@ -35,7 +35,7 @@ def run(
     from reconciler.core.drawing import to_dot, to_mermaid  # noqa: PLC0415 - keeps --help fast
     from reconciler.desired import compile_offline  # noqa: PLC0415 - as above
 
-    _, catalog, graph = compile_offline(desired)
+    _, _, graph = compile_offline(desired)
     match output:
         case Form.MERMAID:
             print(to_mermaid(graph))
@@ -43,7 +43,6 @@ def run(
             print(to_dot(graph))
         case Form.SVG:
             _svg(to_dot(graph))
-    del catalog
 
 
 def _svg(dot: str) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 API_VERSION: Final = "bivisor/v1alpha1"
 MANAGE: Final = "bivisor/manage"
 MANAGE_WORDS: Final = ("full", "observe", "paused")
+"""The annotation that says whether a resource's units are acted on, and its values; full is the default."""
 
 NAME_PATTERN: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 """A DNS label."""

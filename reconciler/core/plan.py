@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Observed, Unobserved, diff
+from reconciler.core.load import MANAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
     from resources.contract import Address, Change, Disruption, Facts, Key, Need, Unit
-
-MANAGE = "bivisor/manage"
-"""The annotation that says whether a resource's units are acted on: full (the default), observe, or paused."""
 
 FRESH = "fresh"
 """The field of every unit with a process: whether it has loaded what is declared now."""

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 from resources import cib
 from resources.contract import PROCESS, Action, Disruption, Query, SecretText, Unit, UnreadableError, changed_fields
+from resources.files import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,6 @@ _AGENT = {"class": "class", "provider": "provider", "agent": "type"}
 _SETS = {"meta": "meta_attributes", "param": "instance_attributes"}
 _RUNNING_ROLES = frozenset({"Started", "Promoted", "Unpromoted", "Master", "Slave"})
 _OBSERVED_ONLY = frozenset({"running", "fresh"})
-_UNIT_FILES = "/etc/systemd/system/"
 
 Digests = tuple[tuple[str, str], ...]
 
@@ -52,7 +52,7 @@ class Primitive(Unit):
         nodes: dict[str, list[tuple[str, str]]] = {}
         for address in self.loads:
             if address in digests:
-                nodes.setdefault(address.target.name, []).append((_path(address), digests[address]))
+                nodes.setdefault(address.target.name, []).append((path_of(address), digests[address]))
         return replace(self, loads_by_node=tuple((node, tuple(nodes[node])) for node in sorted(nodes)))
 
     def process(self) -> str:
@@ -80,7 +80,7 @@ class Primitive(Unit):
         later = (facts or {}).get("@stale_if_written")
         if facts is None or not isinstance(later, tuple):
             return facts
-        here = {_path(address) for address in rewritten if address.target.name == facts["@node"]}
+        here = {path_of(address) for address in rewritten if address.target.name == facts["@node"]}
         return facts if here.isdisjoint(later) else {**facts, "fresh": False}
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
@@ -231,11 +231,6 @@ def _set_attribute(element: ET.Element, key: str, value: str | None) -> None:
 def _makes_pacemaker_restart(field: str) -> bool:
     """Tell whether Pacemaker stops a running resource when this changes; operations and other meta options it takes in."""
     return field in _AGENT or field == "meta target-role" or field.startswith("param ")
-
-
-def _path(address: Address) -> str:
-    """Return the path below which the host's inventory knows what this unit wrote."""
-    return _UNIT_FILES + address.name if address.type == "systemd_unit" else address.name
 
 
 def _element(text: str) -> ET.Element:

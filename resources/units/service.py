@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from resources.contract import PROCESS, Action, Address, Disruption, Query, Unit, UnreadableError, changed_fields
+from resources.files import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,7 +59,7 @@ class Service(Unit):
 
     def loading(self, digests: Mapping[Address, str]) -> Self:
         """Return the unit with the digests of the files that it loads."""
-        return replace(self, digests={_path(address): digests[address] for address in self.loads if address in digests})
+        return replace(self, digests={path_of(address): digests[address] for address in self.loads if address in digests})
 
     def process(self) -> str:
         """Return the systemd unit, if it loads anything."""
@@ -91,7 +92,7 @@ class Service(Unit):
     def foreseen(self, facts: Facts | None, rewritten: frozenset[Address]) -> Facts | None:
         """Return the facts with the service stale where the process would not have loaded what is about to be written."""
         later = (facts or {}).get("@stale_if_written")
-        if facts is None or not isinstance(later, tuple) or not any(_path(address) in later for address in rewritten):
+        if facts is None or not isinstance(later, tuple) or not any(path_of(address) in later for address in rewritten):
             return facts
         return {**facts, "fresh": False}
 
@@ -140,7 +141,3 @@ class Service(Unit):
 
     def _at_boot(self, enabled: str) -> Value:
         return (self.desired or {}).get("enabled", False) if enabled in _NOT_FOR_BOOT else enabled in _AT_BOOT
-
-
-def _path(address: Address) -> str:
-    return f"/etc/systemd/system/{address.name}" if address.type == "systemd_unit" else address.name

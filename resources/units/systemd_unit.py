@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from resources.contract import REMEMBERED, Action, Address, Query, Unit, UnreadableError, changed_fields, digest_facts
-from resources.files import seen_file, write_file
+from resources.files import path_of, seen_file, write_file
 
 if TYPE_CHECKING:
     from resources.contract import Change, Facts, Need, Reply, TargetId
 
-FOLDER = "/etc/systemd/system"
 _ATTRIBUTES = {"mode": "0644", "owner": "root", "group": "root"}
 
 
@@ -70,7 +69,7 @@ class SystemdUnit(Unit):
         return (write_file(path, str(self.desired["content"]), digest, _ATTRIBUTES, **more), reload)
 
     def _path(self) -> str:
-        return f"{FOLDER}/{self.address.name}"
+        return path_of(self.address)
 
     def _unit(self) -> str:
         folder, _, name = self.address.name.rpartition("/")

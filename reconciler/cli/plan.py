@@ -37,11 +37,12 @@ def run(
 async def _plan(folder: Path, *, detailed: bool, form: Form) -> int:
     from reconciler.core.render import plan_lines  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
-    from reconciler.core.structured import plan_data  # noqa: PLC0415 - as above
 
     async with session.session(folder) as cloud:
         look = await cloud.reconciler.look()
     if form is Form.JSON:
+        from reconciler.core.structured import plan_data  # noqa: PLC0415 - as above
+
         print(json.dumps(plan_data(look.plan), indent=2))
     else:
         press = session.press()

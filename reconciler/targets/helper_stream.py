@@ -25,6 +25,9 @@ TOO_OLD = "bivisor needs Python 3.6, this is"
 OLDEST_FORMAT = 2
 """The format of marshal that every Python 3 reads."""
 
+LATER = "_changes"
+"""Modules of these names act, which most connections never do: they travel as source alone."""
+
 # Only double quotes in it: it stands in single quotes, which mean the same to every shell.
 _BOOTSTRAP = (
     "import sys;"
@@ -57,10 +60,12 @@ def _stream(folder: str) -> tuple[int, bytes]:
         assert spec is not None  # noqa: S101 - it was just found there
         assert isinstance(spec.loader, SourceFileLoader)  # noqa: S101 - as every module's that comes from a file
         sources[module.name] = spec.loader.get_source(module.name)
-        compiled[module.name] = marshal.dumps(spec.loader.get_code(module.name))
+        if not module.name.endswith(LATER):
+            compiled[module.name] = marshal.dumps(spec.loader.get_code(module.name))
+    loader = sources.pop(f"{host.__name__}.loader")
     modules = zlib.compress(marshal.dumps((MAGIC_NUMBER, compiled, sources), OLDEST_FORMAT), level=1)
     lines = (
-        sources[f"{host.__name__}.loader"],
+        loader,
         f"sys.meta_path.insert(0, Streamed({len(modules)}))",
         f"from {host.__name__}.serve import serve",
         f"serve({folder!r})",

@@ -94,11 +94,11 @@ class Ansible:
             {"ansible.builtin.file": {"path": str(path), "state": "directory", "mode": DIRECTORY_MODE, **owner}}
             for path in self._items.directories
         ]
-        path = str(self._items.config_file)
+        config = {"path": str(self._items.config_file), "mode": MODE, **owner}
         if tuned:
             marks = {"marker": MARKER, "marker_begin": "BEGIN", "marker_end": "END"}
-            return [*tasks, {"ansible.builtin.blockinfile": {"path": path, "block": self._items.block, **marks}}]
-        lines = [{"path": path, "regexp": found, "line": line} for found, line in self._items.lines]
+            return [*tasks, {"ansible.builtin.blockinfile": {**config, "block": self._items.block, **marks}}]
+        lines = [{**config, "regexp": found, "line": line} for found, line in self._items.lines]
         return [*tasks, *({"ansible.builtin.lineinfile": line} for line in lines)]
 
     def _disconnect(self) -> None:
@@ -168,6 +168,7 @@ class Pyinfra:
         for path in self._items.directories:
             yield f"files.directory(path={str(path)!r}, {owner}, mode={DIRECTORY_MODE[1:]!r})"
         path = self._items.config_file
+        yield f"files.file(path={str(path)!r}, {owner}, mode={MODE[1:]!r})"
         if tuned:
             content, marks = self._items.block.splitlines(), f"marker={MARKER!r}, begin='BEGIN', end='END'"
             yield f"files.block(path={str(path)!r}, content={content!r}, {marks})"

@@ -174,7 +174,7 @@ class SshTarget:
 
 def _limit_s(action: Action) -> float:
     if "timeout_s" in action.args:
-        return float(action.args["timeout_s"]) + RESERVE_S
+        return 2 * float(action.args["timeout_s"]) + RESERVE_S  # it may wait as long for another one that does the same
     return next((limit_s for beginning, limit_s in ACTIONS_S.items() if action.op.startswith(beginning)), ACTION_S)
 
 

@@ -165,12 +165,15 @@ def test_what_goes_to_pacemaker_waits_for_nobody_on_the_host(host: HostProcess) 
     assert "another action" not in error
 
 
-def test_two_who_restart_one_resource_restart_it_once(host: HostProcess) -> None:
-    """While somebody restarts a resource, be it a helper that was left behind, nobody else does."""
+def test_who_finds_another_restart_under_way_waits_for_it(host: HostProcess) -> None:
+    """While somebody restarts a resource, be it a helper that was left behind, nobody else does; and not for ever."""
     host.folder.mkdir(mode=0o700, exist_ok=True)
     with (host.folder / "restart-c0").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        assert host.do("crm.restart", resource="c0", timeout_s=5) == ("conflict", "c0 is being restarted by somebody else")
-    code, error = host.do("crm.restart", resource="c0", timeout_s=5)
+        told = ("conflict", "c0 has been restarted by somebody else for 1 s")
+        assert host.do("crm.restart", resource="c0", timeout_s=1) == told
+        host.send(do=["crm.restart", {"resource": "c0", "timeout_s": 20}])
+        assert not host.has_answered(0.3)
+    _, code, error = host.receive()["reply"]
     assert code
     assert "somebody else" not in error

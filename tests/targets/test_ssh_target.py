@@ -394,7 +394,7 @@ async def test_closing_twice(connect: Connect) -> None:
         ("package.install", {}, LOCK_S + 3 * INSTALL_S),
         ("cib.push", {}, PUSH_S + 2 * QUERY_S),
         ("crm.cleanup", {}, PUSH_S),
-        ("crm.restart", {"timeout_s": 100}, 100 + 20 + QUERY_S),
+        ("crm.restart", {"timeout_s": 100}, 100 + 100 + 20 + QUERY_S),
     ],
 )
 def test_the_helper_is_the_first_to_give_up(op: str, args: dict[str, Any], takes_s: float) -> None:

@@ -3,7 +3,7 @@
 import fcntl
 import os
 
-from reconciler.targets.host.commands import anonymous_file, checked, last_lines, run
+from reconciler.targets.host.commands import Alarm, Expired, anonymous_file, checked, last_lines, run
 from reconciler.targets.host.services import expect_invocation, show_units
 from reconciler.targets.host.wire import Refusal
 
@@ -31,18 +31,20 @@ def crm_restart(args: "Args", folder: str) -> "dict[str, Any]":
     """Do `crm.restart`: stop the resource and start it again, and wait until it runs.
 
     `unit` and `if_invocation`, if they are given, are the systemd unit behind it and the process that was observed on
-    this host: it is that one which is restarted, no later one. Two who ask for the same at once get it once.
+    this host: it is that one which is restarted, no later one. Who finds another restart under way, be it that of a
+    helper that was left behind, waits for its end and then finds another process.
     """
     resource, limit = args["resource"], int(args["timeout_s"])
     os.makedirs(folder, 0o700, exist_ok=True)
     lock = os.open(f"{folder}/restart-{resource}", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with Alarm(limit):
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if args.get("if_invocation"):
             expect_invocation(args["unit"], show_units([args["unit"]])[args["unit"]], args["if_invocation"])
         checked(["crm_resource", "--restart", "--resource", resource, f"--timeout={limit}s"], timeout_s=limit + 20)
-    except BlockingIOError:
-        raise Refusal("conflict", f"{resource} is being restarted by somebody else") from None
+    except Expired:
+        raise Refusal("conflict", f"{resource} has been restarted by somebody else for {limit} s") from None
     finally:
         os.close(lock)
     return {}

@@ -56,8 +56,14 @@ def set_nvpair(element: ET.Element, tag: str, name: str, value: str) -> None:
             return
     home = next(_plain_sets(element, tag), None)
     if home is None:
-        home = ET.SubElement(element, tag, {"id": f"{element.get('id')}-{tag}"})
-    ET.SubElement(home, "nvpair", {"id": f"{home.get('id')}-{name}", "name": name, "value": value})
+        home = ET.SubElement(element, tag, {"id": free_id(element, f"{element.get('id')}-{tag}")})
+    ET.SubElement(home, "nvpair", {"id": free_id(element, f"{home.get('id')}-{name}"), "name": name, "value": value})
+
+
+def free_id(element: ET.Element, wanted: str) -> str:
+    """Return the conventional id, or that with a number where somebody has called something else in the element so."""
+    taken = {each.get("id") for each in element.iter()}
+    return next(each for each in (wanted, *(f"{wanted}-{number}" for number in range(2, len(taken) + 3))) if each not in taken)
 
 
 def remove_nvpair(element: ET.Element, tag: str, name: str) -> None:

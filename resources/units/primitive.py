@@ -215,9 +215,11 @@ def _edit_op(element: ET.Element, name: str, field: str, *, value: str | None) -
     if found is None:
         home = element.find("operations")
         home = ET.SubElement(element, "operations") if home is None else home
-        found = ET.SubElement(home, "op", {"id": f"{element.get('id')}-{name}-0s", "name": name, "interval": "0s"})
+        conventional = cib.free_id(element, f"{element.get('id')}-{name}-0s")
+        found = ET.SubElement(home, "op", {"id": conventional, "name": name, "interval": "0s"})
     if field == "interval" and found.get("id") == f"{element.get('id')}-{name}-{found.get('interval')}":
-        found.set("id", f"{element.get('id')}-{name}-{value}")
+        found.set("id", "")  # its own may stay
+        found.set("id", cib.free_id(element, f"{element.get('id')}-{name}-{value}"))
     _set_attribute(found, field, value)
 
 

@@ -78,3 +78,14 @@ def test_a_removed_option_is_gone_and_all_others_stay(element: ET.Element, name:
 def test_what_means_the_same_is_told_in_the_declarations_words(declared: object, observed: str | None, told: object) -> None:
     """Pacemaker knows several spellings; only a difference in meaning is a difference."""
     assert cib.in_words_of(declared, observed) == told  # type: ignore[arg-type]
+
+
+def test_an_id_is_given_once() -> None:
+    """Where somebody has used the conventional id for something else, a new element gets another one: ids must differ."""
+    rule = '<meta_attributes id="c0-meta_attributes"><rule id="r" score="1"/></meta_attributes>'
+    element = cib.parse(f'<primitive id="c0">{rule}</primitive>')
+    cib.set_nvpair(element, "meta_attributes", "priority", "1")
+    cib.set_nvpair(element, "meta_attributes", "x", "1")
+    ids = [each.get("id") for each in element.iter()]
+    assert len(ids) == len(set(ids))
+    assert cib.nvpairs(element, "meta_attributes") == {"priority": "1", "x": "1"}

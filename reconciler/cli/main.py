@@ -6,7 +6,6 @@ Each command's module imports what it needs when it runs, so that `bivisor --hel
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import sys
 from io import TextIOWrapper
@@ -79,8 +78,6 @@ def main() -> None:
 
     That holds for the command line as well: code 2, which such libraries take for it, says here that changes are pending.
     """
-    # Loading modules leaves no garbage; looking for some took a fifth of the time of a plan. A session switches it on.
-    gc.disable()
     _open_streams()
     try:
         code = app(standalone_mode=False)
@@ -94,8 +91,6 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the last border: what nobody foresaw passes the redactor as well
         _tell(error)
         sys.exit(1)
-    finally:
-        gc.freeze()  # nor is any looked for on the way out
     if code in (INTERRUPTED, TERMINATED):
         print("bivisor: interrupted; what was begun on a host is finished there. Run it again to go on.", file=sys.stderr)
     sys.exit(code)

@@ -6,6 +6,9 @@ upward). Pure: texts in, plain data out.
 
 from __future__ import annotations
 
+import re
+import warnings
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 _OPTIONS = "cib-bootstrap-options"
 """The id of the set that Pacemaker's own tools write cluster options to; it also wins over other sets."""
 
+_RESOURCES = frozenset({"primitive", "group", "clone", "master", "bundle"})
 _UP_ROLES = ("Started", "Promoted", "Unpromoted", "Master", "Slave")
 
 
@@ -71,6 +75,18 @@ class Snapshot:
         """Return the text of an element of the section by its id, else of a cluster option by its name."""
         found = _find(_section(self.cib, section), element_id, name)
         return None if found is None else to_text(found)
+
+    def unplaced(self) -> tuple[str, ...]:
+        """Return the resources that no location constraint names: an opt-in cluster runs none of them."""
+        locations = self.cib.findall("configuration/constraints/rsc_location")
+        named = {found.get("rsc", "") for found in locations}
+        named |= {found.get("id", "") for location in locations for found in location.iter("resource_ref")}
+        patterns = [found.get("rsc-pattern", "") for found in locations if "rsc-pattern" in found.attrib]
+        return tuple(
+            str(one.get("id"))
+            for one in _section(self.cib, "resources")
+            if one.tag in _RESOURCES and not any(_is_named(part.get("id", ""), named, patterns) for part in one.iter())
+        )
 
     def resource(self, resource_id: str) -> dict[str, Any]:
         """Return how a primitive is doing: role, the node it runs on, its failures."""
@@ -169,6 +185,17 @@ def _expect(old: ET.Element | None, observed: str | None, element_id: str) -> No
         raise ConflictError(f"{element_id} was removed meanwhile")
     if old is not None and not (observed is not None and _same(old, observed)):
         raise ConflictError(f"{element_id} was changed meanwhile" if observed is not None else f"{element_id} exists meanwhile")
+
+
+def _is_named(resource: str, named: set[str], patterns: Iterable[str]) -> bool:
+    """Tell whether a constraint is about the resource; a pattern that only Pacemaker can read counts as about others."""
+    if resource in named:
+        return bool(resource)
+    for pattern in patterns:
+        with suppress(re.error, FutureWarning), warnings.catch_warnings(action="error"):
+            if re.search(pattern, resource):
+                return True
+    return False
 
 
 def _same(element: ET.Element | None, text: str) -> bool:

@@ -1,6 +1,7 @@
 """A Pacemaker cluster, spoken to through the host helper of any member that runs it.
 
-Queries      cluster.show {}                        running, quorate, maintenance, stonith_enabled, nodes
+Queries      cluster.show {}                        running, quorate, maintenance, stonith_enabled, nodes,
+                                                    unplaced (resources without a location constraint)
              cib.element {section, id, name?}       exists, xml; `name` finds a cluster option under another id
              resource.show {id, unit, loads}        exists, xml, role, node, managed, failed, failures, blocked, stale,
                                                     invocation (of the process on that node, where it was asked)
@@ -216,7 +217,7 @@ def _answer(snapshot: Snapshot, query: Query) -> Reply:
     try:
         match query.op:
             case "cluster.show":
-                return Reply({**cluster, "nodes": snapshot.nodes()})
+                return Reply({**cluster, "nodes": snapshot.nodes(), "unplaced": list(snapshot.unplaced())})
             case "cib.element":
                 xml = snapshot.element(args["section"], args["id"], args.get("name", ""))
                 return Reply({**cluster, "exists": xml is not None, "xml": xml or ""})

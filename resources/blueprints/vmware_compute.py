@@ -223,12 +223,16 @@ class VmwareCompute:
         )
 
     def _places(self) -> tuple[Unit, ...]:
-        """Return one permission per candidate: in an opt-in cluster a resource runs nowhere else."""
+        """Return one permission per candidate: in an opt-in cluster a resource runs nowhere else.
+
+        They need the formed ring only, not its options: a permission may be given before the cluster becomes an opt-in one.
+        """
+        formed = self.cloud.ring[:1]
         return tuple(
             Constraint(
                 address=Address(self.cloud.pacemaker, Constraint.type, f"{self.service}-on-{node.name}"),
                 desired={"resource": self.service, "node": node.name, "score": "0"},
-                needs=self.cloud.ring,
+                needs=formed,
                 resource=self.service,
             )
             for node in self.nodes

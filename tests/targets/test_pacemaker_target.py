@@ -135,7 +135,7 @@ async def test_one_look_answers_all_questions() -> None:
     cluster, constraint, option, resource, absent = (reply.data for reply in replies)
     node = {"online": True, "standby": False, "maintenance": False, "unclean": False}
     whole = {"running": True, "quorate": True, "maintenance": False, "stonith_enabled": False}
-    assert cluster == {**whole, "nodes": dict.fromkeys(NAMES, node)}
+    assert cluster == {**whole, "nodes": dict.fromkeys(NAMES, node), "unplaced": []}
     expected = '<rsc_location id="nova-compute-c0-on-ctl1" rsc="nova-compute-c0" node="ctl1" score="100" />'
     assert constraint == {**whole, "exists": True, "xml": expected}
     assert option["xml"] == '<nvpair id="opt-in" name="symmetric-cluster" value="no" />'
@@ -374,6 +374,31 @@ async def test_the_process_that_was_observed_is_restarted_where_it_runs() -> Non
     action = Action("resource.restart", {"id": "c0", "timeout_s": 70, "node": "ctl3", **process})
     assert (await target(found).do(action)).ok
     assert found["ctl3"].seen == [("crm.restart", {"resource": "c0", "timeout_s": 70, **process})]
+
+
+@pytest.mark.parametrize(
+    ("resources", "constraints", "unplaced"),
+    [
+        ('<primitive id="vip"/>', "", ["vip"]),
+        ('<primitive id="vip"/><template id="t"/>', '<rsc_location id="l" rsc="vip" node="ctl1" score="0"/>', []),
+        ('<group id="g"><primitive id="vip"/></group><clone id="c"/>', '<rsc_location id="l" rsc="vip"/>', ["c"]),
+        ('<primitive id="vip-1"/><primitive id="ip"/>', '<rsc_location id="l" rsc-pattern="^vip-[0-9]+$"/>', ["ip"]),
+        ('<primitive id="vip"/>', '<rsc_location id="l" rsc-pattern="[[:nonsense"/>', ["vip"]),
+        (
+            '<primitive id="vip"/>',
+            '<rsc_location id="l"><resource_set id="s"><resource_ref id="vip"/></resource_set></rsc_location>',
+            [],
+        ),
+    ],
+)
+async def test_what_an_opt_in_cluster_would_not_run(resources: str, constraints: str, unplaced: list[str]) -> None:
+    """Resources that no location constraint names are told, whatever form the constraint has."""
+    cib = (
+        f'<cib epoch="1"><configuration><crm_config/><resources>{resources}</resources><constraints>{constraints}</constraints>'
+    )
+    ring = Ring(cib=f"{cib}</configuration></cib>")
+    (reply,) = await target(members(ring)).ask([Query("cluster.show", {})])
+    assert reply.data["unplaced"] == unplaced
 
 
 async def test_unknown_words_are_refused() -> None:

@@ -144,8 +144,9 @@ class CloudFacts:
     """The one OpenStack, as its nodes' services must know it.
 
     `nova_options` stand in every nova-compute's configuration, `cinder_options` in every cinder-volume's, escaped for
-    oslo.config already. `ring` is what must stand before Pacemaker is given a resource, first of all that it is formed. `fenced` tells whether a lost
-    controller is proven dead by a fence device before its resources start elsewhere.
+    oslo.config already. `ring` is what must stand before Pacemaker is given a resource, first of all that
+    it is formed. `fenced` tells whether a lost controller is proven dead by a fence device before its resources start
+    elsewhere.
     """
 
     name: str

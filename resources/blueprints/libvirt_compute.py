@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 HYPERVISOR = "QEMU"
 """Nova's name of libvirt's hypervisor type, with hardware virtualisation or without (nova/virt/libvirt/host.py)."""
 
+_VIRT_TYPES = ("kvm", "qemu")
+"""Each has a package, which conflicts with the other's (Debian, packages nova-compute-kvm and nova-compute-qemu)."""
+
 _SHARED = "/etc/nova/nova.conf"
 _OWN = "/etc/nova/nova-compute.conf"
 _READABLE = {"mode": "0640", "owner": "root", "group": "nova"}
@@ -43,7 +46,8 @@ class LibvirtCompute:
         """Yield everything from packages to the compute that Nova knows."""
         target = self.node.target
         # The hypervisor's package first: apt would choose another one for nova-compute's dependency.
-        hypervisor = Package.named(target, f"nova-compute-{self.virt_type}")
+        others = tuple(f"nova-compute-{other}" for other in _VIRT_TYPES if other != self.virt_type)
+        hypervisor = Package.named(target, f"nova-compute-{self.virt_type}", replaces=others)
         package = Package.named(target, "nova-compute", (Need(hypervisor.address, "it decides which hypervisor is installed"),))
         yield from (hypervisor, package)
         installed = Need(package.address, "the package brings the file and its owner")

@@ -82,3 +82,20 @@ def test_what_cannot_be_installed_is_told_in_apts_words(host: HostProcess, progr
     code, error = host.do("package.install", names=[NAME])
     assert (code, "Could not get lock" in error) == ("failed", True)
     assert not (tmp_path / "sbin/policy-rc.d").exists()
+
+
+def test_nothing_is_removed_for_a_package(host: HostProcess, program: Program) -> None:
+    """What apt would have to remove stays, and the package is not installed: the plan showed no removal."""
+    program("apt-get", 'case "$*" in *--no-remove*) echo "E: remove is disabled" >&2; exit 100;; esac')
+    assert host.do("package.install", names=[NAME])[0] == "failed"
+
+
+@pytest.mark.parametrize(("removed", "code"), [("nova-compute-kvm", ""), ("mariadb-server", "failed")])
+def test_only_what_a_package_replaces_is_removed_for_it(
+    host: HostProcess, program: Program, tmp_path: Path, removed: str, code: str
+) -> None:
+    """Of two packages that exclude each other one may go for the other, but nothing else with it."""
+    program("apt-get", f'case "$*" in *--simulate*) echo "Remv {removed} [1.0]";; *update*) ;; *) touch $LOG.done;; esac')
+    found, error = host.do("package.install", names=[NAME], replaces=["nova-compute-kvm"])
+    assert (found, (tmp_path / "log.done").exists()) == (code, not code)
+    assert not code or f"apt would remove {removed}" in error

@@ -14,7 +14,7 @@ import pytest
 from reconciler.targets import TargetError, ssh_connection
 from reconciler.targets.host.commands import QUERY_S
 from reconciler.targets.host.pacemaker_changes import PUSH_S
-from reconciler.targets.host.package_changes import INSTALL_S
+from reconciler.targets.host.package_changes import INSTALL_S, SIMULATE_S
 from reconciler.targets.host.serve import ACTIONS, LOCK_S
 from reconciler.targets.host.service_changes import JOB_S
 from reconciler.targets.ssh import SshTarget, _limit_s
@@ -391,7 +391,7 @@ async def test_closing_twice(connect: Connect) -> None:
     [
         *((op, {}, LOCK_S + JOB_S + 3 * QUERY_S) for op in ACTIONS if op.startswith(("service.", "systemd."))),
         *((op, {}, LOCK_S + 2 * QUERY_S) for op in ACTIONS if op.startswith(("file.", "directory."))),
-        ("package.install", {}, LOCK_S + 3 * INSTALL_S),
+        ("package.install", {}, LOCK_S + 3 * INSTALL_S + 2 * SIMULATE_S),
         ("cib.push", {}, PUSH_S + 2 * QUERY_S),
         ("crm.cleanup", {}, PUSH_S),
         ("crm.restart", {"timeout_s": 100}, 100 + 100 + 20 + QUERY_S),

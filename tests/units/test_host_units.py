@@ -93,7 +93,7 @@ def test_directory(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", cases("package"))
 def test_package(case: dict[str, Any]) -> None:
     """Whatever dpkg says, the facts and the step are those of the case."""
-    check(case, lambda declared: Package.named(KVM1, declared["name"]))
+    check(case, lambda declared: Package.named(KVM1, declared["name"], replaces=tuple(declared.get("replaces", ()))))
 
 
 @pytest.mark.parametrize("case", cases("systemd_unit"))

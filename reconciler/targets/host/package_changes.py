@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-INSTALL_S = 800
+INSTALL_S, SIMULATE_S = 800, 60
 POLICY = "/usr/sbin/policy-rc.d"
 SAVED = "/usr/sbin/policy-rc.d.bivisor-saved"
 OURS = "# Bivisor put this here"
@@ -27,33 +27,44 @@ COMPLETE = "dpkg --configure -a"
 def package_install(args: "dict[str, Any]", _folder: str) -> "dict[str, Any]":
     """Do `package.install`: configuration files that were edited stay, and no package starts its daemon.
 
-    The lists are fetched anew only if it does not work with those that are there.
+    Nothing is removed for it but what it `replaces`. The lists are fetched anew only if it does not work with those that
+    are there.
     """
     names = [name for name in args["names"] if name not in installed(args["names"])]
     if not names:
         return {}
     forbid_starts(os.getpid())
     try:
-        _install(names)
+        _install(names, args.get("replaces", []))
     finally:
         allow_starts()
     return {}
 
 
-def _install(names: "list[str]") -> None:
-    install = [*APT, "install", "--", *names]
+def _install(names: "list[str]", replaces: "list[str]") -> None:
     try:
-        checked(install, timeout_s=INSTALL_S)
+        _try(names, replaces)
     except Refusal as refused:
         if COMPLETE in refused.error:
             checked([*COMPLETE.split(), *KEEP_EDITED], timeout_s=INSTALL_S)
-            checked(install, timeout_s=INSTALL_S)
+            _try(names, replaces)
             return
         try:
             checked([*APT, "update"], timeout_s=INSTALL_S // 4)
         except Refusal:
             raise refused from None  # without an archive, the first words say more
-        checked(install, timeout_s=INSTALL_S)
+        _try(names, replaces)
+
+
+def _try(names: "list[str]", replaces: "list[str]") -> None:
+    if not replaces:
+        checked([*APT, "--no-remove", "install", "--", *names], timeout_s=INSTALL_S)
+        return
+    simulated = checked([*APT, "--simulate", "install", "--", *names], timeout_s=SIMULATE_S)
+    removed = {line.split()[1] for line in simulated.splitlines() if line.startswith("Remv ")}
+    if removed.difference(replaces):
+        raise Refusal("failed", f"apt would remove {', '.join(sorted(removed.difference(replaces)))} for {', '.join(names)}")
+    checked([*APT, "install", "--", *names], timeout_s=INSTALL_S)
 
 
 def forbid_starts(pid: int, policy: str = POLICY, saved: str = SAVED) -> None:

@@ -41,7 +41,7 @@ TIMES = {ANSIBLE: 100.0, PYINFRA: 5.0}
 """How many times faster than these we promise to be."""
 
 NOTE = """\
-{hosts} hosts are sessions of one OpenSSH server on loopback addresses, {python} on the far side. Nothing is to be
+{hosts} hosts are sessions of our own OpenSSH on as many loopback addresses, {python} on the far side. Nothing is to be
 changed on them: {items} items each, 5 packages, 3 files, 2 directories, 1 configuration file of which 3 options are owned
 (one line each for the peers; "tuned" makes the packages one task and the options one block, and lets Ansible pipeline
 and gather no facts). No services: these hosts have no systemd of their own.

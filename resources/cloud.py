@@ -182,10 +182,11 @@ class ZoneFacts:
 
 @dataclass(frozen=True, slots=True)
 class VolumeBackendFacts:
-    """A volume backend, and the nodes whose cinder-volume has it."""
+    """A volume backend and its nodes. `kept` tells whether Pacemaker keeps its cinder-volume, a process of its own then."""
 
     name: str
     nodes: Selector
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -30,10 +30,14 @@ class SshEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class PacemakerEndpoint:
-    """A Corosync ring: Pacemaker node name to the ssh target of that host; any live member answers for all."""
+    """A Corosync ring: Pacemaker node name to the ssh target of that host; any live member answers for all.
+
+    `remotes` are the pacemaker_remote nodes: they run things, and are asked about these only.
+    """
 
     target: TargetId
     members: Mapping[str, TargetId]
+    remotes: Mapping[str, TargetId] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

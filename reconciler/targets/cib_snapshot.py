@@ -66,8 +66,8 @@ class Snapshot:
         }
 
     def nodes(self) -> dict[str, dict[str, bool]]:
-        """Return each node that the cluster knows, with its state."""
-        found = () if self.mon is None else self.mon.findall("nodes/node")
+        """Return each member that the cluster knows, with its state; what a remote node's is, its connection tells."""
+        found = [] if self.mon is None else [node for node in self.mon.findall("nodes/node") if node.get("type") != "remote"]
         flags = ("online", "standby", "maintenance", "unclean")
         return {node.get("name", ""): {flag: node.get(flag) == "true" for flag in flags} for node in found}
 

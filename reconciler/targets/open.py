@@ -64,7 +64,8 @@ class Targets:
             case PacemakerEndpoint():
                 from reconciler.targets.pacemaker import PacemakerTarget  # noqa: PLC0415 - as above
 
-                return PacemakerTarget(endpoint, {name: self.get(member) for name, member in endpoint.members.items()})
+                hosts = {**endpoint.remotes, **endpoint.members}
+                return PacemakerTarget(endpoint, {name: self.get(host) for name, host in hosts.items()})
             case VCenterEndpoint():
                 from reconciler.targets.vcenter import VCenterTarget  # noqa: PLC0415 - as above
 

@@ -2,9 +2,13 @@
 
 Queries      aggregate.get {name}            exists, id, availability_zone, hosts, metadata
              compute_service.get {host}      exists, id, state, status, disabled_reason, hypervisor {type, hostname, state}
+             volume_service.get {host}       exists, state, status, disabled_reason, availability_zone
+             volume_type.get {name}          exists, id, public, specs
 Actions      aggregate.create {name, availability_zone}      aggregate.set {name, availability_zone}
              aggregate.add_host {name, host}                 aggregate.remove_host {name, host}
              aggregate.delete {name}                         compute_service.enable {host}
+             volume_type.create {name, public, specs}        volume_type.set_specs {name, specs}
+             volume_type.set_public {name, public}           volume_type.delete {name}
 
 Names are turned into ids here. An ask lists each collection that it needs once; an answer without the collection is an
 error, not an empty one. Each action looks first and does nothing where nothing is left to do.
@@ -13,12 +17,14 @@ error, not an empty one. Each action looks first and does nothing where nothing 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.targets import TargetError
-from reconciler.targets.openstack_nova import Nova, RefusedError
-from reconciler.targets.openstack_session import close_connection, connect, explain
+from reconciler.targets.openstack_api import RefusedError
+from reconciler.targets.openstack_cinder import Cinder
+from reconciler.targets.openstack_nova import Nova
+from reconciler.targets.openstack_session import close_connection, connect, explain, volume_api
 from reconciler.targets.threads import Threads
 from resources.contract import Reply
 
@@ -33,6 +39,24 @@ T = TypeVar("T")
 _DEADLINE_S = 30.0
 _SOCKET_TIMEOUT_S = 10.0
 _CLOSE_S = 5.0
+
+
+class Apis:
+    """One look at the cloud: the APIs behind one login, each reached when it is asked."""
+
+    def __init__(self, connection: Any) -> None:
+        """Nothing is asked yet."""
+        self._connection = connection
+
+    @cached_property
+    def nova(self) -> Nova:
+        """The compute API."""
+        return Nova(self._connection)
+
+    @cached_property
+    def cinder(self) -> Cinder:
+        """The volume API."""
+        return Cinder(volume_api(self._connection))
 
 
 class OpenStackTarget:
@@ -51,11 +75,11 @@ class OpenStackTarget:
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
         """Answer all queries from one listing of each collection. Raises TargetError."""
-        return await self._with_nova(partial(_answer, tuple(queries)))
+        return await self._with_apis(partial(_answer, tuple(queries)))
 
     async def do(self, action: Action) -> Reply:
         """Carry out one action; a refusal is a reply. Raises TargetError when it is unknown whether it was done."""
-        return await self._with_nova(partial(_act, action))
+        return await self._with_apis(partial(_act, action))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -63,7 +87,7 @@ class OpenStackTarget:
         if connection is not None:
             close_connection(connection)
 
-    async def _with_nova(self, call: Callable[[Nova], T]) -> T:
+    async def _with_apis(self, call: Callable[[Apis], T]) -> T:
         """Run the call in a thread, one at a time; a connection that failed it is not used again."""
         async with self._lock:
             kept, self._connection = self._connection, None
@@ -75,12 +99,12 @@ class OpenStackTarget:
                 raise TargetError(self._endpoint.target, reason) from error
             return result
 
-    def _run(self, kept: Any, call: Callable[[Nova], T]) -> tuple[T, Any]:
+    def _run(self, kept: Any, call: Callable[[Apis], T]) -> tuple[T, Any]:
         """Call with a connection. Raises TargetError. Blocks."""
         connection = kept
         try:
             connection = kept or connect(self._endpoint, timeout_s=self._socket_timeout_s)
-            return call(Nova(connection)), connection
+            return call(Apis(connection)), connection
         except Exception as error:
             if connection is not None:
                 close_connection(connection)
@@ -91,17 +115,21 @@ def _dispose(result: tuple[object, Any]) -> None:
     close_connection(result[1])
 
 
-def _answer(queries: Sequence[Query], nova: Nova) -> list[Reply]:
-    return [_reply(query, nova) for query in queries]
+def _answer(queries: Sequence[Query], apis: Apis) -> list[Reply]:
+    return [_reply(query, apis) for query in queries]
 
 
-def _reply(query: Query, nova: Nova) -> Reply:
+def _reply(query: Query, apis: Apis) -> Reply:
+    args = query.args
     match query.op:
         case "aggregate.get":
-            return Reply(_aggregate(nova.aggregate(query.args["name"])))
+            return Reply(_aggregate(apis.nova.aggregate(args["name"])))
         case "compute_service.get":
-            host = query.args["host"]
-            return Reply(_compute(nova.compute_service(host), nova.hypervisor(host)))
+            return Reply(_compute(apis.nova.compute_service(args["host"]), apis.nova.hypervisor(args["host"])))
+        case "volume_service.get":
+            return Reply(_volume_service(apis.cinder.service(args["host"])))
+        case "volume_type.get":
+            return Reply(_volume_type(apis.cinder.volume_type(args["name"])))
         case _:
             return _unsupported(query.op)
 
@@ -127,23 +155,57 @@ def _compute(service: Mapping[str, Any] | None, hypervisor: Mapping[str, Any] | 
     return {"exists": service is not None, **told, "hypervisor": shown}
 
 
-def _act(action: Action, nova: Nova) -> Reply:
-    args = action.args
+def _volume_service(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    told = {field: found.get(field) if found else None for field in ("state", "status", "disabled_reason")}
+    return {"exists": found is not None, **told, "availability_zone": found["zone"] if found else None}
+
+
+def _volume_type(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        return {"exists": False, "id": None, "public": None, "specs": {}}
+    return {"exists": True, "id": found["id"], "public": found["is_public"], "specs": dict(found["extra_specs"])}
+
+
+def _act(action: Action, apis: Apis) -> Reply:
     try:
-        match action.op:
-            case "aggregate.create" | "aggregate.set":
-                nova.set_aggregate(args["name"], args["availability_zone"], create=action.op == "aggregate.create")
-            case "aggregate.add_host" | "aggregate.remove_host":
-                nova.set_member(args["name"], args["host"], present=action.op == "aggregate.add_host")
-            case "aggregate.delete":
-                nova.delete_aggregate(args["name"])
-            case "compute_service.enable":
-                nova.enable(args["host"])
-            case _:
-                return _unsupported(action.op)
+        known = _volumes(action, apis) if action.op.startswith("volume_") else _computes(action, apis)
     except RefusedError as refusal:
         return Reply({}, refusal.code, str(refusal))
-    return Reply({})
+    return Reply({}) if known else _unsupported(action.op)
+
+
+def _computes(action: Action, apis: Apis) -> bool:
+    """Carry out an action on Nova; tell whether there is such a one. Raises RefusedError."""
+    args = action.args
+    match action.op:
+        case "aggregate.create" | "aggregate.set":
+            apis.nova.set_aggregate(args["name"], args["availability_zone"], create=action.op == "aggregate.create")
+        case "aggregate.add_host" | "aggregate.remove_host":
+            apis.nova.set_member(args["name"], args["host"], present=action.op == "aggregate.add_host")
+        case "aggregate.delete":
+            apis.nova.delete_aggregate(args["name"])
+        case "compute_service.enable":
+            apis.nova.enable(args["host"])
+        case _:
+            return False
+    return True
+
+
+def _volumes(action: Action, apis: Apis) -> bool:
+    """Carry out an action on Cinder; tell whether there is such a one. Raises RefusedError."""
+    args = action.args
+    match action.op:
+        case "volume_type.create":
+            apis.cinder.create_type(args["name"], args["specs"], public=args["public"])
+        case "volume_type.set_specs":
+            apis.cinder.set_specs(args["name"], args["specs"])
+        case "volume_type.set_public":
+            apis.cinder.set_public(args["name"], public=args["public"])
+        case "volume_type.delete":
+            apis.cinder.delete_type(args["name"])
+        case _:
+            return False
+    return True
 
 
 def _unsupported(op: str) -> Reply:

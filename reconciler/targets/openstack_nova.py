@@ -1,43 +1,15 @@
 """The few words of the Nova API that are needed, in the form that every release understands (microversion 2.1).
 
-Bodies are read here and not by openstacksdk's own models: those take an answer without its collection for an empty one.
 Everything here blocks: it runs in a thread.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from reconciler.targets.openstack_api import Api, RefusedError
 
 _COMPUTE = "nova-compute"
-_CODES = {403: "denied"}
-"""A 409 is Nova's word for one of its rules (a host in two zones), not for a change between look and write."""
-_SERVER_ERROR = 500
-_UNAUTHORIZED = 401
-
-
-class HalfAnswerError(Exception):
-    """An API answered with success, and not with what was asked for."""
-
-
-class ApiError(Exception):
-    """An API answered with an error, and nothing is known by it. `status` is the HTTP status."""
-
-    def __init__(self, status: int, told: str) -> None:
-        """Keep the status and Nova's own words."""
-        super().__init__(told)
-        self.status = status
-
-
-class RefusedError(Exception):
-    """Nova refuses an action, in its own words. `code` is the reply's: denied or failed."""
-
-    def __init__(self, code: str, told: str) -> None:
-        """Keep Nova's words."""
-        super().__init__(told)
-        self.code = code
 
 
 class Nova:
@@ -45,21 +17,20 @@ class Nova:
 
     def __init__(self, adapter: Any) -> None:
         """Nothing is listed yet."""
-        self._adapter = adapter
-        self._listed: dict[str, list[dict[str, Any]]] = {}
+        self._api = Api(adapter, "Nova")
 
     def aggregate(self, name: str) -> dict[str, Any] | None:
         """Return the aggregate of that name."""
-        return next((found for found in self._list("/os-aggregates", "aggregates") if found["name"] == name), None)
+        return next((found for found in self._api.collect("/os-aggregates", "aggregates") if found["name"] == name), None)
 
     def compute_service(self, host: str) -> dict[str, Any] | None:
         """Return the nova-compute of that host."""
-        listed = self._list(f"/os-services?binary={_COMPUTE}", "services")
+        listed = self._api.collect(f"/os-services?binary={_COMPUTE}", "services")
         return next((found for found in listed if found["host"] == host and found["binary"] == _COMPUTE), None)
 
     def hypervisor(self, host: str) -> dict[str, Any] | None:
         """Return the hypervisor that the compute of that host reports."""
-        listed = self._list("/os-hypervisors/detail", "hypervisors")
+        listed = self._api.collect("/os-hypervisors/detail", "hypervisors")
         return next((found for found in listed if found["service"]["host"] == host), None)
 
     def set_aggregate(self, name: str, zone: str | None, *, create: bool) -> None:
@@ -68,9 +39,9 @@ class Nova:
         if found is None and not create:
             raise RefusedError("failed", f'there is no aggregate "{name}"')
         if found is None:
-            self._write("POST", "/os-aggregates", {"aggregate": {"name": name, "availability_zone": zone}})
+            self._api.write("POST", "/os-aggregates", {"aggregate": {"name": name, "availability_zone": zone}})
         elif found["availability_zone"] != zone:
-            self._write("PUT", f"/os-aggregates/{found['id']}", {"aggregate": {"availability_zone": zone}})
+            self._api.write("PUT", f"/os-aggregates/{found['id']}", {"aggregate": {"availability_zone": zone}})
 
     def set_member(self, name: str, host: str, *, present: bool) -> None:
         """Take a host into an aggregate, or out of it. Raises RefusedError."""
@@ -80,15 +51,15 @@ class Nova:
                 raise RefusedError("failed", f'there is no aggregate "{name}"')
         elif (host in found["hosts"]) is not present:
             verb = "add_host" if present else "remove_host"
-            self._write("POST", f"/os-aggregates/{found['id']}/action", {verb: {"host": host}})
+            self._api.write("POST", f"/os-aggregates/{found['id']}/action", {verb: {"host": host}})
 
     def delete_aggregate(self, name: str) -> None:
         """Delete an aggregate after its hosts were let go, as Nova demands. Raises RefusedError."""
         found = self.aggregate(name)
         if found is not None:
             for host in found["hosts"]:
-                self._write("POST", f"/os-aggregates/{found['id']}/action", {"remove_host": {"host": host}})
-            self._write("DELETE", f"/os-aggregates/{found['id']}", None)
+                self._api.write("POST", f"/os-aggregates/{found['id']}/action", {"remove_host": {"host": host}})
+            self._api.write("DELETE", f"/os-aggregates/{found['id']}", None)
 
     def enable(self, host: str) -> None:
         """Let the scheduler use a compute again. Raises RefusedError."""
@@ -96,49 +67,4 @@ class Nova:
         if found is None:
             raise RefusedError("failed", f'there is no nova-compute on "{host}"')
         if found["status"] != "enabled":
-            self._write("PUT", "/os-services/enable", {"host": host, "binary": _COMPUTE})
-
-    def _list(self, path: str, collection: str) -> list[dict[str, Any]]:
-        """Return a collection, asked for once. Raises ApiError and HalfAnswerError."""
-        if collection not in self._listed:
-            response = self._adapter.get(path)
-            if not response.ok:
-                raise ApiError(response.status_code, _told(response))
-            self._listed[collection] = _read(response, collection)
-        return self._listed[collection]
-
-    def _write(self, method: str, path: str, body: Mapping[str, Any] | None) -> None:
-        response = self._adapter.request(path, method, json=body)
-        if not response.ok:
-            _refuse(response)
-
-
-def _refuse(response: Any) -> NoReturn:
-    """Raise RefusedError where Nova surely did nothing, else ApiError."""
-    status = response.status_code
-    if status >= _SERVER_ERROR or status == _UNAUTHORIZED:
-        raise ApiError(status, _told(response))
-    raise RefusedError(_CODES.get(status, "failed"), f"Nova refuses: {_told(response)}")
-
-
-def _read(response: Any, collection: str) -> list[dict[str, Any]]:
-    try:
-        body = response.json()
-    except ValueError as error:
-        raise HalfAnswerError(f"{response.url} answered no JSON") from error
-    found = body.get(collection) if isinstance(body, dict) else None
-    if not isinstance(found, list):
-        raise HalfAnswerError(f"{response.url} answered without {collection}")
-    return found
-
-
-def _told(response: Any) -> str:
-    """Return the message of an error body ({"conflictingRequest": {"code", "message"}}), else the HTTP reason."""
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    for part in body.values() if isinstance(body, dict) else ():
-        if isinstance(part, dict) and isinstance(part.get("message"), str):
-            return str(part["message"])
-    return f"{response.status_code} {response.reason}"
+            self._api.write("PUT", "/os-services/enable", {"host": host, "binary": _COMPUTE})

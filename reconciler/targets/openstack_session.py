@@ -10,10 +10,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.targets import TargetError
-from reconciler.targets.openstack_nova import ApiError, HalfAnswerError
+from reconciler.targets.openstack_api import ApiError, HalfAnswerError
 
 if TYPE_CHECKING:
     from resources.endpoints import OpenStackEndpoint
+
+_VOLUME = "block-storage"
+"""The volume API's type; keystoneauth knows its other names in catalogs, volumev3 above all."""
 
 _FORBIDDEN = 403
 _UNAUTHORIZED = 401
@@ -48,6 +51,20 @@ def connect(endpoint: OpenStackEndpoint, *, timeout_s: float) -> Any:
     )
 
 
+def volume_api(connection: Any) -> Any:
+    """Return the client for the volume API beside the connection's own: the same login and sockets."""
+    from keystoneauth1.adapter import Adapter  # noqa: PLC0415 - see the module's docstring
+
+    return Adapter(
+        connection.session,
+        service_type=_VOLUME,
+        interface=connection.interface,
+        region_name=connection.region_name,
+        version="3.0",
+        raise_exc=False,
+    )
+
+
 def close_connection(connection: Any) -> None:
     """Close the sockets; never raises."""
     with suppress(Exception):
@@ -65,9 +82,8 @@ def explain(endpoint: OpenStackEndpoint, error: Exception, timeout_s: float) -> 
         case keystone.http.Forbidden() | ApiError(status=403):
             reason = f"{who} may not do this: {error}; Bivisor needs an admin of the cloud"
         case keystone.catalog.EndpointNotFound():
-            reason = (
-                f'the catalog of {url} has no compute API in region "{endpoint.region}": correct spec.region of the Cluster'
-            )
+            api = "volume" if _VOLUME in str(error) else "compute"
+            reason = f'the catalog of {url} has no {api} API in region "{endpoint.region}": correct spec.region of the Cluster'
         case keystone.connection.SSLError():
             trusted = endpoint.ca_file or "the system's authorities"
             reason = f"the certificate of an API behind {url} is not trusted by {trusted}: {_cause(error)}"
@@ -78,7 +94,7 @@ def explain(endpoint: OpenStackEndpoint, error: Exception, timeout_s: float) -> 
         case HalfAnswerError():
             reason = f"half an answer: {error}"
         case ApiError():
-            reason = f"Nova answered {error.status}: {error}"
+            reason = f"{error.api} answered {error.status}: {error}"
         case keystone.discovery.DiscoveryFailure():
             reason = f"what answers at {url} is no Keystone: {error}"
         case _:

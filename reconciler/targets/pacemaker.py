@@ -65,12 +65,16 @@ class Silent:
 
 
 class PacemakerTarget:
-    """The ring as one target. `members` maps Pacemaker's node names to the targets of those hosts, which it does not own."""
+    """The ring as one target. `hosts` maps Pacemaker's node names to the targets of those hosts, which it does not own.
 
-    def __init__(self, endpoint: PacemakerEndpoint, members: Mapping[str, Target], *, grace_s: float = _GRACE_S) -> None:
-        """Know the members; nothing is asked yet. `grace_s` is what a hanging member may hold up a minority's word."""
+    Members answer for the cluster; remote nodes are asked only about what runs on them.
+    """
+
+    def __init__(self, endpoint: PacemakerEndpoint, hosts: Mapping[str, Target], *, grace_s: float = _GRACE_S) -> None:
+        """Know the hosts; nothing is asked yet. `grace_s` is what a hanging member may hold up a minority's word."""
         self._id = endpoint.target
-        self._members = members
+        self._hosts = hosts
+        self._members = {name: hosts[name] for name in endpoint.members}
         self._grace_s = grace_s
         self._preferred = ""
         self._writing = asyncio.Lock()
@@ -165,10 +169,10 @@ class PacemakerTarget:
 
     async def _ask_services(self, node: str, queries: Sequence[Query]) -> Sequence[Reply]:
         shows = [Query("service.show", {"unit": query.args["unit"], "loads": _loads(query, node)}) for query in queries]
-        if node not in self._members:
+        if node not in self._hosts:
             return [Reply({}, "failed", f"it runs on {node}, which is no declared member") for _ in shows]
         try:
-            return await self._members[node].ask(shows)
+            return await self._hosts[node].ask(shows)
         except TargetError as error:
             return [Reply({}, "failed", f"it runs on {node}, which does not answer: {error.reason}") for _ in shows]
 
@@ -195,10 +199,10 @@ class PacemakerTarget:
     async def _restart(self, args: Mapping[str, Any]) -> Reply:
         """Restart through the node where it runs, which alone can tell whether it is still the observed process."""
         told = {"resource": args["id"], "timeout_s": args.get("timeout_s", _RESTART_S)}
-        member = self._members.get(args.get("node", ""))
-        if member is None:
+        host = self._hosts.get(args.get("node", ""))
+        if host is None:
             return await self._tell("crm.restart", told)
-        return await member.do(Action("crm.restart", {**told, **{key: args[key] for key in ("unit", "if_invocation")}}))
+        return await host.do(Action("crm.restart", {**told, **{key: args[key] for key in ("unit", "if_invocation")}}))
 
     async def _tell(self, op: str, args: Mapping[str, Any]) -> Reply:
         look = await self._look()

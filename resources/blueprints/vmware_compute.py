@@ -10,17 +10,16 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from resources.blueprints.kept_service import UNFENCED_GRACE_S, KeptService
 from resources.contract import Address, Need
 from resources.options import literal, merged
 from resources.units.compute_cluster import ComputeCluster
 from resources.units.compute_service import ComputeService
 from resources.units.config_file import ConfigFile
-from resources.units.constraint import Constraint
 from resources.units.datastores import Datastores
 from resources.units.directory import Directory
 from resources.units.file import WholeFile
 from resources.units.package import Package
-from resources.units.primitive import Primitive
 from resources.units.service import Service
 from resources.units.systemd_unit import SystemdUnit
 
@@ -39,56 +38,6 @@ _STATE_ROOT = "/var/lib/nova/vcenter"
 _ETC = {"mode": "0750", "owner": "root", "group": "nova"}
 _STATE = {"mode": "0750", "owner": "nova", "group": "nova"}
 _READABLE = {"mode": "0640", "owner": "root", "group": "nova"}
-_START_S, _STOP_S = 120, 100
-_RESERVE_S = 10
-"""systemd gives up this much earlier than Pacemaker, so that Pacemaker learns the reason."""
-
-_UNFENCED_STOP_S = 30
-_UNFENCED_WAIT_S = 50
-"""Without fencing nobody proves that a lost controller is dead. Cut off from the ring, it stops its own compute a moment
-after the others notice the loss (seen: one second), and that may take `TimeoutStopSec`. So while a member of the ring is
-missing, a start elsewhere waits longer than that. A ring that is whole waits for nothing."""
-
-_GUARD = f"""\
-ExecStartPre=+/bin/sh -c 'test $$(corosync-quorumtool -s | grep -E "^(Expected|Total) votes:" | tr -d "A-Za-z: " \
-| sort -u | wc -l) -eq 1 || sleep {_UNFENCED_WAIT_S}'
-"""
-
-_PRIMITIVE = {
-    "op monitor interval": "10s",
-    "op monitor timeout": "100s",
-    "op start timeout": f"{_START_S}s",
-    "op stop timeout": f"{_STOP_S}s",
-    "meta migration-threshold": "3",
-    "meta failure-timeout": "120s",
-    "meta resource-stickiness": "100",
-}
-
-_UNIT = """\
-[Unit]
-Description=OpenStack nova-compute {host} (a vSphere cluster)
-Documentation=man:nova-compute(1)
-Wants=network-online.target
-After=network-online.target
-StartLimitIntervalSec=0
-
-[Service]
-Type=notify
-NotifyAccess=all
-User=nova
-Group=nova
-WorkingDirectory={state}
-{guard}ExecStart=/usr/bin/nova-compute --config-file {conf}/nova.conf
-Restart={restart}
-TimeoutStartSec={start_s}
-TimeoutStopSec={stop_s}
-LimitNOFILE=65535
-{install}"""
-
-_INSTALL = """
-[Install]
-WantedBy=multi-user.target
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +71,8 @@ class VmwareCompute:
             prepared += (Need(unit.address, f"it must be able to start on {node.name}") for unit in units)
             loads += (unit.address for unit in units if isinstance(unit, ConfigFile | WholeFile | SystemdUnit))
         if self.pacemaker:
-            yield from self._places()
-        keeper = (self._primitive if self.pacemaker else self._service)(tuple(prepared), tuple(loads))
+            yield from self._kept.places()
+        keeper = (self._kept.primitive if self.pacemaker else self._service)(tuple(prepared), tuple(loads))
         yield keeper
         yield ComputeService(
             address=Address(self.cloud.openstack, ComputeService.type, self.host),
@@ -169,7 +118,7 @@ class VmwareCompute:
             yield WholeFile.at(node.target, self._ca_path, self.vcenter.ca_pem, attributes=_READABLE, needs=(made,))
         if self.compute_id:
             yield WholeFile.at(node.target, f"{self._conf}/compute_id", self.compute_id, attributes=_READABLE, needs=(made,))
-        yield SystemdUnit.named(node.target, f"{self.service}.service", self._unit_file(), (installed,))
+        yield from self._kept.unit_files(node, installed)
 
     def _folders(self, node: NodeFacts, installed: Need) -> tuple[Unit, ...]:
         parents = [
@@ -190,7 +139,7 @@ class VmwareCompute:
             "state_path": self._state,
             "log_file": f"/var/log/nova/{self.service}.log",
             # Work in hand is given up before systemd would end the process by force.
-            **({"graceful_shutdown_timeout": str(_UNFENCED_STOP_S - _RESERVE_S)} if self._unfenced else {}),
+            **({"graceful_shutdown_timeout": str(UNFENCED_GRACE_S)} if self._kept.unfenced else {}),
             # The cluster's memory is not this host's: the default of 512 MB would be taken from it for nothing.
             "reserved_host_memory_mb": "0",
         }
@@ -209,52 +158,22 @@ class VmwareCompute:
         own: Options = {"DEFAULT": default, "vmware": vmware, "oslo_concurrency": {"lock_path": f"{self._state}/lock"}}
         return merged(self.cloud.nova_options, literal(own), self.settings)
 
-    def _unit_file(self) -> str:
-        by_systemd = not self.pacemaker
-        return _UNIT.format(
-            guard=_GUARD if self._unfenced else "",
-            host=self.host,
-            conf=self._conf,
-            state=self._state,
-            restart="on-failure" if by_systemd else "no",
-            start_s=_START_S - _RESERVE_S,
-            stop_s=_UNFENCED_STOP_S if self._unfenced else _STOP_S - _RESERVE_S,
-            install=_INSTALL if by_systemd else "",
-        )
-
-    def _places(self) -> tuple[Unit, ...]:
-        """Return one permission per candidate: in an opt-in cluster a resource runs nowhere else.
-
-        They need the formed ring only, not its options: a permission may be given before the cluster becomes an opt-in one.
-        """
-        formed = self.cloud.ring[:1]
-        return tuple(
-            Constraint(
-                address=Address(self.cloud.pacemaker, Constraint.type, f"{self.service}-on-{node.name}"),
-                desired={"resource": self.service, "node": node.name, "score": "0"},
-                needs=formed,
-                resource=self.service,
-            )
-            for node in self.nodes
-        )
-
-    def _primitive(self, prepared: tuple[Need, ...], loads: tuple[Address, ...]) -> Unit:
-        places = tuple(Need(unit.address, "it says where the resource may run") for unit in self._places())
-        return Primitive(
-            address=Address(self.cloud.pacemaker, Primitive.type, self.service),
-            desired={"class": "systemd", "agent": self.service, **_PRIMITIVE, "running": True, "fresh": True},
-            needs=(*prepared, *self.cloud.ring, *places),
-            loads=loads,
-            unit=f"{self.service}.service",
-        )
-
     def _service(self, prepared: tuple[Need, ...], loads: tuple[Address, ...]) -> Unit:
         return Service.running(self.nodes[0].target, self.service, loads=loads, needs=prepared)
 
     @property
-    def _unfenced(self) -> bool:
-        """Tell whether Pacemaker may have to move it away from a node that nobody can prove dead."""
-        return self.pacemaker and not self.cloud.fenced
+    def _kept(self) -> KeptService:
+        return KeptService(
+            name=self.service,
+            description=f"OpenStack nova-compute {self.host} (a vSphere cluster)",
+            program="nova-compute",
+            user="nova",
+            folder=self._state,
+            conf=f"{self._conf}/nova.conf",
+            cloud=self.cloud,
+            nodes=self.nodes,
+            kept=self.pacemaker,
+        )
 
     @property
     def _conf(self) -> str:

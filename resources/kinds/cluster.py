@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resources.blueprints.remote_node import RemoteNodes
 from resources.blueprints.ring import Ring
-from resources.cloud import CloudFacts, Compiled, Kind, NodeFacts, RolloutFacts, SshDefaults
+from resources.cloud import CloudFacts, Compiled, Kind, NodeFacts, RolloutFacts, SshDefaults, VolumeBackendFacts
 from resources.contract import Need, SecretText, TargetId
 from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint
 from resources.options import from_settings, literal, merged
@@ -62,8 +63,13 @@ def _compile(resource: Resource[ClusterSpec], cloud: Cloud) -> Compiled:
         project_domain=spec.identity.project_domain,
         ca_file=spec.identity.ca_file or "",
     )
-    pacemaker = PacemakerEndpoint(TargetId("pacemaker", name), {node.name: node.target for node in members})
-    units = (*_ring(resource, cloud, members).units(), *_api(spec, cloud))
+    remotes = _remotes(resource, cloud, members)
+    pacemaker = PacemakerEndpoint(
+        TargetId("pacemaker", name),
+        {node.name: node.target for node in members},
+        {node.name: node.target for node in remotes.remotes},
+    )
+    units = (*_ring(resource, cloud, members).units(), *remotes.units(), *_api(spec, cloud))
     return Compiled(units=units, endpoints=(openstack, pacemaker))
 
 
@@ -78,6 +84,19 @@ def _ring(resource: Resource[ClusterSpec], cloud: Cloud, members: tuple[NodeFact
         node_ids=pacemaker.node_ids,
         system={key: "yes" if value else "no" for key, value in system.items() if value is not None},
         properties=_properties(pacemaker),
+    )
+
+
+def _remotes(resource: Resource[ClusterSpec], cloud: Cloud, members: tuple[NodeFacts, ...]) -> RemoteNodes:
+    """Return the hosts off the ring on which Pacemaker keeps something; a rule sees to it that they have a key."""
+    authkey = resource.spec.pacemaker.remote_authkey
+    kept = [backend for backend in cloud.all(VolumeBackendFacts) if backend.kept]
+    found = (node for node in cloud.all(NodeFacts) if any(backend.nodes.chooses(node) for backend in kept))
+    return RemoteNodes(
+        cloud=cloud.get(CloudFacts, resource.key.name),
+        members=members,
+        remotes=tuple(node for node in found if node not in members) if authkey else (),
+        authkey=cloud.secret(authkey, unfit=_unfit_authkey) if authkey else SecretText(""),
     )
 
 

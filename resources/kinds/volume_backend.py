@@ -4,76 +4,91 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resources.blueprints.cinder_volume import CinderVolume
 from resources.cloud import CloudFacts, Compiled, Kind, VCenterFacts, VolumeBackendFacts, ZoneFacts
-from resources.contract import Need
-from resources.options import from_settings, literal, merged
-from resources.specs.volume_backend import VolumeBackendSpec
-from resources.units.config_file import ConfigFile
-from resources.units.file import WholeFile
-from resources.units.package import Package
-from resources.units.service import Service
+from resources.specs.volume_backend import VmwareVolumes, VolumeBackendSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from resources.cloud import Cloud, NodeFacts, Resource
     from resources.contract import Unit
     from resources.options import OptionValue
 
-_READABLE = {"mode": "0640", "owner": "root", "group": "cinder"}
-_CONF = "/etc/cinder/cinder.conf"
+    Section = Mapping[str, OptionValue]
+
 _DRIVERS = {
     "vmdk": "cinder.volume.drivers.vmware.vmdk.VMwareVcVmdkDriver",
+    "fcd": "cinder.volume.drivers.vmware.fcd.VMwareVStorageObjectDriver",
+    "lvm": "cinder.volume.drivers.lvm.LVMVolumeDriver",
+    "rbd": "cinder.volume.drivers.rbd.RBDDriver",
     "nfs": "cinder.volume.drivers.nfs.NfsDriver",
 }
 
 
 def _publish(resource: Resource[VolumeBackendSpec], cloud: Cloud) -> tuple[VolumeBackendFacts]:  # noqa: ARG001 - every kind publishes alike
-    return (VolumeBackendFacts(resource.key.name, resource.spec.placement.nodes),)
+    spec = resource.spec
+    return (VolumeBackendFacts(resource.key.name, spec.placement.nodes, kept=spec.ha == "active-passive"),)
 
 
 def _compile(resource: Resource[VolumeBackendSpec], cloud: Cloud) -> Compiled:
-    nodes = cloud.nodes(resource.spec.placement.nodes)
-    return Compiled(
-        tuple(unit for facts in cloud.all(CloudFacts) for node in nodes for unit in _on(node, resource, facts, cloud))
-    )
+    return Compiled(tuple(unit for facts in cloud.all(CloudFacts) for unit in _units(resource, facts, cloud)))
 
 
-def _on(node: NodeFacts, resource: Resource[VolumeBackendSpec], facts: CloudFacts, cloud: Cloud) -> Iterator[Unit]:
-    name, zone = resource.key.name, cloud.get(ZoneFacts, resource.spec.zone)
-    package = Package.named(node.target, "cinder-volume")
-    yield package
-    installed = Need(package.address, "the package brings the program and the user cinder")
-    files = tuple(_files(node, resource, installed, cloud))
-    yield from files
-    backends = sorted(backend.name for backend in cloud.all(VolumeBackendFacts) if backend.nodes.chooses(node))
-    options = merged(
-        facts.cinder_options,
-        literal({"DEFAULT": {"enabled_backends": ",".join(backends)}, name: _section(resource, zone, cloud)}),
-        from_settings(resource.spec.settings),
-    )
-    tried = (cloud.get(VCenterFacts, zone.vcenter).session,) if zone.vcenter else ()
-    conf = ConfigFile.at(node.target, _CONF, options, attributes=_READABLE, needs=(installed, *tried))
-    yield conf
-    loads = (conf.address, *(file.address for file in files))
-    needs = tuple(Need(address, "it is configured there") for address in loads)
-    yield Service.running(node.target, "cinder-volume", loads=loads, needs=(installed, *needs))
-
-
-def _section(resource: Resource[VolumeBackendSpec], zone: ZoneFacts, cloud: Cloud) -> dict[str, OptionValue]:
+def _units(resource: Resource[VolumeBackendSpec], facts: CloudFacts, cloud: Cloud) -> Iterator[Unit]:
     name, spec = resource.key.name, resource.spec
-    common: dict[str, OptionValue] = {
+    nodes, zone = cloud.nodes(spec.placement.nodes), cloud.get(ZoneFacts, spec.zone)
+    vcenter = cloud.get(VCenterFacts, zone.vcenter) if zone.vcenter else None
+    backend = CinderVolume(
+        name=name,
+        host=spec.backend_host or name,
+        availability_zone=zone.availability_zone,
+        volume_type=spec.volume_type or "",
+        section=_section(resource, zone, nodes, vcenter),
+        default={"vmdk_allowed_types": ",".join((spec.vmware or VmwareVolumes()).allowed_types)} if vcenter else {},
+        settings=spec.settings,
+        files=_files(resource, vcenter),
+        packages=_packages(spec),
+        tried=(vcenter.session,) if vcenter else (),
+        cloud=facts,
+        nodes=nodes,
+        remotes=tuple(node for node in nodes if not facts.controllers.chooses(node)),
+        kept=spec.ha == "active-passive",
+        packaged={node.name: _packaged(node, cloud) for node in nodes},
+    )
+    yield from backend.units()
+
+
+def _packaged(node: NodeFacts, cloud: Cloud) -> tuple[str, ...]:
+    """Return the backends that the packaged cinder-volume of a node serves."""
+    found = cloud.all(VolumeBackendFacts)
+    return tuple(backend.name for backend in found if not backend.kept and backend.nodes.chooses(node))
+
+
+def _packages(spec: VolumeBackendSpec) -> tuple[str, ...]:
+    """Return what the driver needs beside what the package of cinder-volume depends on (Debian)."""
+    if spec.rbd is not None:
+        return ("ceph-common", "python3-rbd")
+    return ("tgt",) if spec.lvm is not None and spec.lvm.target_helper == "tgtadm" else ()
+
+
+def _section(
+    resource: Resource[VolumeBackendSpec], zone: ZoneFacts, nodes: tuple[NodeFacts, ...], vcenter: VCenterFacts | None
+) -> Section:
+    name, spec = resource.key.name, resource.spec
+    common: Section = {
         "volume_driver": _DRIVERS[spec.driver],
         "volume_backend_name": name,
         "backend_availability_zone": zone.availability_zone,
         "backend_host": spec.backend_host or name,
     }
-    if spec.nfs is not None:
-        options = {"nfs_mount_options": spec.nfs.mount_options} if spec.nfs.mount_options else {}
-        return {**common, "nfs_shares_config": _shares_path(name), **options}
-    vcenter = cloud.get(VCenterFacts, zone.vcenter)
+    return {**common, **(_vmware(name, spec, zone, vcenter) if vcenter else _libvirt(name, spec, nodes))}
+
+
+def _vmware(name: str, spec: VolumeBackendSpec, zone: ZoneFacts, vcenter: VCenterFacts) -> Section:
+    """Return the options of both drivers: fcd has none of its own (Cinder, drivers/vmware/fcd.py)."""
+    folder = spec.vmware.folder if spec.vmware else None
     return {
-        **common,
         "vmware_host_ip": vcenter.host,
         "vmware_host_port": str(vcenter.port),
         "vmware_host_username": vcenter.username,
@@ -81,18 +96,33 @@ def _section(resource: Resource[VolumeBackendSpec], zone: ZoneFacts, cloud: Clou
         "vmware_cluster_name": zone.clusters,
         **({"vmware_ca_file": _ca_path(name)} if vcenter.ca_pem else {}),
         **({"vmware_insecure": "True"} if vcenter.insecure else {}),
+        **({"vmware_volume_folder": folder} if folder else {}),
     }
 
 
-def _files(node: NodeFacts, resource: Resource[VolumeBackendSpec], installed: Need, cloud: Cloud) -> Iterator[Unit]:
+def _libvirt(name: str, spec: VolumeBackendSpec, nodes: tuple[NodeFacts, ...]) -> Section:
+    if spec.lvm is not None:
+        # By default the exports would be at $my_ip, which Debian's file sets to an address of documentation. A rule sees to
+        # it that there is one node.
+        address = {"target_ip_address": nodes[0].address} if nodes else {}
+        return {
+            "volume_group": spec.lvm.volume_group,
+            "target_helper": spec.lvm.target_helper,
+            "target_protocol": spec.lvm.target_protocol,
+            **address,
+        }
+    if spec.rbd is not None:
+        secret = {"rbd_secret_uuid": spec.rbd.secret_uuid} if spec.rbd.secret_uuid else {}
+        return {"rbd_pool": spec.rbd.pool, "rbd_user": spec.rbd.user, "rbd_ceph_conf": spec.rbd.ceph_conf, **secret}
+    options = {"nfs_mount_options": spec.nfs.mount_options} if spec.nfs and spec.nfs.mount_options else {}
+    return {"nfs_shares_config": _shares_path(name), **options}
+
+
+def _files(resource: Resource[VolumeBackendSpec], vcenter: VCenterFacts | None) -> Mapping[str, str]:
     name, nfs = resource.key.name, resource.spec.nfs
     if nfs is not None:
-        shares = "".join(f"{share}\n" for share in nfs.shares)
-        yield WholeFile.at(node.target, _shares_path(name), shares, attributes=_READABLE, needs=(installed,))
-        return
-    vcenter = cloud.get(VCenterFacts, cloud.get(ZoneFacts, resource.spec.zone).vcenter)
-    if vcenter.ca_pem:
-        yield WholeFile.at(node.target, _ca_path(name), vcenter.ca_pem, attributes=_READABLE, needs=(installed,))
+        return {_shares_path(name): "".join(f"{share}\n" for share in nfs.shares)}
+    return {_ca_path(name): vcenter.ca_pem} if vcenter and vcenter.ca_pem else {}
 
 
 def _shares_path(name: str) -> str:

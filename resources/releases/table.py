@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 LAST_NOVA_NETWORK = 20
 """Nova 21.0.0 (Ussuri) removed nova-network (Nova release notes, Ussuri, upgrade notes)."""
 
+FIRST_FCD = 25
+"""Since Nova 25.0.0 (Yoga) the vmwareapi driver attaches First Class Disks (Nova release notes, Yoga, new features)."""
+
 FIRST_COMPUTE_ID = 27
 """Since Nova 27.0.0 (2023.1) a nova-compute has an identity file, `compute_id` (nova/virt/node.py)."""
 
@@ -27,6 +30,11 @@ class Release:
     def has_nova_network(self) -> bool:
         """Tell whether instances may be connected without Neutron."""
         return self.nova <= LAST_NOVA_NETWORK
+
+    @property
+    def has_fcd_volumes(self) -> bool:
+        """Tell whether Nova can attach what Cinder's fcd driver makes."""
+        return self.nova >= FIRST_FCD
 
     @property
     def has_compute_id(self) -> bool:

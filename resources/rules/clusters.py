@@ -46,12 +46,16 @@ def controllers_can_lose_one(resources: Resources) -> Iterator[Problem]:
 
 
 def fencing_is_on(resources: Resources) -> Iterator[Problem]:
-    """Without fencing nothing proves that a lost controller is dead: allowed, and said each time, where computes move."""
-    if not any(landscape.computes(resources)):
+    """Without fencing nothing proves that a lost node is dead: allowed, and said each time, where services move."""
+    moving = ["vCenter compute"] if any(landscape.computes(resources)) else []
+    if any(backend.spec.ha == "active-passive" for backend in landscape.backends(resources)):
+        moving.append("active-passive cinder-volume")
+    if not moving:
         return
+    who = "a lost controller" if len(moving) == 1 and "compute" in moving[0] else "a lost node"
     for cluster in landscape.clusters(resources):
         if not cluster.spec.pacemaker.stonith.enabled:
-            message = "fencing is off: a lost controller that cannot stop its vCenter compute runs it beside the next one"
+            message = f"fencing is off: {who} that cannot stop its {' or '.join(moving)} runs it beside the next one"
             path = ("spec", "pacemaker", "stonith", "enabled")
             yield Problem(cluster.key, path, message, "fencing_is_on", warning=True)
 

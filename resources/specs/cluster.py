@@ -109,10 +109,15 @@ class CorosyncSystem(Spec):
 
 
 class PacemakerSpec(Spec):
-    """The Corosync and Pacemaker cluster that keeps the vCenter computes."""
+    """The Corosync and Pacemaker cluster that keeps the vCenter computes and active-passive volume services."""
 
     controllers: Selector = Field(description="Chooses its members: three can lose one, five can lose two.")
     authkey: SecretRef = Field(description="A text of 128 to 4096 bytes by which the members know each other.")
+    remote_authkey: SecretRef | None = Field(
+        default=None,
+        description="A text of 128 to 4096 bytes by which members and pacemaker_remote nodes know each other (/etc/pacemaker/"
+        "authkey); active-passive volume backends off the controllers need it.",
+    )
     stonith: Stonith = Field(default_factory=Stonith, description="Fencing: on, or off with a reason.")
     no_quorum_policy: Literal["stop", "freeze", "suicide", "ignore", "demote"] = Field(
         default="stop", description="What a minority does with what it runs; anything but stop may run a compute twice."

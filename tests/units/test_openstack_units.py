@@ -9,6 +9,8 @@ import pytest
 from resources.contract import Address, TargetId
 from resources.units.aggregate import Aggregate
 from resources.units.compute_service import ComputeService
+from resources.units.volume_service import VolumeService
+from resources.units.volume_type import VolumeType
 from tests.units.casebook import cases, check
 
 DEMO = TargetId("openstack", "demo")
@@ -28,3 +30,19 @@ def test_compute_service(case: dict[str, Any]) -> None:
         return ComputeService(address=Address(DEMO, "compute_service", declared["host"]), desired=declared["fields"])
 
     check(case, build)
+
+
+@pytest.mark.parametrize("case", cases("volume_service"))
+def test_volume_service(case: dict[str, Any]) -> None:
+    """A volume service is only waited for."""
+
+    def build(declared: dict[str, Any]) -> VolumeService:
+        return VolumeService(address=Address(DEMO, "volume_service", declared["host"]), desired=declared["fields"])
+
+    check(case, build)
+
+
+@pytest.mark.parametrize("case", cases("volume_type"))
+def test_volume_type(case: dict[str, Any]) -> None:
+    """A volume type leads to its backend and its zone, and keeps what is foreign."""
+    check(case, lambda declared: VolumeType(address=Address(DEMO, "volume_type", declared["name"]), desired=declared["fields"]))

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.targets.small_cinder import BASE as VOLUME
+from tests.targets.small_cinder import CinderFaultError, SmallCinder
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 REGION = "RegionOne"
 
@@ -43,6 +46,8 @@ class Cloud:
     aggregates: list[dict[str, Any]] = field(default_factory=list)
     computes: list[dict[str, Any]] = field(default_factory=list)
     hypervisors: list[dict[str, Any]] = field(default_factory=list)
+    has_cinder: bool = True
+    cinder: SmallCinder = field(default_factory=SmallCinder)
     silent: set[str] = field(default_factory=set)
     half: set[str] = field(default_factory=set)
     broken: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -171,8 +176,21 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(status, text.encode(), {})
             return
         with self.cloud.lock:
-            status, answer, headers = self._keystone(path, body) if path.startswith("/identity") else self._nova(path, body)
+            api = next((api for start, api in self._apis().items() if path.startswith(start)), self._nova)
+            status, answer, headers = api(path, body)
         self._send(status, b"" if answer is None else json.dumps(answer).encode(), headers, half=path in self.cloud.half)
+
+    def _apis(self) -> dict[str, Callable[[str, dict[str, Any]], tuple[int, dict[str, Any] | None, dict[str, str]]]]:
+        return {"/identity": self._keystone, "/volume": self._cinder}
+
+    def _cinder(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
+        if self.headers.get("X-Auth-Token") not in self.cloud.tokens:
+            return 401, {"error": {"code": 401, "message": "Unauthorized"}}, {}
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        try:
+            return 200, self.cloud.cinder.answer(self.command, path.removeprefix(f"{VOLUME}/p"), query, body), {}
+        except CinderFaultError as fault:
+            return fault.status, fault.body, {}
 
     def _keystone(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
         url = f"{self.cloud.url}/identity/v3"
@@ -182,20 +200,11 @@ class _Handler(BaseHTTPRequestHandler):
         token = self.cloud.login(body) if path == "/identity/v3/auth/tokens" else None
         if token is None:
             return 401, {"error": {"code": 401, "message": "The request you have made requires authentication."}}, {}
-        interfaces = [
-            {
-                "interface": "public",
-                "region": REGION,
-                "region_id": REGION,
-                "url": f"{self.cloud.url}{self.cloud.catalog_path}",
-                "id": "e",
-            }
+        catalog = [
+            _entry("compute", "nova", f"{self.cloud.url}{self.cloud.catalog_path}"),
+            *([_entry("volumev3", "cinderv3", f"{self.cloud.url}{VOLUME}/p")] if self.cloud.has_cinder else ()),
         ]
-        return (
-            201,
-            {"token": _token([{"type": "compute", "name": "nova", "id": "s", "endpoints": interfaces}])},
-            {"X-Subject-Token": token},
-        )
+        return 201, {"token": _token(catalog)}, {"X-Subject-Token": token}
 
     def _nova(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
         base = "/compute/v2.1"
@@ -217,6 +226,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content[: len(content) // 2] if half else content)
         self.close_connection = self.close_connection or half
+
+
+def _entry(kind: str, name: str, url: str) -> dict[str, Any]:
+    place = {"interface": "public", "region": REGION, "region_id": REGION, "url": url, "id": f"e-{name}"}
+    return {"type": kind, "name": name, "id": f"s-{name}", "endpoints": [place]}
 
 
 def _token(catalog: list[dict[str, Any]]) -> dict[str, Any]:

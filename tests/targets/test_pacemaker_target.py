@@ -106,8 +106,10 @@ def members(ring: Ring, **modes: str) -> dict[str, Member]:
 
 
 def target(found: dict[str, Member], grace_s: float = 3) -> PacemakerTarget:
-    """Return the target over these members."""
-    endpoint = PacemakerEndpoint(RING, {name: TargetId("ssh", name) for name in found})
+    """Return the target over these hosts: the controllers are members, others are remote nodes."""
+    hosts = {name: TargetId("ssh", name) for name in found}
+    remotes = {name: host for name, host in hosts.items() if name not in NAMES}
+    endpoint = PacemakerEndpoint(RING, {name: hosts[name] for name in hosts if name in NAMES}, remotes)
     return PacemakerTarget(endpoint, found, grace_s=grace_s)
 
 
@@ -258,6 +260,33 @@ async def test_what_is_stale_comes_from_the_node_that_runs_it() -> None:
         {"unit": "nova-compute-c0.service", "loads": {"/etc/nova/c0/nova.conf": "d2"}},
     )
     assert "service.show" not in [*ops(found)["ctl1"], *ops(found)["ctl3"]]
+
+
+async def test_a_remote_node_answers_for_what_it_runs_and_for_nothing_else() -> None:
+    """It is no member of the ring and not asked about it; what runs there is asked, and restarted, there."""
+    ring = Ring()
+    connection = '<node name="vol1" id="vol1" online="true" standby="false" unclean="false" type="remote"/>'
+    ring.mon = ring.mon.replace('<node name="ctl1" id="1" cached="true"/>', '<node name="vol1" id="vol1" cached="true"/>')
+    ring.mon = ring.mon.replace("</nodes>", f"{connection}</nodes>")
+    found = {**members(ring, ctl1="silent"), "vol1": Member("vol1", ring)}
+    found["vol1"].stale = {"nova-compute-c0.service": ["/x"]}
+    cluster = target(found)
+    shown, resource = await cluster.ask(
+        [Query("cluster.show", {}), nova("nova-compute-c0.service", {"ctl1": {"/x": "d1"}, "vol1": {"/x": "d2"}})]
+    )
+    assert sorted(shown.data["nodes"]) == list(NAMES)
+    assert (resource.data["node"], resource.data["stale"]) == ("vol1", ["/x"])
+    process = {"unit": "c0.service", "if_invocation": "i1"}
+    assert (await cluster.do(Action("resource.restart", {"id": "c0", "timeout_s": 70, "node": "vol1", **process}))).ok
+    assert ops(found)["vol1"] == ["service.show", "crm.restart"]
+
+
+async def test_nobody_asks_a_remote_node_whether_the_cluster_runs() -> None:
+    """With all members stopped the cluster is stopped, whatever a remote node would say."""
+    found = {**members(Ring(), ctl1="stopped", ctl2="stopped", ctl3="stopped"), "vol1": Member("vol1", Ring(), "silent")}
+    (shown,) = await target(found).ask([Query("cluster.show", {})])
+    assert shown.data["running"] is False
+    assert found["vol1"].seen == []
 
 
 async def test_a_node_that_does_not_answer_spoils_only_what_it_runs() -> None:

@@ -74,3 +74,41 @@ def tenant(cloud: Connection) -> Iterator[Tenant]:
             cloud.block_storage.delete_volume(volume, ignore_missing=True)
         for volume in found.volumes.values():
             cloud.block_storage.wait_for_delete(volume, wait=120)
+
+
+@contextmanager
+def booted_from_volume(cloud: Connection, zone: str) -> Iterator[Any]:
+    """Boot an instance of the zone from a new volume that Cinder fills with the image; delete both at the end."""
+    image, volume_type = ZONES[zone]
+    disk = {
+        "boot_index": 0,
+        "uuid": cloud.image.find_image(image, ignore_missing=False).id,
+        "source_type": "image",
+        "destination_type": "volume",
+        "volume_size": 1,
+        "volume_type": volume_type,
+        "delete_on_termination": True,
+    }
+    server = cloud.compute.create_server(
+        name=f"test-boot-{zone}",
+        flavor_id=cloud.compute.find_flavor("tiny", ignore_missing=False).id,
+        availability_zone=zone,
+        networks="none",
+        block_device_mapping=[disk],
+    )
+    try:
+        yield cloud.compute.wait_for_server(server, wait=240)
+    finally:
+        cloud.compute.delete_server(server, ignore_missing=True)
+        cloud.compute.wait_for_delete(server, wait=120)
+
+
+@contextmanager
+def volume_in(cloud: Connection, zone: str, name: str) -> Iterator[Any]:
+    """Make a volume of the zone's type; delete it at the end."""
+    volume = cloud.block_storage.create_volume(name=name, size=1, availability_zone=zone, volume_type=ZONES[zone][1])
+    try:
+        yield cloud.block_storage.wait_for_status(volume, "available", wait=180)
+    finally:
+        cloud.block_storage.delete_volume(volume, ignore_missing=True)
+        cloud.block_storage.wait_for_delete(volume, wait=120)

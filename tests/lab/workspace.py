@@ -105,9 +105,10 @@ def started(lab: Lab, before: dict[tuple[str, str], str]) -> set[tuple[str, str]
 
 @dataclass(slots=True)
 class Census:
-    """Watches on how many hosts the vCenter compute lives at once, from outside, until it is left."""
+    """Watches on how many hosts a service lives at once, from outside, until it is left: the vCenter compute if no other."""
 
     lab: Lab
+    pattern: str = VCENTER_COMPUTE
     most: int = 0
     samples: int = 0
     crowded: list[list[str]] = field(default_factory=list)
@@ -128,7 +129,7 @@ class Census:
 
     def _count(self) -> None:
         while not self._end.is_set():
-            alive = [host for host, found in self.lab.processes(VCENTER_COMPUTE).items() if found]
+            alive = [host for host, found in self.lab.processes(self.pattern).items() if found]
             self.samples += 1
             self.most = max(self.most, len(alive))
             if len(alive) > 1:

@@ -2,9 +2,11 @@
 
 Queries      aggregate.get {name}            exists, id, availability_zone, hosts, metadata
              compute_service.get {host}      exists, id, state, status, disabled_reason, hypervisor {type, hostname, state}
+             image.find {name}               images [{id, fields}]
 Actions      aggregate.create {name, availability_zone}      aggregate.set {name, availability_zone}
              aggregate.add_host {name, host}                 aggregate.remove_host {name, host}
              aggregate.delete {name}                         compute_service.enable {host}
+             image.set {id, properties}
 
 Names are turned into ids here. An ask lists each collection that it needs once; an answer without the collection is an
 error, not an empty one. Each action looks first and does nothing where nothing is left to do.
@@ -13,12 +15,14 @@ error, not an empty one. Each action looks first and does nothing where nothing 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.targets import TargetError
+from reconciler.targets.openstack_glance import Glance
 from reconciler.targets.openstack_nova import Nova, RefusedError
-from reconciler.targets.openstack_session import close_connection, connect, explain
+from reconciler.targets.openstack_session import close_connection, connect, explain, image_api
 from reconciler.targets.threads import Threads
 from resources.contract import Reply
 
@@ -33,6 +37,14 @@ T = TypeVar("T")
 _DEADLINE_S = 30.0
 _SOCKET_TIMEOUT_S = 10.0
 _CLOSE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Apis:
+    """One look at each API; none is asked before it is needed."""
+
+    nova: Nova
+    glance: Glance
 
 
 class OpenStackTarget:
@@ -51,11 +63,11 @@ class OpenStackTarget:
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
         """Answer all queries from one listing of each collection. Raises TargetError."""
-        return await self._with_nova(partial(_answer, tuple(queries)))
+        return await self._with_apis(partial(_answer, tuple(queries)))
 
     async def do(self, action: Action) -> Reply:
         """Carry out one action; a refusal is a reply. Raises TargetError when it is unknown whether it was done."""
-        return await self._with_nova(partial(_act, action))
+        return await self._with_apis(partial(_act, action))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -63,7 +75,7 @@ class OpenStackTarget:
         if connection is not None:
             close_connection(connection)
 
-    async def _with_nova(self, call: Callable[[Nova], T]) -> T:
+    async def _with_apis(self, call: Callable[[_Apis], T]) -> T:
         """Run the call in a thread, one at a time; a connection that failed it is not used again."""
         async with self._lock:
             kept, self._connection = self._connection, None
@@ -75,12 +87,12 @@ class OpenStackTarget:
                 raise TargetError(self._endpoint.target, reason) from error
             return result
 
-    def _run(self, kept: Any, call: Callable[[Nova], T]) -> tuple[T, Any]:
+    def _run(self, kept: Any, call: Callable[[_Apis], T]) -> tuple[T, Any]:
         """Call with a connection. Raises TargetError. Blocks."""
         connection = kept
         try:
             connection = kept or connect(self._endpoint, timeout_s=self._socket_timeout_s)
-            return call(Nova(connection)), connection
+            return call(_Apis(Nova(connection), Glance(image_api(connection)))), connection
         except Exception as error:
             if connection is not None:
                 close_connection(connection)
@@ -91,17 +103,20 @@ def _dispose(result: tuple[object, Any]) -> None:
     close_connection(result[1])
 
 
-def _answer(queries: Sequence[Query], nova: Nova) -> list[Reply]:
-    return [_reply(query, nova) for query in queries]
+def _answer(queries: Sequence[Query], apis: _Apis) -> list[Reply]:
+    return [_reply(query, apis) for query in queries]
 
 
-def _reply(query: Query, nova: Nova) -> Reply:
+def _reply(query: Query, apis: _Apis) -> Reply:
+    nova = apis.nova
     match query.op:
         case "aggregate.get":
             return Reply(_aggregate(nova.aggregate(query.args["name"])))
         case "compute_service.get":
             host = query.args["host"]
             return Reply(_compute(nova.compute_service(host), nova.hypervisor(host)))
+        case "image.find":
+            return Reply({"images": apis.glance.images(query.args["name"])})
         case _:
             return _unsupported(query.op)
 
@@ -127,8 +142,8 @@ def _compute(service: Mapping[str, Any] | None, hypervisor: Mapping[str, Any] | 
     return {"exists": service is not None, **told, "hypervisor": shown}
 
 
-def _act(action: Action, nova: Nova) -> Reply:
-    args = action.args
+def _act(action: Action, apis: _Apis) -> Reply:
+    args, nova = action.args, apis.nova
     try:
         match action.op:
             case "aggregate.create" | "aggregate.set":
@@ -139,6 +154,8 @@ def _act(action: Action, nova: Nova) -> Reply:
                 nova.delete_aggregate(args["name"])
             case "compute_service.enable":
                 nova.enable(args["host"])
+            case "image.set":
+                apis.glance.set_properties(args["id"], args["properties"])
             case _:
                 return _unsupported(action.op)
     except RefusedError as refusal:

@@ -25,17 +25,18 @@ class HalfAnswerError(Exception):
 class ApiError(Exception):
     """An API answered with an error, and nothing is known by it. `status` is the HTTP status."""
 
-    def __init__(self, status: int, told: str) -> None:
-        """Keep the status and Nova's own words."""
+    def __init__(self, status: int, told: str, service: str = "Nova") -> None:
+        """Keep the status and the service's own words."""
         super().__init__(told)
         self.status = status
+        self.service = service
 
 
 class RefusedError(Exception):
-    """Nova refuses an action, in its own words. `code` is the reply's: denied or failed."""
+    """An API refuses an action, in its own words. `code` is the reply's: denied or failed."""
 
     def __init__(self, code: str, told: str) -> None:
-        """Keep Nova's words."""
+        """Keep its words."""
         super().__init__(told)
         self.code = code
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.targets import TargetError
+from reconciler.targets.openstack_glance import NoApiError
 from reconciler.targets.openstack_nova import ApiError, HalfAnswerError
 
 if TYPE_CHECKING:
@@ -48,6 +49,20 @@ def connect(endpoint: OpenStackEndpoint, *, timeout_s: float) -> Any:
     )
 
 
+def image_api(connection: Any) -> Any:
+    """Return keystoneauth's HTTP client for the image API, over the same session."""
+    from keystoneauth1.adapter import Adapter  # noqa: PLC0415 - see the module's docstring
+
+    return Adapter(
+        connection.session,
+        service_type="image",
+        interface="public",
+        region_name=connection.region_name,
+        version="2",
+        raise_exc=False,
+    )
+
+
 def close_connection(connection: Any) -> None:
     """Close the sockets; never raises."""
     with suppress(Exception):
@@ -64,10 +79,9 @@ def explain(endpoint: OpenStackEndpoint, error: Exception, timeout_s: float) -> 
             reason = f"Keystone at {url} refuses {who}: correct the credentials that spec.identity of the Cluster names"
         case keystone.http.Forbidden() | ApiError(status=403):
             reason = f"{who} may not do this: {error}; Bivisor needs an admin of the cloud"
-        case keystone.catalog.EndpointNotFound():
-            reason = (
-                f'the catalog of {url} has no compute API in region "{endpoint.region}": correct spec.region of the Cluster'
-            )
+        case keystone.catalog.EndpointNotFound() | NoApiError():
+            api = f"{error if isinstance(error, NoApiError) else 'compute'} API"
+            reason = f'the catalog of {url} has no {api} in region "{endpoint.region}": correct spec.region of the Cluster'
         case keystone.connection.SSLError():
             trusted = endpoint.ca_file or "the system's authorities"
             reason = f"the certificate of an API behind {url} is not trusted by {trusted}: {_cause(error)}"
@@ -78,7 +92,7 @@ def explain(endpoint: OpenStackEndpoint, error: Exception, timeout_s: float) -> 
         case HalfAnswerError():
             reason = f"half an answer: {error}"
         case ApiError():
-            reason = f"Nova answered {error.status}: {error}"
+            reason = f"{error.service} answered {error.status}: {error}"
         case keystone.discovery.DiscoveryFailure():
             reason = f"what answers at {url} is no Keystone: {error}"
         case _:
@@ -87,6 +101,7 @@ def explain(endpoint: OpenStackEndpoint, error: Exception, timeout_s: float) -> 
         keystone.http.Unauthorized,
         keystone.http.Forbidden,
         keystone.catalog.EndpointNotFound,
+        NoApiError,
         keystone.connection.SSLError,
     )
     refused = isinstance(error, ApiError) and error.status in {_UNAUTHORIZED, _FORBIDDEN}

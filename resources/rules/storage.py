@@ -17,7 +17,9 @@ _HYPERVISOR = {"vmdk": "vmware", "nfs": "libvirt"}
 
 
 _SECTIONS_OF_CINDER = frozenset({"barbican", "coordination", "database", "default", "healthcheck", "nova", "profiler", "vault"})
-_SECTIONS_OF_GLANCE = frozenset({"barbican", "cors", "database", "default", "healthcheck", "profiler", "vault", "wsgi"})
+_SECTIONS_OF_GLANCE = frozenset(
+    {"barbican", "cinder", "cors", "database", "default", "healthcheck", "profiler", "task", "vault", "wsgi"}
+)
 """Section names that a resource's name could be (Cinder and Glance, sample configuration files); others have an underscore."""
 
 

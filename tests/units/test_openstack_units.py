@@ -9,6 +9,7 @@ import pytest
 from resources.contract import Address, TargetId
 from resources.units.aggregate import Aggregate
 from resources.units.compute_service import ComputeService
+from resources.units.image_property import ImageProperty
 from tests.units.casebook import cases, check
 
 DEMO = TargetId("openstack", "demo")
@@ -26,5 +27,15 @@ def test_compute_service(case: dict[str, Any]) -> None:
 
     def build(declared: dict[str, Any]) -> ComputeService:
         return ComputeService(address=Address(DEMO, "compute_service", declared["host"]), desired=declared["fields"])
+
+    check(case, build)
+
+
+@pytest.mark.parametrize("case", cases("image_property"))
+def test_image_property(case: dict[str, Any]) -> None:
+    """An image has its declared properties and keeps the others."""
+
+    def build(declared: dict[str, Any]) -> ImageProperty:
+        return ImageProperty(address=Address(DEMO, "image_property", declared["name"]), desired=declared["fields"])
 
     check(case, build)

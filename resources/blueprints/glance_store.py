@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from resources.contract import SecretText
+from resources.contract import Need, SecretText
 from resources.specs.image_store import File, Rbd, Swift
+from resources.units.directory import Directory
 from resources.units.file import WholeFile
 from resources.units.package import Package
 
@@ -14,14 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from resources.cloud import GlanceAccountFacts, NodeFacts, VCenterFacts
-    from resources.contract import Need, Unit
+    from resources.contract import Unit
     from resources.options import OptionValue
     from resources.specs.image_store import ImageStoreSpec
 
 READABLE = {"mode": "0640", "owner": "root", "group": "glance"}
 
 SCHEMES = {"file": "file", "swift": "swift", "rbd": "rbd", "vmware": "vsphere"}
-"""How `default_store` calls a driver (glance_store/backend.py)."""
+"""How `default_store` calls a driver (glance_store/backend.py), and `enabled_backends` as well.
+
+There it is a driver's name, which Glance then looks up among the schemes of addresses: they are the same word for all
+but vmware, whose scheme is vsphere. So no store of type vmware was ever found (seen in glance_store 4.1 and 5.7,
+`get_store_from_store_identifier`), until the driver is known as vsphere too.
+"""
+
+_PLUGIN = "/usr/lib/python3/dist-packages/bivisor_vsphere-1.dist-info"
+"""Where Debian's Python looks for entry points, of whichever version it is."""
+_PLUGIN_FILES = {
+    "METADATA": "Metadata-Version: 2.1\nName: bivisor-vsphere\nVersion: 1\n",
+    "entry_points.txt": "[glance_store.drivers]\nvsphere = glance_store._drivers.vmware_datastore:Store\n",
+}
+_PUBLIC = {"owner": "root", "group": "root"}
 
 _SWIFT_ACCOUNT = """\
 [{reference}]
@@ -77,6 +91,15 @@ class GlanceStore:
             yield WholeFile.at(node.target, self._account_path, self._account_text(self.account), attributes=READABLE)
         if self.vcenter is not None and self.vcenter.ca_pem:
             yield WholeFile.at(node.target, self._ca_path, self.vcenter.ca_pem, attributes=READABLE)
+
+    def plugin(self, node: NodeFacts) -> Iterator[Unit]:
+        """Yield what makes Glance know the driver by the name of its scheme, for the syntax that has names of stores."""
+        if self.vcenter is not None:
+            folder = Directory.at(node.target, _PLUGIN, {"mode": "0755", **_PUBLIC})
+            yield folder
+            inside = (Need(folder.address, "it is in this directory"),)
+            for name, text in _PLUGIN_FILES.items():
+                yield WholeFile.at(node.target, f"{_PLUGIN}/{name}", text, attributes={"mode": "0644", **_PUBLIC}, needs=inside)
 
     def _swift(self, swift: Swift) -> Mapping[str, OptionValue]:
         return {

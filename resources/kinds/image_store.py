@@ -11,6 +11,7 @@ from resources.options import from_settings, literal, merged
 from resources.releases.table import RELEASES
 from resources.specs.image_store import ImageStoreSpec
 from resources.units.config_file import ConfigFile
+from resources.units.file import WholeFile
 from resources.units.service import Service
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def _compile(resource: Resource[ImageStoreSpec], cloud: Cloud) -> Compiled:
         for node in cloud.nodes(spec.nodes):
             named = RELEASES[facts.release].has_glance_multistore
             options = (_named if named else _nameless)(store, node, cloud)
-            units += _on(node, store, merged(literal(options), from_settings(spec.settings)))
+            extras = (*store.packages(node), *(store.plugin(node) if named else ()))
+            units += _on(node, store, merged(literal(options), from_settings(spec.settings)), extras)
     return Compiled(tuple(units))
 
 
@@ -52,7 +54,7 @@ def _store(resource: Resource[ImageStoreSpec], cloud: Cloud) -> GlanceStore:
 
 def _named(store: GlanceStore, node: NodeFacts, cloud: Cloud) -> Options:
     """Return the multi-store syntax (Glance, admin/multistores): any number of stores, each with a name and a section."""
-    enabled = ",".join(f"{one.name}:{one.driver}" for one in _beside(node, cloud))
+    enabled = ",".join(f"{one.name}:{SCHEMES[one.driver]}" for one in _beside(node, cloud))
     default = {"glance_store": {"default_backend": store.name}} if store.spec.default else {}
     return merged({"DEFAULT": {"enabled_backends": enabled}, store.name: store.options()}, default)
 
@@ -71,18 +73,18 @@ def _beside(node: NodeFacts, cloud: Cloud) -> list[ImageStoreFacts]:
     return [store for store in cloud.all(ImageStoreFacts) if store.nodes.chooses(node)]
 
 
-def _on(node: NodeFacts, store: GlanceStore, options: Options) -> Iterator[Unit]:
+def _on(node: NodeFacts, store: GlanceStore, options: Options, extras: tuple[Unit, ...]) -> Iterator[Unit]:
     """Yield what one host needs, and that its API has loaded it."""
-    packages, files = tuple(store.packages(node)), tuple(store.files(node))
-    yield from (*packages, *files)
+    files = tuple(store.files(node))
+    yield from (*extras, *files)
     secret = READABLE if store.vcenter else None
     conf = ConfigFile.at(node.target, _CONF, options, attributes=secret, needs=store.tried)
     yield conf
-    loads = (conf.address, *(file.address for file in files))
+    loads = (conf.address, *(file.address for file in files), *(one.address for one in extras if isinstance(one, WholeFile)))
     needs = (
         Need(conf.address, "it says where images are kept"),
         *(Need(file.address, "its configuration names that file") for file in files),
-        *(Need(package.address, "the store's driver needs it") for package in packages),
+        *(Need(extra.address, "the store's driver needs it") for extra in extras),
     )
     yield Service.refreshed(node.target, "glance-api", loads=loads, needs=needs)
 

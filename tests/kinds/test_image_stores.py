@@ -56,7 +56,7 @@ def stores(changes: Mapping[str, str] | None = None, password: str = "s%cr$t", m
 def test_all_drivers_at_once() -> None:
     """From Train on one Glance has a store of each driver, each in its own section, and one is the default."""
     assert declared(stores(), CONF) == {
-        "[DEFAULT] enabled_backends": "ceph:rbd,esx:vmware,file:file,objects:swift",
+        "[DEFAULT] enabled_backends": "ceph:rbd,esx:vsphere,file:file,objects:swift",
         "[glance_store] default_backend": "file",
         "[file] filesystem_store_datadir": "/var/lib/glance/images",
         "[objects] swift_store_config_file": "/etc/glance/objects-swift.conf",
@@ -83,23 +83,26 @@ def test_all_drivers_at_once() -> None:
 
 def test_before_train_stores_have_no_names() -> None:
     """There is one section for all, the drivers are listed, and the default is a scheme; images at a URL stay readable."""
-    facts = declared(
-        stores({"release: zed": "release: rocky", "  default: true\n": "", "driver: vmware": "driver: vmware\n  default: true"},
-               more=ALL_STORES.replace("{esx: {store_description: For the vCenter, ", "{glance_store: {")),
-        CONF,
-    )  # fmt: skip
+    older = {"release: zed": "release: rocky", "  default: true\n": "", "driver: vmware": "driver: vmware\n  default: true"}
+    more = ALL_STORES.replace("{esx: {store_description: For the vCenter, ", "{glance_store: {")
+    catalog = stores(older, more=more)
+    facts = declared(catalog, CONF)
     assert facts["[glance_store] stores"] == "file,http,rbd,swift,vmware"
     assert facts["[glance_store] default_store"] == "vsphere"
     assert facts["[glance_store] filesystem_store_datadir"] == "/var/lib/glance/images"
     assert facts["[glance_store] rbd_store_pool"] == "pictures"
     assert facts["[glance_store] vmware_api_retry_count"] == "3"
     assert not [name for name in facts if name.startswith("[") and not name.startswith("[glance_store]")]
+    assert not [address for address in catalog.units if "dist-info" in address.name]
 
 
 def test_the_api_restarts_when_what_it_reads_changes() -> None:
     """It loads its configuration, the CA and the Swift account; another password of either account makes it stale."""
+    plugin = "ssh:api1/file//usr/lib/python3/dist-packages/bivisor_vsphere-1.dist-info"
     paths = {
         CONF,
+        f"{plugin}/METADATA",
+        f"{plugin}/entry_points.txt",
         "ssh:api1/file//etc/glance/esx-vcenter-ca.pem",
         "ssh:api1/file//etc/glance/objects-swift.conf",
     }

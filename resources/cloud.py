@@ -199,6 +199,20 @@ class ImageStoreFacts:
     nodes: Selector
 
 
+@dataclass(frozen=True, slots=True)
+class GlanceAccountFacts:
+    """How Glance itself logs in to the cluster `name`'s Keystone, to reach its object storage."""
+
+    name: str
+    auth_url: str
+    region: str
+    username: SecretText
+    password: SecretText
+    user_domain: str
+    project: str
+    project_domain: str
+
+
 class Cloud:
     """All that the kinds published, looked up by type and name. Read-only."""
 

@@ -4,11 +4,13 @@ Queries      aggregate.get {name}            exists, id, availability_zone, host
              compute_service.get {host}      exists, id, state, status, disabled_reason, hypervisor {type, hostname, state}
              volume_service.get {host}       exists, state, status, disabled_reason, availability_zone
              volume_type.get {name}          exists, id, public, specs
+             image.find {name}               images [{id, fields}]
 Actions      aggregate.create {name, availability_zone}      aggregate.set {name, availability_zone}
              aggregate.add_host {name, host}                 aggregate.remove_host {name, host}
              aggregate.delete {name}                         compute_service.enable {host}
              volume_type.create {name, public, specs}        volume_type.set_specs {name, specs}
              volume_type.set_public {name, public}           volume_type.delete {name}
+             image.set {id, properties}
 
 Names are turned into ids here. An ask lists each collection that it needs once; an answer without the collection is an
 error, not an empty one. Each action looks first and does nothing where nothing is left to do.
@@ -23,8 +25,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reconciler.targets import TargetError
 from reconciler.targets.openstack_api import RefusedError
 from reconciler.targets.openstack_cinder import Cinder
+from reconciler.targets.openstack_glance import Glance
 from reconciler.targets.openstack_nova import Nova
-from reconciler.targets.openstack_session import close_connection, connect, explain, volume_api
+from reconciler.targets.openstack_session import close_connection, connect, explain, image_api, volume_api
 from reconciler.targets.threads import Threads
 from resources.contract import Reply
 
@@ -57,6 +60,11 @@ class Apis:
     def cinder(self) -> Cinder:
         """The volume API."""
         return Cinder(volume_api(self._connection))
+
+    @cached_property
+    def glance(self) -> Glance:
+        """The image API."""
+        return Glance(image_api(self._connection))
 
 
 class OpenStackTarget:
@@ -130,6 +138,8 @@ def _reply(query: Query, apis: Apis) -> Reply:
             return Reply(_volume_service(apis.cinder.service(args["host"])))
         case "volume_type.get":
             return Reply(_volume_type(apis.cinder.volume_type(args["name"])))
+        case "image.find":
+            return Reply({"images": apis.glance.images(args["name"])})
         case _:
             return _unsupported(query.op)
 
@@ -168,7 +178,7 @@ def _volume_type(found: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _act(action: Action, apis: Apis) -> Reply:
     try:
-        known = _volumes(action, apis) if action.op.startswith("volume_") else _computes(action, apis)
+        known = any(carry_out(action, apis) for carry_out in (_computes, _volumes, _images))
     except RefusedError as refusal:
         return Reply({}, refusal.code, str(refusal))
     return Reply({}) if known else _unsupported(action.op)
@@ -205,6 +215,14 @@ def _volumes(action: Action, apis: Apis) -> bool:
             apis.cinder.delete_type(args["name"])
         case _:
             return False
+    return True
+
+
+def _images(action: Action, apis: Apis) -> bool:
+    """Carry out an action on Glance; tell whether there is such a one. Raises RefusedError."""
+    if action.op != "image.set":
+        return False
+    apis.glance.set_properties(action.args["id"], action.args["properties"])
     return True
 
 

@@ -6,6 +6,7 @@ Everything here blocks: it runs in a thread.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -52,22 +53,25 @@ class Api:
     def collect(self, path: str, collection: str) -> list[dict[str, Any]]:
         """Return a collection with all its pages, asked for once. Raises ApiError and HalfAnswerError."""
         if path not in self._listed:
-            items, body = self._page(path, collection)
+            items, body = self.page(path, collection)
             found = list(items)
             while items and _has_next(body):
                 join = "&" if "?" in path else "?"
-                items, body = self._page(f"{path}{join}marker={items[-1]['id']}", collection)
+                items, body = self.page(f"{path}{join}marker={items[-1]['id']}", collection)
                 found += items
             self._listed[path] = found
         return self._listed[path]
 
-    def write(self, method: str, path: str, body: Mapping[str, Any] | None) -> None:
-        """Send a change. Raises RefusedError and ApiError."""
-        response = self._adapter.request(path, method, json=body)
-        if not response.ok:
-            self._refuse(response)
+    def page(self, path: str, collection: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Return the items of one page of a collection, and all of its body. Raises ApiError and HalfAnswerError."""
+        body = self.get(path)
+        found = body.get(collection)
+        if not isinstance(found, list):
+            raise HalfAnswerError(f"{self._name}'s {path} answered without {collection}")
+        return found, body
 
-    def _page(self, path: str, collection: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    def get(self, path: str) -> dict[str, Any]:
+        """Return the object that the API answers; no object at all is an empty one. Raises ApiError and HalfAnswerError."""
         response = self._adapter.get(path)
         if not response.ok:
             raise ApiError(response.status_code, _told(response), self._name)
@@ -75,10 +79,13 @@ class Api:
             body = response.json()
         except ValueError as error:
             raise HalfAnswerError(f"{response.url} answered no JSON") from error
-        found = body.get(collection) if isinstance(body, dict) else None
-        if not isinstance(found, list):
-            raise HalfAnswerError(f"{response.url} answered without {collection}")
-        return found, body
+        return body if isinstance(body, dict) else {}
+
+    def write(self, method: str, path: str, body: Any, *, content_type: str = "application/json") -> None:
+        """Send a change. Raises RefusedError and ApiError."""
+        response = self._adapter.request(path, method, json=body, headers={"Content-Type": content_type})
+        if not response.ok:
+            self._refuse(response)
 
     def _refuse(self, response: Any) -> NoReturn:
         """Raise RefusedError where the service surely did nothing, else ApiError."""
@@ -95,12 +102,15 @@ def _has_next(body: Mapping[str, Any]) -> bool:
 
 
 def _told(response: Any) -> str:
-    """Return the message of an error body ({"conflictingRequest": {"code", "message"}}), else the HTTP reason."""
+    """Return the message of an error body, else the HTTP reason.
+
+    Nova and Cinder: {"conflictingRequest": {"code", "message"}}. Glance: {"message"}, in which it writes HTML.
+    """
     try:
         body = response.json()
     except ValueError:
         body = None
-    for part in body.values() if isinstance(body, dict) else ():
+    for part in (body, *body.values()) if isinstance(body, dict) else ():
         if isinstance(part, dict) and isinstance(part.get("message"), str):
-            return str(part["message"])
+            return " ".join(re.sub(r"<[^>]*>", " ", part["message"]).split())
     return f"{response.status_code} {response.reason}"

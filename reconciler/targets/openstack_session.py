@@ -15,7 +15,9 @@ from reconciler.targets.openstack_api import ApiError, HalfAnswerError
 if TYPE_CHECKING:
     from resources.endpoints import OpenStackEndpoint
 
-_VOLUME = "block-storage"
+_VOLUME, _IMAGE = "block-storage", "image"
+_APIS = {_VOLUME: "volume", _IMAGE: "image"}
+"""What people call those services."""
 """The volume API's type; keystoneauth knows its other names in catalogs, volumev3 above all."""
 
 _FORBIDDEN = 403
@@ -53,14 +55,23 @@ def connect(endpoint: OpenStackEndpoint, *, timeout_s: float) -> Any:
 
 def volume_api(connection: Any) -> Any:
     """Return the client for the volume API beside the connection's own: the same login and sockets."""
+    return _adapter(connection, _VOLUME, "3.0")
+
+
+def image_api(connection: Any) -> Any:
+    """Return the client for the image API, likewise."""
+    return _adapter(connection, _IMAGE, "2")
+
+
+def _adapter(connection: Any, service_type: str, version: str) -> Any:
     from keystoneauth1.adapter import Adapter  # noqa: PLC0415 - see the module's docstring
 
     return Adapter(
         connection.session,
-        service_type=_VOLUME,
+        service_type=service_type,
         interface=connection.interface,
         region_name=connection.region_name,
-        version="3.0",
+        version=version,
         raise_exc=False,
     )
 
@@ -82,7 +93,7 @@ def explain(endpoint: OpenStackEndpoint, error: Exception, timeout_s: float) -> 
         case keystone.http.Forbidden() | ApiError(status=403):
             reason = f"{who} may not do this: {error}; Bivisor needs an admin of the cloud"
         case keystone.catalog.EndpointNotFound():
-            api = "volume" if _VOLUME in str(error) else "compute"
+            api = next((api for service, api in _APIS.items() if service in str(error)), "compute")
             reason = f'the catalog of {url} has no {api} API in region "{endpoint.region}": correct spec.region of the Cluster'
         case keystone.connection.SSLError():
             trusted = endpoint.ca_file or "the system's authorities"

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 from resources.blueprints.remote_node import RemoteNodes
 from resources.blueprints.ring import Ring
-from resources.cloud import CloudFacts, Compiled, Kind, NodeFacts, RolloutFacts, SshDefaults, VolumeBackendFacts
+from resources.cloud import (
+    CloudFacts,
+    Compiled,
+    GlanceAccountFacts,
+    Kind,
+    NodeFacts,
+    RolloutFacts,
+    SshDefaults,
+    VolumeBackendFacts,
+)
 from resources.contract import Need, SecretText, TargetId
 from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint
 from resources.options import from_settings, literal, merged
@@ -46,6 +55,18 @@ def _publish(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[object]:
     yield facts
     yield SshDefaults(name, spec.ssh.user, spec.ssh.port, spec.ssh.key_file or "")
     yield RolloutFacts(name, spec.rollout.max_unavailable)
+    if spec.services.glance is not None:
+        username, password = cloud.account(spec.services.glance)
+        yield GlanceAccountFacts(
+            name=name,
+            auth_url=spec.identity.auth_url,
+            region=spec.region,
+            username=username,
+            password=password,
+            user_domain=spec.services.user_domain,
+            project=spec.services.project,
+            project_domain=spec.services.project_domain,
+        )
 
 
 def _compile(resource: Resource[ClusterSpec], cloud: Cloud) -> Compiled:

@@ -13,6 +13,7 @@ from resources.releases.table import RELEASES
 from resources.specs.hypervisor_zone import HypervisorZoneSpec, Libvirt, NodesPlacement
 from resources.units.aggregate import Aggregate
 from resources.units.compute_service import ComputeService
+from resources.units.image_property import ImageProperty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from resources.cloud import Cloud, Resource
     from resources.contract import TargetId, Unit
     from resources.specs.hypervisor_zone import Vmware
+
+_IMAGE_TYPES = {"libvirt": "qemu", "vmware": "vmware"}
+"""An image's `hypervisor_type`, by which Nova's ImagePropertiesFilter chooses hosts; qemu means KVM as well."""
 
 
 def _publish(resource: Resource[HypervisorZoneSpec], cloud: Cloud) -> tuple[ZoneFacts]:  # noqa: ARG001 - every kind publishes alike
@@ -42,6 +46,7 @@ def _compile(resource: Resource[HypervisorZoneSpec], cloud: Cloud) -> Compiled:
         compute = _vmware(spec, spec.vmware, facts, cloud) if spec.vmware else _libvirt(spec, facts, cloud)
         units += compute
         units.append(_aggregate(resource, facts.openstack, units))
+        units += _images(spec, facts.openstack)
     return Compiled(units=tuple(units))
 
 
@@ -93,6 +98,12 @@ def _aggregate(resource: Resource[HypervisorZoneSpec], openstack: TargetId, unit
         desired={"availability_zone": resource.spec.availability_zone, **{f"host {host.name}": True for host in hosts}},
         needs=tuple(Need(host, "Nova takes only a registered compute into an aggregate") for host in hosts),
     )
+
+
+def _images(spec: HypervisorZoneSpec, openstack: TargetId) -> Iterator[Unit]:
+    for image in spec.images:
+        desired = {"hypervisor_type": _IMAGE_TYPES[spec.hypervisor], **image.properties}
+        yield ImageProperty(address=Address(openstack, ImageProperty.type, image.name), desired=desired)
 
 
 def _chosen(spec: HypervisorZoneSpec) -> Selector:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.cloud import Compiled, ImageStoreFacts, Kind
+from resources.blueprints.glance_store import READABLE, SCHEMES, GlanceStore
+from resources.cloud import CloudFacts, Compiled, GlanceAccountFacts, ImageStoreFacts, Kind, VCenterFacts
 from resources.contract import Need
-from resources.options import literal, merged
+from resources.options import from_settings, literal, merged
+from resources.releases.table import RELEASES
 from resources.specs.image_store import ImageStoreSpec
 from resources.units.config_file import ConfigFile
+from resources.units.file import WholeFile
 from resources.units.service import Service
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     from resources.cloud import Cloud, NodeFacts, Resource
     from resources.contract import Unit
+    from resources.options import Options
 
 _CONF = "/etc/glance/glance-api.conf"
 
@@ -26,20 +30,63 @@ def _publish(resource: Resource[ImageStoreSpec], cloud: Cloud) -> tuple[ImageSto
 
 
 def _compile(resource: Resource[ImageStoreSpec], cloud: Cloud) -> Compiled:
-    return Compiled(tuple(unit for node in cloud.nodes(resource.spec.nodes) for unit in _on(node, resource, cloud)))
+    spec, store = resource.spec, _store(resource, cloud)
+    units: list[Unit] = []
+    for facts in cloud.all(CloudFacts):
+        for node in cloud.nodes(spec.nodes):
+            named = RELEASES[facts.release].has_glance_multistore
+            options = (_named if named else _nameless)(store, node, cloud)
+            extras = (*store.packages(node), *(store.plugin(node) if named else ()))
+            units += _on(node, store, merged(literal(options), from_settings(spec.settings)), extras)
+    return Compiled(tuple(units))
 
 
-def _on(node: NodeFacts, resource: Resource[ImageStoreSpec], cloud: Cloud) -> Iterator[Unit]:
-    """Yield the options of the multi-store syntax (Glance, admin/multistores), and that the API has loaded them."""
-    name, spec = resource.key.name, resource.spec
-    stores = [store for store in cloud.all(ImageStoreFacts) if store.nodes.chooses(node)]
-    own = {"DEFAULT": {"enabled_backends": ",".join(f"{store.name}:{store.driver}" for store in stores)}}
-    section = {name: {"filesystem_store_datadir": spec.file.directory}}
-    default = {"glance_store": {"default_backend": name}} if spec.default else {}
-    conf = ConfigFile.at(node.target, _CONF, literal(merged(own, default, section)))
+def _store(resource: Resource[ImageStoreSpec], cloud: Cloud) -> GlanceStore:
+    spec = resource.spec
+    accounts = cloud.all(GlanceAccountFacts) if spec.driver == "swift" else ()
+    return GlanceStore(
+        name=resource.key.name,
+        spec=spec,
+        vcenter=cloud.get(VCenterFacts, spec.vmware.vcenter) if spec.vmware else None,
+        account=accounts[0] if accounts else None,
+    )
+
+
+def _named(store: GlanceStore, node: NodeFacts, cloud: Cloud) -> Options:
+    """Return the multi-store syntax (Glance, admin/multistores): any number of stores, each with a name and a section."""
+    enabled = ",".join(f"{one.name}:{SCHEMES[one.driver]}" for one in _beside(node, cloud))
+    default = {"glance_store": {"default_backend": store.name}} if store.spec.default else {}
+    return merged({"DEFAULT": {"enabled_backends": enabled}, store.name: store.options()}, default)
+
+
+def _nameless(store: GlanceStore, node: NodeFacts, cloud: Cloud) -> Options:
+    """Return the syntax of older releases: one store per driver, all in one section.
+
+    `http` is in the list as it is by default: images that somebody else keeps for Glance stay readable.
+    """
+    drivers = sorted({one.driver for one in _beside(node, cloud)} | {"http"})
+    default = {"default_store": SCHEMES[store.spec.driver]} if store.spec.default else {}
+    return {"glance_store": {"stores": ",".join(drivers), **default, **store.options()}}
+
+
+def _beside(node: NodeFacts, cloud: Cloud) -> list[ImageStoreFacts]:
+    return [store for store in cloud.all(ImageStoreFacts) if store.nodes.chooses(node)]
+
+
+def _on(node: NodeFacts, store: GlanceStore, options: Options, extras: tuple[Unit, ...]) -> Iterator[Unit]:
+    """Yield what one host needs, and that its API has loaded it."""
+    files = tuple(store.files(node))
+    yield from (*extras, *files)
+    secret = READABLE if store.vcenter else None
+    conf = ConfigFile.at(node.target, _CONF, options, attributes=secret, needs=store.tried)
     yield conf
-    need = Need(conf.address, "it says where images are kept")
-    yield Service.refreshed(node.target, "glance-api", loads=(conf.address,), needs=(need,))
+    loads = (conf.address, *(file.address for file in files), *(one.address for one in extras if isinstance(one, WholeFile)))
+    needs = (
+        Need(conf.address, "it says where images are kept"),
+        *(Need(file.address, "its configuration names that file") for file in files),
+        *(Need(extra.address, "the store's driver needs it") for extra in extras),
+    )
+    yield Service.refreshed(node.target, "glance-api", loads=loads, needs=needs)
 
 
 IMAGE_STORE = Kind("ImageStore", ImageStoreSpec, _publish, _compile)

@@ -17,6 +17,10 @@ FIRST_FCD = 25
 FIRST_COMPUTE_ID = 27
 """Since Nova 27.0.0 (2023.1) a nova-compute has an identity file, `compute_id` (nova/virt/node.py)."""
 
+FIRST_GLANCE_MULTISTORE = 20
+"""Train (Nova 20, Glance 19.0.0) supports several stores of one Glance; Rocky and Stein had them as an experiment (Glance
+release notes; admin/multistores)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -40,6 +44,11 @@ class Release:
     def has_compute_id(self) -> bool:
         """Tell whether a nova-compute refuses to start elsewhere without its identity file."""
         return self.nova >= FIRST_COMPUTE_ID
+
+    @property
+    def has_glance_multistore(self) -> bool:
+        """Tell whether Glance names its stores (`enabled_backends`), several of one driver if need be."""
+        return self.nova >= FIRST_GLANCE_MULTISTORE
 
 
 _ALL = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.rules import clusters, placements, storage, zones
+from resources.rules import clusters, images, placements, storage, zones
 
 if TYPE_CHECKING:
     from resources.cloud import Rule
@@ -36,4 +36,10 @@ RULES: tuple[Rule, ...] = (
     storage.backends_and_stores_are_called_as_nothing_else,
     storage.backends_have_account_and_database,
     storage.one_image_store_is_default,
+    images.image_stores_are_on_the_same_nodes,
+    images.file_stores_are_shared,
+    images.older_glances_have_one_store_of_a_driver,
+    images.swift_stores_have_an_account,
+    images.vmware_stores_can_reach_their_vcenter,
+    images.images_belong_to_one_hypervisor,
 )

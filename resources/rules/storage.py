@@ -21,7 +21,9 @@ _ACTIVE_ACTIVE = frozenset({"rbd"})
 """Drivers that several live services may use at once (`SUPPORTS_ACTIVE_ACTIVE` in cinder/volume/drivers)."""
 
 _SECTIONS_OF_CINDER = frozenset({"barbican", "coordination", "database", "default", "healthcheck", "nova", "profiler", "vault"})
-_SECTIONS_OF_GLANCE = frozenset({"barbican", "cors", "database", "default", "healthcheck", "profiler", "vault", "wsgi"})
+_SECTIONS_OF_GLANCE = frozenset(
+    {"barbican", "cinder", "cors", "database", "default", "healthcheck", "profiler", "task", "vault", "wsgi"}
+)
 """Section names that a resource's name could be (Cinder and Glance, sample configuration files); others have an underscore."""
 
 

@@ -45,6 +45,9 @@ class ServiceAccounts(Spec):
 
     nova: Account = Field(description="A Secret with username and password.")
     cinder: Account | None = Field(default=None, description="A Secret with username and password; volume backends need it.")
+    glance: Account | None = Field(
+        default=None, description="A Secret with username and password; image stores of driver swift need it."
+    )
     project: str = Field(default="service", description="Project of these accounts.")
     user_domain: str = Field(default="Default", description="Domain of these accounts.")
     project_domain: str = Field(default="Default", description="Domain of that project.")
@@ -168,7 +171,7 @@ class ClusterSpec(Spec):
     region: str = Field(default="RegionOne", min_length=1, description="Region in Keystone's catalogue.")
     identity: Identity = Field(description="Keystone, and the account that Bivisor uses.")
     messaging: Messaging = Field(description="How the services reach RabbitMQ.")
-    services: ServiceAccounts = Field(description="The Keystone accounts of Nova and Cinder themselves.")
+    services: ServiceAccounts = Field(description="The Keystone accounts of the services themselves.")
     databases: Databases = Field(default_factory=Databases, description="Databases that volume services speak to.")
     network: Network = Field(default_factory=Network, description="How instances are connected; without it by Neutron.")
     ssh: Ssh = Field(default_factory=Ssh, description="How hosts are logged in to, where a Node says nothing else.")

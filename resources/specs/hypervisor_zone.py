@@ -85,6 +85,37 @@ class Libvirt(Spec):
     )
 
 
+_OWN_FIELDS = (
+    "checksum container_format created_at direct_url disk_format file id locations min_disk min_ram name os_hash_algo "
+    "os_hash_value os_hidden owner protected schema self size status stores tags updated_at virtual_size visibility"
+)
+"""What every image has by itself (Glance, api-ref v2): a property cannot be called so."""
+
+
+def _open_properties(properties: dict[str, str]) -> dict[str, str]:
+    for name in properties:
+        if name == "hypervisor_type":
+            raise ValueError("hypervisor_type follows from the zone's hypervisor: leave it away")
+        if name in _OWN_FIELDS.split() or name.startswith("os_glance"):
+            raise ValueError(f"{name} is Glance's own and no property")
+    return properties
+
+
+class Image(Spec):
+    """An image for the zone's hypervisor. You upload it; Bivisor keeps its properties."""
+
+    name: Annotated[str, Shape(r"\S([^\r\n]*\S)?", "a name")] = Field(
+        max_length=255, description="Its name in Glance, which must be that of one image."
+    )
+    properties: Annotated[
+        dict[Annotated[str, Shape(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*", "the name of a property")], str],
+        AfterValidator(_open_properties),
+    ] = Field(
+        default_factory=dict,
+        description="Properties beside hypervisor_type, which the zone decides, as texts: {vmware_disktype: sparse}.",
+    )
+
+
 class NodesPlacement(Spec):
     """On nodes of one's own choice."""
 
@@ -107,6 +138,10 @@ class HypervisorZoneSpec(Spec):
     vmware: Vmware | None = Field(default=None, description="The vCenter and the clusters of a zone of hypervisor vmware.")
     placement: Literal["controllers"] | NodesPlacement = Field(
         description="Where the computes run: controllers (kept by Pacemaker, for vmware), or {nodes: …}."
+    )
+    images: tuple[Image, ...] = Field(
+        default=(),
+        description="Images that boot here: each gets hypervisor_type, so that none is booted on another hypervisor.",
     )
 
     @model_validator(mode="after")

@@ -17,6 +17,10 @@ _RESERVED = {
     ("DEFAULT", "allow_availability_zone_fallback"): "volumes must not cross hypervisors",
     ("cinder", "cross_az_attach"): "volumes must not cross hypervisors",
     ("libvirt", "virt_type"): "libvirt.virtType decides it",
+    **{
+        ("glance_store", name): "the resources of kind ImageStore decide it"
+        for name in ("stores", "default_store", "default_backend")
+    },
     **{("vmware", name): "the VCenter decides it" for name in ("host_ip", "host_port", "host_username", "ca_file", "insecure")},
     ("vmware", "cluster_name"): "the cluster of each compute decides it",
     ("vmware", "datastore_regex"): "the datastoreRegex of each compute decides it",
@@ -24,6 +28,23 @@ _RESERVED = {
 
 _OF_A_BACKEND = frozenset({"backend_host", "backend_availability_zone", "volume_backend_name", "volume_driver"})
 """In a backend's own section, whatever that is called: the identity of its volumes, and where they may be attached."""
+
+_OF_A_STORE = frozenset(
+    {
+        "default_swift_reference",
+        "filesystem_store_datadir",
+        "filesystem_store_datadirs",
+        "rbd_store_pool",
+        "swift_store_config_file",
+        "swift_store_container",
+        "vmware_ca_file",
+        "vmware_datastores",
+        "vmware_insecure",
+        "vmware_server_host",
+        "vmware_server_username",
+    }
+)
+"""In a store's own section: where its images are, and how they are reached."""
 
 _SECRET = re.compile(r"(passw(or)?d|secret|secret_key)$|^transport_url$|^connection$")
 
@@ -46,6 +67,8 @@ def _taken(section: str, name: str) -> str:
         return "it holds a secret, and these documents only name Secrets"
     if name in _OF_A_BACKEND:
         return "the VolumeBackend decides it"
+    if name in _OF_A_STORE:
+        return "the ImageStore decides it"
     return _RESERVED.get((section, name), "")
 
 

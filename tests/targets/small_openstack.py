@@ -1,6 +1,6 @@
-"""Keystone v3 and Nova 2.1 over real HTTP, as far as the openstack target speaks them; told to misbehave by its fields.
+"""Keystone v3, Nova 2.1 and Glance 2 over real HTTP, as far as the openstack target speaks them; its fields make it misbehave.
 
-Bodies follow the API reference of both projects.
+Bodies follow the API references of the projects.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from tests.targets.small_cinder import BASE as VOLUME
 from tests.targets.small_cinder import CinderFaultError, SmallCinder
@@ -24,7 +24,7 @@ REGION = "RegionOne"
 
 
 class ApiFaultError(Exception):
-    """An error answer of Nova."""
+    """An error answer of Nova or Glance."""
 
     def __init__(self, status: int, message: str) -> None:
         """Keep status and message."""
@@ -48,6 +48,8 @@ class Cloud:
     hypervisors: list[dict[str, Any]] = field(default_factory=list)
     has_cinder: bool = True
     cinder: SmallCinder = field(default_factory=SmallCinder)
+    images: list[dict[str, Any]] = field(default_factory=list)
+    has_image_api: bool = True
     silent: set[str] = field(default_factory=set)
     half: set[str] = field(default_factory=set)
     broken: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -69,6 +71,13 @@ class Cloud:
             "status": "enabled",
         }
         self.hypervisors.append({**shown, "service": {"id": number, "host": host, "disabled_reason": None}})
+
+    def add_image(self, name: str, **fields: Any) -> dict[str, Any]:
+        """Let somebody have uploaded an image; fields beside those of every image are its properties."""
+        number = f"image-{len(self.images) + 1}"
+        whole = {"id": number, "name": name, "status": "active", "visibility": "public", "owner": "p", "size": 1, "tags": []}
+        self.images.append({**whole, "disk_format": "qcow2", "min_disk": 0, "os_hidden": False, "virtual_size": None, **fields})
+        return self.images[-1]
 
     def count(self, text: str) -> int:
         """Return how many requests of that method and path came."""
@@ -95,6 +104,36 @@ class Cloud:
             case "PUT", ["os-services", "enable"]:
                 return {"service": self._enable(body["host"])}
         raise ApiFaultError(404, "The resource could not be found.")
+
+    def glance(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> dict[str, Any]:
+        """Answer Glance's calls; a page of a listing holds two images. Raises ApiFaultError."""
+        match method, path.strip("/").split("/"):
+            case "GET", ["images"]:
+                (name,) = query["name"]
+                named = [image for image in self.images if image["name"] == name and not image["os_hidden"]]
+                begin = int(query.get("marker", ["0"])[0])
+                more = {"next": f"/v2/images?marker={begin + 2}&name={name}"} if len(named) > begin + 2 else {}
+                return {"images": named[begin : begin + 2], "first": f"/v2/images?name={name}", **more}
+            case "GET", ["images", number]:
+                return self._image(number)
+            case "PATCH", ["images", number]:
+                return self._patch(self._image(number), body)
+        raise ApiFaultError(404, "The resource could not be found.")
+
+    def _image(self, number: str) -> dict[str, Any]:
+        for image in self.images:
+            if image["id"] == number:
+                return image
+        raise ApiFaultError(404, f"No image found with ID {number}")
+
+    def _patch(self, image: dict[str, Any], body: Any) -> dict[str, Any]:
+        for change in body:
+            name = change["path"].removeprefix("/").replace("~1", "/").replace("~0", "~")
+            assert change["op"] == "add"
+            if name.startswith("os_glance"):
+                raise ApiFaultError(403, f"Property '{name}' is reserved.")
+            image[name] = change["value"]
+        return image
 
     def _create(self, name: str, availability_zone: str | None) -> dict[str, Any]:
         if any(found["name"] == name for found in self.aggregates):
@@ -181,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, b"" if answer is None else json.dumps(answer).encode(), headers, half=path in self.cloud.half)
 
     def _apis(self) -> dict[str, Callable[[str, dict[str, Any]], tuple[int, dict[str, Any] | None, dict[str, str]]]]:
-        return {"/identity": self._keystone, "/volume": self._cinder}
+        return {"/identity": self._keystone, "/volume": self._cinder, "/image": self._glance}
 
     def _cinder(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
         if self.headers.get("X-Auth-Token") not in self.cloud.tokens:
@@ -203,8 +242,22 @@ class _Handler(BaseHTTPRequestHandler):
         catalog = [
             _entry("compute", "nova", f"{self.cloud.url}{self.cloud.catalog_path}"),
             *([_entry("volumev3", "cinderv3", f"{self.cloud.url}{VOLUME}/p")] if self.cloud.has_cinder else ()),
+            *([_entry("image", "glance", f"{self.cloud.url}/image")] if self.cloud.has_image_api else ()),
         ]
         return 201, {"token": _token(catalog)}, {"X-Subject-Token": token}
+
+    def _glance(self, path: str, body: Any) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
+        if path.rstrip("/") == "/image":
+            links = [{"rel": "self", "href": f"{self.cloud.url}/image/v2/"}]
+            return 300, {"versions": [{"id": "v2.15", "status": "CURRENT", "links": links}]}, {}
+        if self.headers.get("X-Auth-Token") not in self.cloud.tokens:
+            return 401, {"message": "This server could not verify you.", "code": "401 Unauthorized"}, {}
+        try:
+            query = parse_qs(urlsplit(self.path).query)
+            return 200, self.cloud.glance(self.command, path.removeprefix("/image/v2"), query, body), {}
+        except ApiFaultError as fault:
+            message = f"Refused:<br /><br />\n{fault.message}\n\n\n"
+            return fault.status, {"message": message, "code": f"{fault.status} Error", "title": "Error"}, {}
 
     def _nova(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
         base = "/compute/v2.1"

@@ -9,6 +9,7 @@ import pytest
 from resources.contract import Address, TargetId
 from resources.units.aggregate import Aggregate
 from resources.units.compute_service import ComputeService
+from resources.units.image_property import ImageProperty
 from resources.units.volume_service import VolumeService
 from resources.units.volume_type import VolumeType
 from tests.units.casebook import cases, check
@@ -46,3 +47,13 @@ def test_volume_service(case: dict[str, Any]) -> None:
 def test_volume_type(case: dict[str, Any]) -> None:
     """A volume type leads to its backend and its zone, and keeps what is foreign."""
     check(case, lambda declared: VolumeType(address=Address(DEMO, "volume_type", declared["name"]), desired=declared["fields"]))
+
+
+@pytest.mark.parametrize("case", cases("image_property"))
+def test_image_property(case: dict[str, Any]) -> None:
+    """An image has its declared properties and keeps the others."""
+
+    def build(declared: dict[str, Any]) -> ImageProperty:
+        return ImageProperty(address=Address(DEMO, "image_property", declared["name"]), desired=declared["fields"])
+
+    check(case, build)

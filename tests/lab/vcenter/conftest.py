@@ -12,10 +12,14 @@ import pytest
 from pyVmomi import SoapStubAdapter, vim
 
 from tests.lab.errors import LabError
+from tests.lab.image import base_layer, build_image
 from tests.lab.layout import CACHE
-from tests.lab.vcenter.build import build
+from tests.lab.progress import Progress
+from tests.lab.requirements import check_machine
+from tests.lab.vcenter.build import build, govmomi_sources
 from tests.lab.vcenter.certificates import Certificates, ensure_certificates
 from tests.lab.vcenter.process import PASSWORD, Running, Settings, running
+from tests.lab.vcenter.wsdl import write_wsdl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +43,28 @@ def binary(request: pytest.FixtureRequest, cache_dir: Path) -> Path:
         if request.config.getoption("--require-lab"):
             raise
         pytest.skip(f"the vCenter simulator cannot be built here: {error}")
+
+
+@pytest.fixture(scope="session")
+def image(request: pytest.FixtureRequest) -> Path:
+    """Root of the lab's image."""
+    try:
+        check_machine()
+    except LabError as error:
+        if request.config.getoption("--require-lab"):
+            raise
+        pytest.skip(str(error))
+    build_image(Progress())
+    return base_layer()
+
+
+@pytest.fixture(scope="session")
+def wsdl(image: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The schema for the drivers of the image."""
+    folder = tmp_path_factory.mktemp("wsdl")
+    methods = write_wsdl(govmomi_sources(cache_dir), image / "usr/lib/python3/dist-packages", folder)
+    assert {"CreateVM_Task", "ReconfigVM_Task", "RetrievePropertiesEx", "CopyVirtualDisk_Task"} <= set(methods)
+    return folder
 
 
 @pytest.fixture(scope="session")

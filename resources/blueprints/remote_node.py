@@ -29,13 +29,21 @@ _CONNECTION = {
     "class": "ocf",
     "provider": "pacemaker",
     "agent": "remote",
-    # After a loss it tries again at this interval, for ever; without it a few failures would end the trying.
-    "param reconnect_interval": "20s",
     "op monitor interval": "10s",
     "op monitor timeout": "15s",
     "op start timeout": "60s",
     "op stop timeout": "60s",
 }
+
+_AFTER_A_LOSS = {
+    # The lost node has been fenced: what ran there is forgotten, and it may come back at any time.
+    True: {"param reconnect_interval": "20s"},
+    # Nobody has proven that it is dead. While a lost node is being connected to in vain, Pacemaker believes that its services
+    # still run there, and would restart those that took over (crm_simulate, 2.1.5). So it stays out until its failure is
+    # cleaned up, which applying does as soon as the node answers and its daemon runs.
+    False: {"op monitor on-fail": "stop"},
+}
+"""What becomes of a lost connection, with fencing and without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class RemoteNodes:
                 *self.cloud.ring,
                 *(Need(unit.address, "it says which member may hold the connection") for unit in allowed),
             )
-            desired: Facts = {**_CONNECTION, "param server": node.address, "running": True}
+            desired: Facts = {**_CONNECTION, **_AFTER_A_LOSS[self.cloud.fenced], "param server": node.address, "running": True}
             yield Primitive(address=remote_address(self.cloud, node), desired=desired, needs=needs)
 
     def _host(self, node: NodeFacts) -> Generator[Unit, None, Unit]:

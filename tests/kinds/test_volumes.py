@@ -90,6 +90,17 @@ def test_pacemaker_keeps_it_on_remote_nodes() -> None:
     assert {name: str(target) for name, target in endpoint.remotes.items()} == {"vol1": "ssh:vol1", "vol2": "ssh:vol2"}
 
 
+def test_a_lost_remote_node_comes_back_by_itself_only_where_it_was_fenced() -> None:
+    """Else Pacemaker would try in vain, think that the lost service runs, and restart the next one: it stays out till asked."""
+    connection = "pacemaker:demo/primitive/vol1"
+    facts = declared(compiled(REMOTE), connection)
+    assert facts["op monitor on-fail"] == "stop"
+    assert "param reconnect_interval" not in facts
+    facts = declared(compiled({**REMOTE, **FENCED}), connection)
+    assert facts["param reconnect_interval"] == "20s"
+    assert "op monitor on-fail" not in facts
+
+
 def test_on_controllers_no_remote_node_is_needed() -> None:
     """A backend whose nodes are all in the ring is like a vSphere compute there: nothing of pacemaker_remote is declared."""
     catalog = compiled(ON_CONTROLLERS)

@@ -154,8 +154,8 @@ def test_the_service_moves_when_its_node_is_cut_off(lab: Lab, converged: Workspa
                 assert rows(lab) == [("vmdk@vmdk", "vcenter-az", "up")]
             finally:
                 lab.mend(node)
-            wait_for(lambda: remotes_online(lab) == set(VOLUME_NODES), "the node is back", 180)
             converged.run("apply", "--yes")
+            wait_for(lambda: remotes_online(lab) == set(VOLUME_NODES), "the node is back")
             assert alive(lab) == [other], "who has it keeps it"
         assert census.samples > 50
         assert census.most == 1, f"two alive at once: {census.crowded[:3]}"

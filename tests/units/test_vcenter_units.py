@@ -9,6 +9,7 @@ import pytest
 from resources.contract import Address, TargetId
 from resources.units.compute_cluster import ComputeCluster
 from resources.units.datastores import Datastores
+from resources.units.port_group import PortGroup
 from resources.units.session import Session
 from tests.units.casebook import cases, check
 
@@ -42,3 +43,9 @@ def test_datastores(case: dict[str, Any]) -> None:
         return Datastores(address=address, desired={"matching": True}, cluster=declared["cluster"], regex=declared["regex"])
 
     check(case, build)
+
+
+@pytest.mark.parametrize("case", cases("port_group"))
+def test_port_group(case: dict[str, Any]) -> None:
+    """A port group is made and its VLAN kept, on the one switch of that name, where nothing else has its name."""
+    check(case, lambda declared: PortGroup.on(VC1, declared["vds"], declared["name"], vlan=declared["vlan"], needs=()))

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 LAST_NOVA_NETWORK = 20
 """Nova 21.0.0 (Ussuri) removed nova-network (Nova release notes, Ussuri, upgrade notes)."""
 
+FIRST_NOVA_NETWORK_OF_CELLS = 15
+"""Since Nova 15.0.0 (Ocata) nova-network ends at once where Cells v1 is off (nova/cmd/network.py)."""
+
 FIRST_COMPUTE_ID = 27
 """Since Nova 27.0.0 (2023.1) a nova-compute has an identity file, `compute_id` (nova/virt/node.py)."""
 
@@ -27,6 +30,11 @@ class Release:
     def has_nova_network(self) -> bool:
         """Tell whether instances may be connected without Neutron."""
         return self.nova <= LAST_NOVA_NETWORK
+
+    @property
+    def nova_network_wants_cells(self) -> bool:
+        """Tell whether nova-network starts only where Cells v1 is on."""
+        return self.nova >= FIRST_NOVA_NETWORK_OF_CELLS
 
     @property
     def has_compute_id(self) -> bool:

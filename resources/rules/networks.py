@@ -64,8 +64,8 @@ def tunnels_end_before_vcenter(resources: Resources) -> Iterator[Problem]:
         api = cluster.spec.network.dvs.api if cluster.spec.network.dvs else None
         if api and (tunnels := [name for name in api.tenant_network_types if name in _TUNNELS]):
             message = (
-                f"a distributed switch carries no {' and no '.join(tunnels)}: instances of the vCenter cannot be in such networks, "
-                "those of both hypervisors are of type vlan"
+                f"a distributed switch carries no {' and no '.join(tunnels)}: instances of the vCenter "
+                "cannot be in such networks, those of both hypervisors are of type vlan"
             )
             path = ("spec", "network", "dvs", "api", "tenantNetworkTypes")
             yield Problem(cluster.key, path, message, "tunnels_end_before_vcenter", warning=True)

@@ -4,8 +4,9 @@ Queries      session.check {}             logged_in, fault, about {version, inst
              cluster.find {name}          exists, moref, matches, hosts, usable_hosts, drs, known (all clusters' names)
              datastores.list {cluster}    datastores [{name, type, accessible, maintenance, multiple_host_access,
                                           capacity, free}]
-             port_group.find {vds, name}  switches (how many have that name), known (all switches' names), group {moref,
-                                          vlan, version, uplink} or None, namesakes (other networks there of that name)
+             switch.find {name}           switches (how many distributed switches have that name), known (all their names)
+             port_group.find {vds, name}  switches, known, group {moref, vlan, version, uplink} or None,
+                                          namesakes (other networks of that name where the switch is)
 Actions      port_group.create {vds, name, vlan}
              port_group.set_vlan {moref, vlan, if_version}
 Nothing else is ever changed in a vCenter.
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reconciler.targets import TargetError
 from reconciler.targets.threads import Threads
 from reconciler.targets.vcenter_inventory import Inventory, read_inventory
-from reconciler.targets.vcenter_networks import ACTIONS, Networks, change_port_group, find_port_group, read_networks
+from reconciler.targets.vcenter_networks import ACTIONS, QUERIES, Networks, answer, change_port_group, read_networks
 from reconciler.targets.vcenter_session import (
     HalfAnswerError,
     LoginRefusedError,
@@ -153,15 +154,15 @@ class VCenterTarget:
 def _answer(queries: Sequence[Query], session: Session) -> list[Reply]:
     listing = any(query.op in {"cluster.find", "datastores.list"} for query in queries)
     inventory = read_inventory(session.content) if listing else Inventory((), {}, {})
-    connected = any(query.op == "port_group.find" for query in queries)
+    connected = any(query.op in QUERIES for query in queries)
     networks = read_networks(session.content) if connected else Networks({}, ())
     return [_reply(query, session, inventory, networks) for query in queries]
 
 
 def _reply(query: Query, session: Session, inventory: Inventory, networks: Networks) -> Reply:
     match query.op:
-        case "port_group.find":
-            return find_port_group(session, networks, vds=query.args["vds"], name=query.args["name"])
+        case op if op in QUERIES:
+            return answer(query, session, networks)
         case "session.check":
             about = session.content.about
             told = {"version": about.version, "instance_uuid": about.instanceUuid, "full_name": about.fullName}

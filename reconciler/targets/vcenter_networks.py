@@ -13,11 +13,12 @@ from reconciler.targets.vcenter_session import HalfAnswerError, reading
 from resources.contract import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from reconciler.targets.vcenter_session import Session
-    from resources.contract import Action
+    from resources.contract import Action, Query
 
+QUERIES = frozenset({"switch.find", "port_group.find"})
 ACTIONS = frozenset({"port_group.create", "port_group.set_vlan"})
 
 _TASK_S = 20.0
@@ -76,23 +77,24 @@ def read_networks(content: Any) -> Networks:
     return Networks(switches, tuple(_network(moref, places[moref], within[moref], uplink=moref in uplinks) for moref in rest))
 
 
-def find_port_group(session: Session, networks: Networks, *, vds: str, name: str) -> Reply:
-    """Answer `port_group.find`."""
+def answer(query: Query, session: Session, networks: Networks) -> Reply:
+    """Answer one of QUERIES. Raises LostSessionError, HalfAnswerError, and what pyVmomi raises."""
+    vds = query.args["name" if query.op == "switch.find" else "vds"]
     switches = networks.called(vds)
+    known = sorted(switch.name for switch in networks.switches.values())
+    if query.op == "switch.find":
+        return Reply({"switches": len(switches), "known": known})
+    return Reply({"switches": len(switches), "known": known, **_port_group(session, networks, switches, query.args["name"])})
+
+
+def _port_group(session: Session, networks: Networks, switches: Sequence[Network], name: str) -> dict[str, Any]:
     here = [
         found for found in networks.networks if found.name == name and found.datacenter in {one.datacenter for one in switches}
     ]
     morefs = {switch.moref for switch in switches}
     groups = [found for found in here if found.switch in morefs]
     namesakes = [_described(found, networks) for found in here if found.switch not in morefs]
-    return Reply(
-        {
-            "switches": len(switches),
-            "known": sorted(switch.name for switch in networks.switches.values()),
-            "group": _configured(session, groups[0]) if groups else None,
-            "namesakes": sorted(namesakes),
-        }
-    )
+    return {"group": _configured(session, groups[0]) if groups else None, "namesakes": sorted(namesakes)}
 
 
 def change_port_group(action: Action, session: Session) -> Reply:

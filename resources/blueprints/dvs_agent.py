@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resources.blueprints.kept_service import KeptService
-from resources.contract import Need
+from resources.contract import Address, Need
 from resources.options import literal, merged
 from resources.units.config_file import ConfigFile
 from resources.units.directory import Directory
+from resources.units.distributed_switch import DistributedSwitch
 from resources.units.file import WholeFile
 from resources.units.package import Package
 from resources.units.service import Service
@@ -49,7 +50,8 @@ class DvsAgent:
     pacemaker: bool
 
     def units(self) -> Iterator[Unit]:
-        """Yield everything from the package to the agent that runs."""
+        """Yield everything from what vCenter must have to the agent that runs."""
+        yield from self._switches()
         prepared = tuple(unit for node in self.nodes for unit in self._on(node))
         yield from prepared
         yield from self._service.kept(prepared)
@@ -67,6 +69,16 @@ class DvsAgent:
             pacemaker=self.pacemaker,
         )
 
+    def _switches(self) -> tuple[Unit, ...]:
+        return tuple(
+            DistributedSwitch(
+                address=Address(self.vcenter.target, DistributedSwitch.type, name),
+                desired={"exists": True},
+                needs=(self.vcenter.session,),
+            )
+            for name in self.maps.network_maps.values()
+        )
+
     def _on(self, node: NodeFacts) -> Iterator[Unit]:
         package = Package.named(node.target, self.dvs.package)
         installed = Need(package.address, "the package brings the program and the user neutron")
@@ -76,8 +88,9 @@ class DvsAgent:
         folders = tuple(self._folders(node, installed))
         yield from folders
         made = Need(folders[1].address, "it is in this directory")
-        ini = f"{self._conf}/dvs-agent.ini"
-        yield ConfigFile.at(node.target, ini, self._options(), attributes=_READABLE, needs=(made, self.vcenter.session))
+        tried = tuple(Need(switch.address, "it is looked for before it is rolled out") for switch in self._switches())
+        ini, needs = f"{self._conf}/dvs-agent.ini", (made, self.vcenter.session, *tried)
+        yield ConfigFile.at(node.target, ini, self._options(), attributes=_READABLE, needs=needs)
         if self.vcenter.ca_pem:
             yield WholeFile.at(node.target, self._ca_path, self.vcenter.ca_pem, attributes=_READABLE, needs=(made,))
         yield self._service.unit_on(node, installed)

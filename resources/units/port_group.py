@@ -51,12 +51,12 @@ class PortGroup(Unit):
         return {**surroundings, **found, "@moref": str(group["moref"]), "@version": str(group["version"])}
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:  # noqa: ARG002 - one field
-        """Make it, or set its VLAN if it is still the one that was read."""
-        vlan = (self.desired or {}).get("vlan")
+        """Make it, or set its VLAN if it is still the one that was read. Never delete it: machines may be connected."""
+        if self.desired is None or (facts is not None and "@moref" not in facts):
+            return ()
+        vlan = self.desired["vlan"]
         if facts is None:
             return (Action("port_group.create", {"vds": self.vds, "name": self.name, "vlan": vlan}),)
-        if "@moref" not in facts:
-            return ()
         return (Action("port_group.set_vlan", {"moref": facts["@moref"], "vlan": vlan, "if_version": facts["@version"]}),)
 
     def blocked(self, facts: Facts | None) -> str:

@@ -89,7 +89,8 @@ def test_pacemaker_keeps_an_agent_wherever_its_compute_is() -> None:
             f"ssh:{host}/systemd_unit/{AGENT}.service",
             f"pacemaker:demo/constraint/{AGENT}-on-{host}",
         } <= found
-    assert {"vcenter:vc1/session/vc1", "pacemaker:demo/membership/ring"} <= found
+    switches = {"vcenter:vc1/distributed_switch/DVS0", "vcenter:vc1/distributed_switch/Other Switch"}
+    assert {"vcenter:vc1/session/vc1", "pacemaker:demo/membership/ring", *switches} <= found
     assert "pacemaker:demo/primitive/nova-compute-vcenter-c0" not in found
     text = str(declared(catalog, f"ssh:ctl1/systemd_unit/{AGENT}.service")["content"])
     command = "ExecStart=/usr/bin/neutron-dvs-agent --config-file /etc/neutron/vcenter/vcenter-c0/dvs-agent.ini\n"

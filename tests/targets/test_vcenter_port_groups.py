@@ -140,6 +140,13 @@ async def test_what_is_in_the_way_is_told(target: VCenterTarget, owner: Any) -> 
         assert reason in unit.blocked(facts)
 
 
+async def test_a_switch_is_found_by_its_name(target: VCenterTarget) -> None:
+    """Who works on a switch learns whether it is there, and which others are."""
+    here, missing = await target.ask([Query("switch.find", {"name": name}) for name in ("DVS0", "DVS7")])
+    assert here.data == {"switches": 1, "known": ["DVS0"]}
+    assert missing.data == {"switches": 0, "known": ["DVS0"]}
+
+
 async def test_another_datacenter_has_names_of_its_own(target: VCenterTarget, owner: Any) -> None:
     """The same port group on a switch of another datacenter is not in the way; two switches of one name are."""
     owner.rootFolder.CreateDatacenter("DC1")

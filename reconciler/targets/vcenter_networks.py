@@ -66,15 +66,24 @@ def read_networks(content: Any) -> Networks:
             for item in retrieve(content, properties):
                 moref = item.obj._moId  # noqa: SLF001 - the documented name of it
                 kinds[moref] = type(item.obj).__name__.rpartition(".")[2]
-                places[moref].update({one.name: one.val for one in item.propSet})
-    if not places:
-        raise HalfAnswerError("it shows no datacenter at all; may this account read the inventory?")
+                places[moref].update(_complete(moref, item))
+    return arranged(kinds, places)
+
+
+def arranged(kinds: Mapping[str, str], places: Mapping[str, Mapping[str, Any]]) -> Networks:
+    """Return the networks among listed objects, given their types and properties by MoRef. Raises HalfAnswerError."""
     datacenters = {moref for moref, kind in kinds.items() if kind == "Datacenter"}
+    if not datacenters:
+        raise HalfAnswerError("it shows no datacenter at all; may this account read the inventory?")
     within = {moref: _datacenter(moref, places, datacenters) for moref, kind in kinds.items() if kind.endswith(_LISTED)}
     switches = {moref: _network(moref, places[moref], within[moref]) for moref in within if kinds[moref].endswith("Switch")}
     uplinks = {uplink for moref in switches for uplink in _morefs(places[moref].get("config.uplinkPortgroup"))}
-    rest = (moref for moref in within if moref not in switches)
-    return Networks(switches, tuple(_network(moref, places[moref], within[moref], uplink=moref in uplinks) for moref in rest))
+    networks = []
+    for moref in within.keys() - switches.keys():
+        networks.append(_network(moref, places[moref], within[moref], uplink=moref in uplinks))
+        if kinds[moref].endswith("Portgroup") and networks[-1].switch not in switches:
+            raise HalfAnswerError(f"port group {networks[-1].name} comes without its switch")
+    return Networks(switches, tuple(sorted(networks, key=lambda network: network.moref)))
 
 
 def answer(query: Query, session: Session, networks: Networks) -> Reply:
@@ -93,7 +102,7 @@ def _port_group(session: Session, networks: Networks, switches: Sequence[Network
     ]
     morefs = {switch.moref for switch in switches}
     groups = [found for found in here if found.switch in morefs]
-    namesakes = [_described(found, networks) for found in here if found.switch not in morefs]
+    namesakes = [_described(found, networks) for found in here if found not in groups[:1]]
     return {"group": _configured(session, groups[0]) if groups else None, "namesakes": sorted(namesakes)}
 
 
@@ -198,6 +207,15 @@ def _vlan(spec: Any) -> int | str | None:
     return "trunk " + ",".join(f"{span.start}-{span.end}" for span in spec.vlanId)
 
 
+def _complete(moref: str, item: Any) -> dict[str, Any]:
+    """Return the object's properties. Raises HalfAnswerError when one is kept back; an empty list may just not be there."""
+    for missing in item.missingSet:
+        raise HalfAnswerError(
+            f"{moref} comes without {missing.path} ({getattr(missing.fault.fault, 'msg', None) or 'not told'})"
+        )
+    return {found.name: found.val for found in item.propSet}
+
+
 def _network(moref: str, values: Mapping[str, Any], datacenter: str, *, uplink: bool = False) -> Network:
     if "name" not in values:
         raise HalfAnswerError(f"{moref} comes without a name")
@@ -219,8 +237,7 @@ def _datacenter(moref: str, places: Mapping[str, Mapping[str, Any]], datacenters
 def _described(network: Network, networks: Networks) -> str:
     if not network.switch:
         return "a standard port group"
-    owner = networks.switches.get(network.switch)
-    return f'a port group of switch "{owner.name if owner else network.switch}"'
+    return f'a port group of switch "{networks.switches[network.switch].name}"'
 
 
 def _morefs(references: Iterable[Any] | None) -> tuple[str, ...]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 from reconciler.targets import TargetError
 from reconciler.targets.vcenter import VCenterTarget
+from reconciler.targets.vcenter_networks import _complete, arranged
+from reconciler.targets.vcenter_session import HalfAnswerError
 from resources.contract import Action, Query, Reply
 from resources.units.port_group import PortGroup
 from tests.targets.test_vcenter_target import VC1, endpoint
@@ -207,3 +209,60 @@ async def test_a_write_that_is_not_answered_ends_at_the_deadline(vcenter: Runnin
         await target.do(CREATE)
     vcenter.control.clear_faults()
     await target.close()
+
+
+KINDS = {
+    "dc-1": "Datacenter",
+    "f-1": "Folder",
+    "dvs-1": "VmwareDistributedVirtualSwitch",
+    "pg-1": "DistributedVirtualPortgroup",
+}
+
+
+def listed() -> dict[str, dict[str, Any]]:
+    """Return a small vCenter as it is listed in full."""
+    folder = vim.Folder("f-1")
+    return {
+        "dc-1": {"name": "DC", "parent": vim.Folder("root")},
+        "f-1": {"name": "network", "parent": vim.Datacenter("dc-1")},
+        "dvs-1": {"name": "DVS", "parent": folder, "config.uplinkPortgroup": [vim.dvs.DistributedVirtualPortgroup("pg-1")]},
+        "pg-1": {"name": "up%2flink", "parent": folder, "config.distributedVirtualSwitch": SWITCH("dvs-1")},
+    }
+
+
+def test_a_listing_in_full_is_arranged() -> None:
+    """Each network is in its datacenter, with its switch; the switch's uplinks are known."""
+    (group,) = arranged(KINDS, listed()).networks
+    assert (group.name, group.datacenter, group.switch, group.uplink) == ("up/link", "dc-1", "dvs-1", True)
+
+
+@pytest.mark.parametrize(
+    ("moref", "missing", "reason"),
+    [
+        ("pg-1", "name", "pg-1 comes without a name"),
+        ("pg-1", "config.distributedVirtualSwitch", "port group up/link comes without its switch"),
+        ("f-1", "parent", "is in no datacenter that this account may read"),
+    ],
+)
+def test_a_listing_with_a_hole_is_no_listing(moref: str, missing: str, reason: str) -> None:
+    """What was not told is not taken for something that is not there."""
+    places = listed()
+    del places[moref][missing]
+    with pytest.raises(HalfAnswerError, match=reason):
+        arranged(KINDS, places)
+
+
+def test_an_account_that_sees_nothing_is_told_so() -> None:
+    """An empty vCenter is more likely one that may not be read."""
+    with pytest.raises(HalfAnswerError, match="no datacenter at all"):
+        arranged({}, {})
+
+
+def test_a_property_that_is_kept_back_makes_half_an_answer() -> None:
+    """Uplinks that may not be read could be given a VLAN: nothing is done about such a switch."""
+    collector = vmodl.query.PropertyCollector
+    fault = vmodl.LocalizedMethodFault(fault=vmodl.fault.SecurityError(msg="no permission"))
+    denied = collector.MissingProperty(path="config.uplinkPortgroup", fault=fault)
+    item = collector.ObjectContent(obj=SWITCH("dvs-1"), propSet=[], missingSet=[denied])
+    with pytest.raises(HalfAnswerError, match=r"dvs-1 comes without config.uplinkPortgroup \(no permission\)"):
+        _complete("dvs-1", item)

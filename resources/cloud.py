@@ -161,6 +161,28 @@ class CloudFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DvsFacts:
+    """The DVS agent that each vSphere compute of the cluster `name` has beside it.
+
+    `neutron_options` stand in every agent's configuration, escaped for oslo.config already; `settings` are what people add.
+    """
+
+    name: str
+    package: str
+    program: str
+    neutron_options: Options
+    settings: Options
+
+
+@dataclass(frozen=True, slots=True)
+class MultiHostFacts:
+    """The nova-network that each libvirt compute of the cluster `name` has beside it, with the options that it reads."""
+
+    name: str
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutFacts:
     """How much of the cluster `name` may be down at once."""
 

@@ -4,7 +4,12 @@ Queries      session.check {}             logged_in, fault, about {version, inst
              cluster.find {name}          exists, moref, matches, hosts, usable_hosts, drs, known (all clusters' names)
              datastores.list {cluster}    datastores [{name, type, accessible, maintenance, multiple_host_access,
                                           capacity, free}]
-There are no actions: Bivisor changes nothing in vCenter.
+             switch.find {name}           switches (how many distributed switches have that name), known (all their names)
+             port_group.find {vds, name}  switches, known, group {moref, vlan, version, uplink} or None,
+                                          namesakes (other networks of that name where the switch is)
+Actions      port_group.create {vds, name, vlan}
+             port_group.set_vlan {moref, vlan, if_version}
+Nothing else is ever changed in a vCenter.
 
 A refused login is an answer, in `session.check`; the other questions then get code `denied`. An ask lists the inventory
 once and in full; when the session was lost, it logs in and lists again, once.
@@ -17,11 +22,12 @@ import time
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.targets import TargetError
 from reconciler.targets.threads import Threads
 from reconciler.targets.vcenter_inventory import Inventory, read_inventory
+from reconciler.targets.vcenter_networks import ACTIONS, QUERIES, Networks, answer, change_port_group, read_networks
 from reconciler.targets.vcenter_session import (
     HalfAnswerError,
     LoginRefusedError,
@@ -37,6 +43,8 @@ if TYPE_CHECKING:
 
     from resources.contract import Action
     from resources.endpoints import VCenterEndpoint
+
+T = TypeVar("T")
 
 _DEADLINE_S = 30.0
 _SOCKET_TIMEOUT_S = 10.0
@@ -71,28 +79,19 @@ class VCenterTarget:
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
         """Answer all queries from one session and one listing. Raises TargetError."""
-        async with self._lock:
-            if self._refusal and self._clock() - self._refusal[0] < _REFUSAL_S:
-                return [_refused(query, self._refusal[1]) for query in queries]
-            # It comes back only with a good answer; one that failed or is late is never used again.
-            kept, self._session = self._session, None
-            try:
-                call = partial(self._answers, tuple(queries), kept)
-                replies, session = await self._threads.run(call, deadline_s=self._deadline_s, dispose=_dispose)
-            except LoginRefusedError as refusal:
-                self._refusal = self._clock(), refusal
-                return [_refused(query, refusal) for query in queries]
-            except TimeoutError as error:
-                place = f"{self._endpoint.host}:{self._endpoint.port}"
-                reason = f"no complete answer from {place} within {self._deadline_s:g} s"
-                raise TargetError(self._endpoint.target, reason) from error
-            self._opened_at = self._opened_at if session is kept else self._clock()
-            self._session = session
-            return replies
+        try:
+            return await self._logged_in(partial(_answer, tuple(queries)))
+        except LoginRefusedError as refusal:
+            return [_refused(query, refusal) for query in queries]
 
     async def do(self, action: Action) -> Reply:
-        """Refuse: nothing is changed in a vCenter."""
-        return Reply({}, "unsupported", f"a vCenter has no {action.op}")
+        """Make or change a port group, of which vCenter is asked again whether it is still as it was. Raises TargetError."""
+        if action.op not in ACTIONS:
+            return Reply({}, "unsupported", f"a vCenter has no {action.op}")
+        try:
+            return await self._logged_in(partial(change_port_group, action))
+        except LoginRefusedError as refusal:
+            return _denied(refusal)
 
     async def close(self) -> None:
         """Log out, within a few seconds or not at all."""
@@ -101,20 +100,41 @@ class VCenterTarget:
             with suppress(TimeoutError):
                 await self._threads.run(session.close, deadline_s=_CLOSE_S)
 
-    def _answers(self, queries: Sequence[Query], kept: Session | None) -> tuple[list[Reply], Session]:
-        """Answer, with a new session when the kept one was lost. Raises TargetError and LoginRefusedError. Blocks."""
+    async def _logged_in(self, call: Callable[[Session], T]) -> T:
+        """Run the call in a thread, one at a time. Raises TargetError and LoginRefusedError."""
+        async with self._lock:
+            if self._refusal and self._clock() - self._refusal[0] < _REFUSAL_S:
+                raise self._refusal[1]
+            # It comes back only with a good answer; one that failed or is late is never used again.
+            kept, self._session = self._session, None
+            try:
+                run = partial(self._run, call, kept)
+                answer, session = await self._threads.run(run, deadline_s=self._deadline_s, dispose=_dispose)
+            except LoginRefusedError as refusal:
+                self._refusal = self._clock(), refusal
+                raise
+            except TimeoutError as error:
+                place = f"{self._endpoint.host}:{self._endpoint.port}"
+                reason = f"no complete answer from {place} within {self._deadline_s:g} s"
+                raise TargetError(self._endpoint.target, reason) from error
+            self._opened_at = self._opened_at if session is kept else self._clock()
+            self._session = session
+            return answer
+
+    def _run(self, call: Callable[[Session], T], kept: Session | None) -> tuple[T, Session]:
+        """Call, with a new session when the kept one was lost. Raises TargetError and LoginRefusedError. Blocks."""
         try:
             if kept is not None:
                 with suppress(LostSessionError):
-                    return self._with(kept, queries)
-            return self._with(None, queries)
+                    return self._with(kept, call)
+            return self._with(None, call)
         except (LoginRefusedError, TargetError):
             raise
         except Exception as error:
             raise explain(self._endpoint, error, self._socket_timeout_s) from error
 
-    def _with(self, kept: Session | None, queries: Sequence[Query]) -> tuple[list[Reply], Session]:
-        """Answer from that session, or from a new one when there is none or it has proved its credentials long enough."""
+    def _with(self, kept: Session | None, call: Callable[[Session], T]) -> tuple[T, Session]:
+        """Call with that session, or from a new one when there is none or it has proved its credentials long enough."""
         if kept is not None and self._clock() - self._opened_at >= _PROOF_S:
             kept.close()
             kept = None
@@ -122,7 +142,7 @@ class VCenterTarget:
         try:
             if session is kept:
                 session.prove()
-            return _answer(queries, session), session
+            return call(session), session
         except HalfAnswerError:
             session.close()
             raise
@@ -134,11 +154,15 @@ class VCenterTarget:
 def _answer(queries: Sequence[Query], session: Session) -> list[Reply]:
     listing = any(query.op in {"cluster.find", "datastores.list"} for query in queries)
     inventory = read_inventory(session.content) if listing else Inventory((), {}, {})
-    return [_reply(query, session, inventory) for query in queries]
+    connected = any(query.op in QUERIES for query in queries)
+    networks = read_networks(session.content) if connected else Networks({}, ())
+    return [_reply(query, session, inventory, networks) for query in queries]
 
 
-def _reply(query: Query, session: Session, inventory: Inventory) -> Reply:
+def _reply(query: Query, session: Session, inventory: Inventory, networks: Networks) -> Reply:
     match query.op:
+        case op if op in QUERIES:
+            return answer(query, session, networks)
         case "session.check":
             about = session.content.about
             told = {"version": about.version, "instance_uuid": about.instanceUuid, "full_name": about.fullName}
@@ -176,8 +200,12 @@ def _datastores(inventory: Inventory, cluster_name: str) -> Reply:
 def _refused(query: Query, refusal: LoginRefusedError) -> Reply:
     if query.op == "session.check":
         return Reply({"logged_in": False, "fault": refusal.fault, "about": {}})
+    return _denied(refusal)
+
+
+def _denied(refusal: LoginRefusedError) -> Reply:
     return Reply({}, "denied", f"vCenter refuses the login ({refusal.fault})")
 
 
-def _dispose(answers: tuple[list[Reply], Session]) -> None:
-    answers[1].close()
+def _dispose(answer: tuple[object, Session]) -> None:
+    answer[1].close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from reconciler.targets.vcenter_session import HalfAnswerError, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _PAGE = 1000
 _DRS = "configuration.drsConfig"
@@ -77,7 +78,7 @@ def read_inventory(content: Any) -> Inventory:
     """List clusters, hosts and datastores. Raises LostSessionError, HalfAnswerError, and what pyVmomi raises."""
     found: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _PROPERTIES}
     with reading():
-        for item in _retrieve(content):
+        for item in retrieve(content, _PROPERTIES):
             kind, moref = type(item.obj).__name__.rpartition(".")[2], item.obj._moId  # noqa: SLF001 - the documented name of it
             found[kind][moref] = _complete(kind, moref, item)
     hosts = {moref: _host(values) for moref, values in found["HostSystem"].items()}
@@ -88,17 +89,20 @@ def read_inventory(content: Any) -> Inventory:
     return Inventory(tuple(sorted(clusters, key=lambda cluster: (cluster.name, cluster.moref))), hosts, datastores)
 
 
-def _retrieve(content: Any) -> Iterator[Any]:
-    """Yield every object of the three types, over all pages, through a view that is given back at the end."""
+def retrieve(content: Any, properties: Mapping[str, Sequence[str]]) -> Iterator[Any]:
+    """Yield every object of these types, over all pages, through a view that is given back at the end.
+
+    `properties` maps types, by their names in pyVmomi's `vim`, to the paths wanted of each.
+    """
     from pyVmomi import vim, vmodl  # noqa: PLC0415 - see vcenter_session
 
     collector = vmodl.query.PropertyCollector
-    types = {name: getattr(vim, name) for name in _PROPERTIES}
+    types = {name: attrgetter(name)(vim) for name in properties}
     view = content.viewManager.CreateContainerView(content.rootFolder, list(types.values()), recursive=True)
     walk = collector.TraversalSpec(name="view", path="view", skip=False, type=vim.view.ContainerView)
     spec = collector.FilterSpec(
         objectSet=[collector.ObjectSpec(obj=view, skip=True, selectSet=[walk])],
-        propSet=[collector.PropertySpec(type=types[name], pathSet=list(paths)) for name, paths in _PROPERTIES.items()],
+        propSet=[collector.PropertySpec(type=types[name], pathSet=list(paths)) for name, paths in properties.items()],
     )
     page = content.propertyCollector.RetrievePropertiesEx([spec], collector.RetrieveOptions(maxObjects=_PAGE))
     while page is not None:

@@ -152,10 +152,9 @@ class CinderVolume:
         return KeptService(
             name=f"cinder-volume-{self.name}",
             description=f"OpenStack cinder-volume of the backend {self.name}",
-            program="cinder-volume",
+            command=f"/usr/bin/cinder-volume --config-file {self._conf}",
             user="cinder",
             folder=_STATE,
-            conf=self._conf,
             cloud=self.cloud,
             nodes=self.nodes,
             remotes=self.remotes,

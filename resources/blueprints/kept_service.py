@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resources.contract import Address, Need
+from resources.units.config_file import ConfigFile
 from resources.units.constraint import Constraint
+from resources.units.file import WholeFile
 from resources.units.primitive import Primitive
+from resources.units.service import Service
 from resources.units.systemd_unit import SystemdUnit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from resources.cloud import CloudFacts, NodeFacts
     from resources.contract import Unit
 
@@ -77,23 +82,26 @@ _PRIMITIVE = {
 _UNIT = """\
 [Unit]
 Description={description}
-Documentation=man:{program}(1)
 Wants=network-online.target
 After=network-online.target
 {bound}StartLimitIntervalSec=0
 
 [Service]
-Type=notify
-NotifyAccess=all
-User={user}
+{type}User={user}
 Group={user}
 WorkingDirectory={folder}
-{guard}ExecStart=/usr/bin/{program} --config-file {conf}
+{guard}ExecStart={command}
 Restart={restart}
 TimeoutStartSec={start_s}
 TimeoutStopSec={stop_s}
 LimitNOFILE=65535
 {install}"""
+
+_NOTIFIES = """\
+Type=notify
+NotifyAccess=all
+"""
+_SIMPLE = "Type=simple\n"
 
 _INSTALL = """
 [Install]
@@ -105,20 +113,21 @@ WantedBy=multi-user.target
 class KeptService:
     """What is declared about one. `name` is that of its systemd unit (without `.service`) and of the Pacemaker resource.
 
-    `nodes` are the candidates, `remotes` those of them that are no members of the ring. Not `kept`, systemd starts the
-    service at boot and again when it fails.
+    `nodes` are the candidates, `remotes` those of them that are no members of the ring. Not `kept`, it is on the
+    only node, where systemd starts it at boot and again when it fails. A service that `notifies` tells systemd when it
+    works; of another one only the API that it reports to can tell.
     """
 
     name: str
     description: str
-    program: str
+    command: str
     user: str
     folder: str
-    conf: str
     cloud: CloudFacts
     nodes: tuple[NodeFacts, ...]
     remotes: tuple[NodeFacts, ...] = ()
     kept: bool = True
+    notifies: bool = True
 
     @property
     def unfenced(self) -> bool:
@@ -151,6 +160,17 @@ class KeptService:
             unit=f"{self.name}.service",
         )
 
+    def keep(self, prepared: Iterable[Unit]) -> Iterator[Unit]:
+        """Yield what keeps it running, once everything that it starts with is prepared on every node; the keeper comes last."""
+        units = tuple(prepared)
+        needs = tuple(Need(unit.address, f"it must be able to start on {unit.address.target.name}") for unit in units)
+        loads = tuple(unit.address for unit in units if isinstance(unit, ConfigFile | WholeFile | SystemdUnit))
+        if self.kept:
+            yield from self.places()
+            yield self.primitive(needs, loads)
+        else:
+            yield Service.running(self.nodes[0].target, self.name, loads=loads, needs=needs)
+
     @property
     def _has_lifeline(self) -> bool:
         return self.unfenced and bool(self.remotes)
@@ -158,12 +178,12 @@ class KeptService:
     def _unit_file(self) -> str:
         return _UNIT.format(
             description=self.description,
-            program=self.program,
             bound=_BOUND.format(name=self.name) if self._has_lifeline else "",
             guard=(_REMOTE_GUARD if self._has_lifeline else _GUARD) if self.unfenced else "",
             user=self.user,
             folder=self.folder,
-            conf=self.conf,
+            command=self.command,
+            type=_NOTIFIES if self.notifies else _SIMPLE,
             restart="no" if self.kept else "on-failure",
             start_s=_START_S - _RESERVE_S,
             stop_s=_UNFENCED_STOP_S if self.unfenced else _STOP_S - _RESERVE_S,

@@ -166,10 +166,9 @@ class VmwareCompute:
         return KeptService(
             name=self.service,
             description=f"OpenStack nova-compute {self.host} (a vSphere cluster)",
-            program="nova-compute",
+            command=f"/usr/bin/nova-compute --config-file {self._conf}/nova.conf",
             user="nova",
             folder=self._state,
-            conf=f"{self._conf}/nova.conf",
             cloud=self.cloud,
             nodes=self.nodes,
             kept=self.pacemaker,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resources.blueprints.ml2 import ml2_on
+from resources.blueprints.nova_network import SingleHost, network_options
 from resources.blueprints.remote_node import RemoteNodes
 from resources.blueprints.ring import Ring
 from resources.cloud import (
     CloudFacts,
     Compiled,
+    DvsFacts,
     GlanceAccountFacts,
     Kind,
+    MultiHostFacts,
     NodeFacts,
     RolloutFacts,
     SshDefaults,
@@ -21,6 +25,7 @@ from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint
 from resources.options import from_settings, literal, merged
 from resources.releases.table import RELEASES
 from resources.specs.cluster import ClusterSpec
+from resources.specs.network import NovaNetwork
 from resources.units.config_file import ConfigFile
 from resources.units.service import Service
 
@@ -67,6 +72,11 @@ def _publish(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[object]:
             project=spec.services.project,
             project_domain=spec.services.project_domain,
         )
+    if spec.network.dvs is not None:
+        dvs, messaging = spec.network.dvs, literal({"DEFAULT": _messaging(spec, cloud)})
+        yield DvsFacts(name, dvs.package, dvs.program, messaging, from_settings(dvs.settings))
+    if spec.network.mode == "multi-host":
+        yield MultiHostFacts(name, _nova_network(spec, cloud))
 
 
 def _compile(resource: Resource[ClusterSpec], cloud: Cloud) -> Compiled:
@@ -90,7 +100,12 @@ def _compile(resource: Resource[ClusterSpec], cloud: Cloud) -> Compiled:
         {node.name: node.target for node in members},
         {node.name: node.target for node in remotes.remotes},
     )
-    units = (*_ring(resource, cloud, members).units(), *remotes.units(), *_api(spec, cloud))
+    units = (
+        *_ring(resource, cloud, members).units(),
+        *remotes.units(),
+        *_api(spec, cloud),
+        *_network(resource, cloud, members),
+    )
     return Compiled(units=units, endpoints=(openstack, pacemaker))
 
 
@@ -136,7 +151,7 @@ def _properties(pacemaker: PacemakerSpec) -> Mapping[str, str]:
 def _nova_options(spec: ClusterSpec, cloud: Cloud) -> Options:
     account = _auth(spec, *cloud.account(spec.services.nova))
     region = {"region_name": spec.region}
-    default: dict[str, OptionValue] = {"transport_url": cloud.secret(spec.messaging.transport_url, unfit=_unfit_url)}
+    default = _messaging(spec, cloud)
     if spec.network.manager == "nova-network":
         default |= {"use_neutron": "False", "multi_host": str(spec.network.mode == "multi-host")}
     return {
@@ -147,6 +162,17 @@ def _nova_options(spec: ClusterSpec, cloud: Cloud) -> Options:
         "placement": {**account, **region},
         "service_user": {**account, "send_service_user_token": "True"},
     }
+
+
+def _messaging(spec: ClusterSpec, cloud: Cloud) -> dict[str, OptionValue]:
+    return {"transport_url": cloud.secret(spec.messaging.transport_url, unfit=_unfit_url)}
+
+
+def _nova_network(spec: ClusterSpec, cloud: Cloud) -> Options:
+    """Return what a nova-network reads; it reaches the database through nova-conductor (nova/cmd/network.py)."""
+    declared = spec.network.nova_network or NovaNetwork()
+    network = network_options(declared, multi_host=spec.network.mode == "multi-host")
+    return merged(literal({"DEFAULT": _messaging(spec, cloud)}), network)
 
 
 def _cinder_options(spec: ClusterSpec, cloud: Cloud) -> Options:
@@ -194,6 +220,18 @@ def _api(spec: ClusterSpec, cloud: Cloud) -> Iterator[Unit]:
         yield conf
         need = Need(conf.address, "it decides there whether a volume may cross zones")
         yield Service.refreshed(node.target, "nova-api", loads=(conf.address,), needs=(need,))
+
+
+def _network(resource: Resource[ClusterSpec], cloud: Cloud, members: tuple[NodeFacts, ...]) -> Iterator[Unit]:
+    """Yield what connects instances and belongs to no zone."""
+    network = resource.spec.network
+    if network.dvs is not None and network.dvs.api is not None:
+        for node in cloud.nodes(network.dvs.api.nodes):
+            yield from ml2_on(node, network.dvs.package, network.dvs.api)
+    if network.mode == "single-host":
+        host = (network.nova_network or NovaNetwork()).host
+        options, facts = _nova_network(resource.spec, cloud), cloud.get(CloudFacts, resource.key.name)
+        yield from SingleHost(host, options, facts, members).units()
 
 
 CLUSTER = Kind("Cluster", ClusterSpec, _publish, _compile)

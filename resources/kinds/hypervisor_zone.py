@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resources.blueprints.dvs_agent import DvsAgent
 from resources.blueprints.libvirt_compute import LibvirtCompute
+from resources.blueprints.nova_network import multi_host_on
 from resources.blueprints.vmware_compute import VmwareCompute, derived_compute_id
-from resources.cloud import CloudFacts, Compiled, Kind, NodeFacts, Selector, VCenterFacts, ZoneFacts
+from resources.cloud import (
+    CloudFacts,
+    Compiled,
+    DvsFacts,
+    Kind,
+    MultiHostFacts,
+    NodeFacts,
+    Selector,
+    VCenterFacts,
+    ZoneFacts,
+)
 from resources.contract import Address, Need
 from resources.options import from_settings
 from resources.releases.table import RELEASES
@@ -14,6 +26,7 @@ from resources.specs.hypervisor_zone import HypervisorZoneSpec, Libvirt, NodesPl
 from resources.units.aggregate import Aggregate
 from resources.units.compute_service import ComputeService
 from resources.units.image_property import ImageProperty
+from resources.units.port_group import PortGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +60,7 @@ def _compile(resource: Resource[HypervisorZoneSpec], cloud: Cloud) -> Compiled:
         units += compute
         units.append(_aggregate(resource, facts.openstack, units))
         units += _images(spec, facts.openstack)
+        units += _network(spec, facts, cloud)
     return Compiled(units=tuple(units))
 
 
@@ -84,6 +98,24 @@ def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, cloud: 
             settings=from_settings(vmware.settings),
         )
         yield from blueprint.units()
+
+
+def _network(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Iterator[Unit]:
+    """Yield what connects the instances of the zone."""
+    if spec.vmware is None:
+        for multi_host in cloud.all(MultiHostFacts):
+            for node in cloud.nodes(_chosen(spec)):
+                yield from multi_host_on(node, multi_host.options)
+        return
+    vcenter = cloud.get(VCenterFacts, spec.vmware.vcenter)
+    for group in spec.vmware.port_groups:
+        yield PortGroup.on(vcenter.target, group.vds, group.name, vlan=group.vlan, needs=(vcenter.session,))
+    by_pacemaker = spec.placement == "controllers"
+    nodes = cloud.nodes(facts.controllers if by_pacemaker else _chosen(spec))
+    for dvs in cloud.all(DvsFacts):
+        for compute in spec.vmware.computes:
+            if maps := compute.dvs or spec.vmware.dvs:
+                yield from DvsAgent(compute.host, maps, dvs, vcenter, facts, nodes, by_pacemaker).units()
 
 
 def _without_libvirt(nodes: tuple[NodeFacts, ...], cloud: Cloud) -> tuple[NodeFacts, ...]:

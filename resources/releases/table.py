@@ -14,6 +14,9 @@ LAST_NOVA_NETWORK = 20
 FIRST_FCD = 25
 """Since Nova 25.0.0 (Yoga) the vmwareapi driver attaches First Class Disks (Nova release notes, Yoga, new features)."""
 
+FIRST_NOVA_NETWORK_OF_CELLS = 15
+"""Since Nova 15.0.0 (Ocata) nova-network ends at once where Cells v1 is off (nova/cmd/network.py)."""
+
 FIRST_COMPUTE_ID = 27
 """Since Nova 27.0.0 (2023.1) a nova-compute has an identity file, `compute_id` (nova/virt/node.py)."""
 
@@ -39,6 +42,11 @@ class Release:
     def has_fcd_volumes(self) -> bool:
         """Tell whether Nova can attach what Cinder's fcd driver makes."""
         return self.nova >= FIRST_FCD
+
+    @property
+    def nova_network_wants_cells(self) -> bool:
+        """Tell whether nova-network starts only where Cells v1 is on."""
+        return self.nova >= FIRST_NOVA_NETWORK_OF_CELLS
 
     @property
     def has_compute_id(self) -> bool:

@@ -51,6 +51,8 @@ def _placements(resources: Resources) -> Iterator[Placement]:
         yield cluster.key, ("spec", "pacemaker", "controllers"), cluster.spec.pacemaker.controllers
         if "api" in cluster.spec.model_fields_set:
             yield cluster.key, ("spec", "api", "nodes"), cluster.spec.api.nodes
+        if cluster.spec.network.dvs is not None and cluster.spec.network.dvs.api is not None:
+            yield cluster.key, ("spec", "network", "dvs", "api", "nodes"), cluster.spec.network.dvs.api.nodes
     for zone in landscape.zones(resources):
         if isinstance(zone.spec.placement, NodesPlacement):
             yield zone.key, ("spec", "placement", "nodes"), zone.spec.placement.nodes

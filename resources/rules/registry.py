@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.rules import clusters, images, placements, storage, zones
+from resources.rules import clusters, images, networks, placements, storage, zones
 
 if TYPE_CHECKING:
     from resources.cloud import Rule
@@ -16,6 +16,11 @@ RULES: tuple[Rule, ...] = (
     clusters.node_ids_name_the_controllers,
     clusters.nova_network_only_where_it_exists,
     clusters.nova_network_mode_fits_the_hypervisors,
+    networks.nova_network_stands_alone,
+    networks.dvs_agents_have_network_maps,
+    networks.network_maps_have_an_agent,
+    networks.port_groups_are_declared_once,
+    networks.tunnels_end_before_vcenter,
     placements.placements_choose_nodes,
     placements.nodes_have_their_own_address,
     placements.libvirt_nodes_belong_to_one_zone,

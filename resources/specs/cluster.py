@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from resources.cloud import Account, DocumentPath, SecretRef, Selector, Spec
 from resources.releases.table import RELEASES
+from resources.specs.network import Network
 from resources.specs.settings import SettingsField
 from resources.specs.shapes import Shape
 
@@ -57,23 +58,6 @@ class Databases(Spec):
     """Databases of services that speak to them directly; a nova-compute does not."""
 
     cinder: SecretRef | None = Field(default=None, description="SQLAlchemy URL of Cinder's database; volume backends need it.")
-
-
-class Network(Spec):
-    """How instances are connected."""
-
-    manager: Literal["neutron", "nova-network"] = Field(
-        default="neutron", description="nova-network is only in releases before Ussuri."
-    )
-    mode: Literal["single-host", "multi-host"] | None = Field(
-        default=None, description="Of nova-network: single-host where a vCenter takes part, else multi-host."
-    )
-
-    @model_validator(mode="after")
-    def _mode_of_nova_network(self) -> Self:
-        if (self.mode is None) == (self.manager == "nova-network"):
-            raise ValueError("mode belongs to nova-network: give both or neither")
-        return self
 
 
 class Ssh(Spec):

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from resources.cloud import Selector, Spec
 from resources.contract import Reference
+from resources.specs.dvs import DvsMaps, PortGroupSpec
 from resources.specs.settings import SettingsField
 from resources.specs.shapes import Shape, not_empty
 
@@ -54,6 +55,7 @@ class VmwareComputeSpec(Spec):
         default=None,
         description="From 2023.1 on, the UUID in the compute_id file of a compute that exists already; a new one gets its own.",
     )
+    dvs: DvsMaps | None = Field(default=None, description="The switches of this cluster, where they are not those of the zone.")
 
 
 class Vmware(Spec):
@@ -62,6 +64,10 @@ class Vmware(Spec):
     vcenter: Annotated[str, Reference("VCenter")] = Field(description="Name of the VCenter.")
     computes: Annotated[tuple[VmwareComputeSpec, ...], AfterValidator(not_empty)] = Field(
         description="One nova-compute per vSphere cluster."
+    )
+    dvs: DvsMaps | None = Field(default=None, description="Distributed switches that the DVS agents of these computes work on.")
+    port_groups: tuple[PortGroupSpec, ...] = Field(
+        default=(), description="Port groups of provider networks: made where they are missing, and their VLAN kept."
     )
     settings: SettingsField = Field(
         default_factory=dict, description="Further options of these computes, by section: {DEFAULT: {report_interval: 5}}."

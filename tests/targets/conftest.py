@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from tests.lab.vcenter.conftest import binary, cache_dir, certificates, vcenter  # noqa: F401 - fixtures
+from tests.lab.vcenter.conftest import binary, cache_dir, certificates, login, vcenter  # noqa: F401 - fixtures

@@ -9,6 +9,8 @@ import pytest
 from resources.contract import Address, TargetId
 from resources.units.compute_cluster import ComputeCluster
 from resources.units.datastores import Datastores
+from resources.units.distributed_switch import DistributedSwitch
+from resources.units.port_group import PortGroup
 from resources.units.session import Session
 from tests.units.casebook import cases, check
 
@@ -40,5 +42,21 @@ def test_datastores(case: dict[str, Any]) -> None:
     def build(declared: dict[str, Any]) -> Datastores:
         address = Address(VC1, "datastores", declared["cluster"])
         return Datastores(address=address, desired={"matching": True}, cluster=declared["cluster"], regex=declared["regex"])
+
+    check(case, build)
+
+
+@pytest.mark.parametrize("case", cases("port_group"))
+def test_port_group(case: dict[str, Any]) -> None:
+    """A port group is made and its VLAN kept, on the one switch of that name, where nothing else has its name."""
+    check(case, lambda declared: PortGroup.on(VC1, declared["vds"], declared["name"], vlan=declared["vlan"], needs=()))
+
+
+@pytest.mark.parametrize("case", cases("distributed_switch"))
+def test_distributed_switch(case: dict[str, Any]) -> None:
+    """A switch is never made; one that is missing is named together with those that exist."""
+
+    def build(declared: dict[str, Any]) -> DistributedSwitch:
+        return DistributedSwitch(address=Address(VC1, "distributed_switch", declared["name"]), desired={"exists": True})
 
     check(case, build)

@@ -12,9 +12,9 @@ const scsiAdapterUnit = 7
 // installAmendments completes requests as a real vCenter would, before the simulator
 // sees them.
 func installAmendments(model *simulator.Model, disks *diskIdentities) {
-	model.Map().Handler = func(_ *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
+	model.Map().Handler = func(ctx *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
 		amend(method.Body, disks)
-		return nil, nil
+		return nil, amendPortGroup(ctx, method.Body)
 	}
 }
 

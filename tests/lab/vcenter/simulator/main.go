@@ -9,6 +9,7 @@
 //	amend.go       decoded requests that a real vCenter would complete itself
 //	observer.go    properties that the simulator leaves empty; which file is which disk
 //	disks.go       the identity of disks
+//	portgroups.go  port groups: versions, uplinks, and changes of a part of them
 //	collector.go   property collector that survives cyclic traversal specs
 //	traversal.go   the walk over traversal specs
 //	inventory.go   what the vCenter holds at its start
@@ -148,6 +149,7 @@ func serveBackend(model *simulator.Model, owner *account) *simulator.Server {
 	installLogin(model, owner)
 	disks := newDiskIdentities()
 	installAmendments(model, disks)
+	installPortGroups(model)
 	installObserver(model, disks)
 	installCollector(model)
 	return model.Service.NewServer()

@@ -218,3 +218,31 @@ func diskOf(t *testing.T, machine mo.Entity) *types.VirtualDisk {
 	t.Fatal("the machine has no disk")
 	return nil
 }
+
+// A change of a port group changes what it names, and only the version it was made for.
+func TestPortGroupKeepsWhatIsNotNamed(t *testing.T) {
+	f := start(t, inventory{clusters: 1, hosts: 1, datastores: 1})
+	found, err := f.world.named("DistributedVirtualPortgroup", "DC0_DVPG0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	group := found.(*simulator.DistributedVirtualPortgroup)
+	change := types.ReconfigureDVPortgroup_Task{This: group.Self, Spec: types.DVPortgroupConfigSpec{
+		ConfigVersion: firstVersion,
+		DefaultPortConfig: &types.VMwareDVSPortSetting{
+			Vlan: &types.VmwareDistributedVirtualSwitchVlanIdSpec{VlanId: 7},
+		},
+	}}
+	if _, err := methods.ReconfigureDVPortgroup_Task(f.ctx, f.client, &change); err != nil {
+		t.Fatal(err)
+	}
+	setting := group.Config.DefaultPortConfig.(*types.VMwareDVSPortSetting)
+	vlan := setting.Vlan.(*types.VmwareDistributedVirtualSwitchVlanIdSpec).VlanId
+	if vlan != 7 || setting.UplinkTeamingPolicy == nil || group.Config.Name != "DC0_DVPG0" || group.Config.ConfigVersion != "2" {
+		t.Errorf("VLAN %d, teaming %v, %+v", vlan, setting.UplinkTeamingPolicy, group.Config)
+	}
+	_, err = methods.ReconfigureDVPortgroup_Task(f.ctx, f.client, &change)
+	if !vimfault.Is(err, &types.ConcurrentAccess{}) {
+		t.Errorf("an old version: %v", err)
+	}
+}

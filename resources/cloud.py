@@ -279,6 +279,10 @@ class UnfitSecretError(SecretError):
         super().__init__(secret, key, f"{where} {problem}")
 
 
+class UnfitReleaseError(Exception):
+    """The cloud's OpenStack release cannot do what a resource declares: release, reason, and the way out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """What one resource means: its units, and how to reach the targets it introduces."""

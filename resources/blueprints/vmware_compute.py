@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from resources.contract import Address, Need
 from resources.options import literal, merged
+from resources.releases.spelling import written
 from resources.units.compute_cluster import ComputeCluster
 from resources.units.compute_service import ComputeService
 from resources.units.config_file import ConfigFile
@@ -207,7 +208,7 @@ class VmwareCompute:
             **({"datastore_regex": self.datastore_regex} if self.datastore_regex else {}),
         }
         own: Options = {"DEFAULT": default, "vmware": vmware, "oslo_concurrency": {"lock_path": f"{self._state}/lock"}}
-        return merged(self.cloud.nova_options, literal(own), self.settings)
+        return merged(self.cloud.nova_options, written(self.cloud.release, "nova", literal(own)), self.settings)
 
     def _unit_file(self) -> str:
         by_systemd = not self.pacemaker

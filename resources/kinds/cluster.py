@@ -9,6 +9,7 @@ from resources.cloud import CloudFacts, Compiled, Kind, NodeFacts, RolloutFacts,
 from resources.contract import Need, SecretText, TargetId
 from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint
 from resources.options import from_settings, literal, merged
+from resources.releases.spelling import written
 from resources.releases.table import RELEASES
 from resources.specs.cluster import ClusterSpec
 from resources.units.config_file import ConfigFile
@@ -31,11 +32,13 @@ NO_CROSSING = {"cross_az_attach": "False"}
 
 def _publish(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[object]:
     name, spec = resource.key.name, resource.spec
+    settings = from_settings(spec.compute.settings)
+    nova_options = written(spec.release, "nova", literal(_nova_options(spec, cloud)), settings=settings)
     facts = CloudFacts(
         name=name,
         release=RELEASES[spec.release].name,
-        nova_options=merged(literal(_nova_options(spec, cloud)), from_settings(spec.compute.settings)),
-        cinder_options=literal(_cinder_options(spec, cloud)),
+        nova_options=merged(nova_options, settings),
+        cinder_options=written(spec.release, "cinder", literal(_cinder_options(spec, cloud))),
         controllers=spec.pacemaker.controllers,
         openstack=TargetId("openstack", name),
         pacemaker=TargetId("pacemaker", name),
@@ -97,8 +100,9 @@ def _nova_options(spec: ClusterSpec, cloud: Cloud) -> Options:
     account = _auth(spec, *cloud.account(spec.services.nova))
     region = {"region_name": spec.region}
     default: dict[str, OptionValue] = {"transport_url": cloud.secret(spec.messaging.transport_url, unfit=_unfit_url)}
+    default["use_neutron"] = str(spec.network.manager == "neutron")
     if spec.network.manager == "nova-network":
-        default |= {"use_neutron": "False", "multi_host": str(spec.network.mode == "multi-host")}
+        default["multi_host"] = str(spec.network.mode == "multi-host")
     return {
         "DEFAULT": default,
         "cinder": {**account, "os_region_name": spec.region, **NO_CROSSING},
@@ -150,7 +154,7 @@ def _unfit_url(text: str) -> str:
 
 def _api(spec: ClusterSpec, cloud: Cloud) -> Iterator[Unit]:
     for node in cloud.nodes(spec.api.nodes):
-        conf = ConfigFile.at(node.target, "/etc/nova/nova.conf", {"cinder": NO_CROSSING})
+        conf = ConfigFile.at(node.target, "/etc/nova/nova.conf", written(spec.release, "nova", {"cinder": NO_CROSSING}))
         yield conf
         need = Need(conf.address, "it decides there whether a volume may cross zones")
         yield Service.refreshed(node.target, "nova-api", loads=(conf.address,), needs=(need,))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from resources.cloud import CloudFacts, Compiled, Kind, VCenterFacts, VolumeBackendFacts, ZoneFacts
 from resources.contract import Need
 from resources.options import from_settings, literal, merged
+from resources.releases.spelling import written
 from resources.specs.volume_backend import VolumeBackendSpec
 from resources.units.config_file import ConfigFile
 from resources.units.file import WholeFile
@@ -47,9 +48,10 @@ def _on(node: NodeFacts, resource: Resource[VolumeBackendSpec], facts: CloudFact
     files = tuple(_files(node, resource, installed, cloud))
     yield from files
     backends = sorted(backend.name for backend in cloud.all(VolumeBackendFacts) if backend.nodes.chooses(node))
+    own = {"DEFAULT": {"enabled_backends": ",".join(backends)}, name: _section(resource, zone, cloud)}
     options = merged(
         facts.cinder_options,
-        literal({"DEFAULT": {"enabled_backends": ",".join(backends)}, name: _section(resource, zone, cloud)}),
+        written(facts.release, "cinder", literal(own), own=name),
         from_settings(resource.spec.settings),
     )
     tried = (cloud.get(VCenterFacts, zone.vcenter).session,) if zone.vcenter else ()

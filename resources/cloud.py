@@ -280,7 +280,12 @@ class UnfitSecretError(SecretError):
 
 
 class UnfitReleaseError(Exception):
-    """The cloud's OpenStack release cannot do what a resource declares: release, reason, and the way out."""
+    """The cloud's OpenStack release cannot do what a resource declares. `reasons` say for each: release, why, the way out."""
+
+    def __init__(self, reasons: tuple[str, ...]) -> None:
+        """Keep the sentences."""
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def _for_each(loaded: Loaded, step: Callable[[Resource[Any]], T]) -> Mapping[Key
             path = next(_references(resource.spec, error, ("spec",)), ())
             problems.append(loaded.located(key, path, str(error)))
         except UnfitReleaseError as error:
-            problems.append(loaded.located(key, ("spec",), str(error)))
+            problems += [loaded.located(key, ("spec",), reason) for reason in error.reasons]
     if problems:
         raise InputError(problems)
     return found

@@ -107,7 +107,7 @@ def _nova_options(spec: ClusterSpec, cloud: Cloud) -> Options:
         "DEFAULT": default,
         "cinder": {**account, "os_region_name": spec.region, **NO_CROSSING},
         "glance": region,
-        "neutron": {**account, **region},
+        **({"neutron": {**account, **region}} if spec.network.manager == "neutron" else {}),
         "placement": {**account, **region},
         "service_user": {**account, "send_service_user_token": "True"},
     }

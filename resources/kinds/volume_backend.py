@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from resources.cloud import Cloud, NodeFacts, Resource
     from resources.contract import Unit
-    from resources.options import OptionValue
+    from resources.options import Options, OptionValue
 
 _READABLE = {"mode": "0640", "owner": "root", "group": "cinder"}
 _CONF = "/etc/cinder/cinder.conf"
@@ -48,7 +48,7 @@ def _on(node: NodeFacts, resource: Resource[VolumeBackendSpec], facts: CloudFact
     files = tuple(_files(node, resource, installed, cloud))
     yield from files
     backends = sorted(backend.name for backend in cloud.all(VolumeBackendFacts) if backend.nodes.chooses(node))
-    own = {"DEFAULT": {"enabled_backends": ",".join(backends)}, name: _section(resource, zone, cloud)}
+    own: Options = {"DEFAULT": {"enabled_backends": ",".join(backends)}, name: _section(resource, zone, cloud)}
     options = merged(
         facts.cinder_options,
         written(facts.release, "cinder", literal(own), own=name),

@@ -14,11 +14,12 @@ from resources.releases.rows import OWN
 from resources.releases.table import RELEASES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from resources.options import Options, OptionValue
     from resources.releases.rows import Row
-    from resources.releases.table import Release
+
+    _Place = tuple[tuple[str, str], OptionValue]
 
 ROWS: Mapping[str, tuple[Row, ...]] = {"nova": nova.ROWS, "cinder": cinder.ROWS, "glance": glance.ROWS}
 """The tables by service."""
@@ -37,33 +38,41 @@ def written(release: str, service: str, options: Options, *, own: str = "", sett
     What the tables do not know passes through. Raises UnfitReleaseError where the release cannot do what is meant.
     """
     found: dict[str, dict[str, OptionValue]] = {}
+    refusals: list[str] = []
     for section, keys in options.items():
         for name, value in keys.items():
+            known = (section, name)
             rows = rows_of(service, OWN if own and section == own else section, name)
-            for (at, key), text in _spelled(RELEASES[release], service, (section, name), value, rows, settings or {}):
-                if text is not None or key not in found.get(at if at != OWN else own, {}):
-                    found.setdefault(at if at != OWN else own, {})[key] = text
+            row = next((row for row in rows if RELEASES[release].within(row.first, row.last)), None)
+            if not rows or value is None:
+                places: Iterable[_Place] = ((known, value),)
+            elif row is None:
+                refusals.append(f"has no option [{section}] {name}")
+                continue
+            elif row.refused and value != row.harmless and not _given(row, settings or {}):
+                refusals.append(row.refused)
+                continue
+            else:
+                places = _places(row, rows, known, value)
+            for (at, key), text in places:
+                keys_there = found.setdefault(own if at == OWN else at, {})
+                if text is not None or key not in keys_there:
+                    keys_there[key] = text
+    if refusals:
+        raise UnfitReleaseError(
+            tuple(f"{service.capitalize()} of {RELEASES[release]} {why}" for why in dict.fromkeys(refusals))
+        )
     return found
 
 
-def _spelled(
-    release: Release, service: str, known: tuple[str, str], value: OptionValue, rows: tuple[Row, ...], settings: Options
-) -> Iterator[tuple[tuple[str, str], OptionValue]]:
-    """Yield the option under its name in the release, and None under the names that it has in others."""
-    if not rows or value is None:
-        yield known, value
-        return
-    row = next((row for row in rows if release.within(row.first, row.last)), None)
-    if row is None:
-        raise UnfitReleaseError(f"{release} has no option [{known[0]}] {known[1]} in {service.capitalize()}")
-    if row.refused and value != row.harmless and not _given(row, settings):
-        raise UnfitReleaseError(f"{service.capitalize()} of {release} {row.refused}")
+def _places(row: Row, rows: tuple[Row, ...], known: tuple[str, str], value: OptionValue) -> Iterator[_Place]:
+    """Yield the option under its name in the row's releases, and None under the names that it has in others."""
     here = None if row.missing else row.at or known
     if here is not None:
         yield here, _value(row, value)
     for other in rows:
-        there = None if other.missing else other.at or known
-        if there not in (None, here) and not other.alive:
+        there = other.at or known
+        if not (other.missing or other.alive or there == here):
             yield there, None
 
 

@@ -54,7 +54,7 @@ class Network(Spec):
     """How instances are connected."""
 
     manager: Literal["neutron", "nova-network"] = Field(
-        default="neutron", description="nova-network is only in releases before Ussuri."
+        default="neutron", description="nova-network is only in releases that still have it."
     )
     mode: Literal["single-host", "multi-host"] | None = Field(
         default=None, description="Of nova-network: single-host where a vCenter takes part, else multi-host."
@@ -153,7 +153,9 @@ class Rollout(Spec):
 class ClusterSpec(Spec):
     """One OpenStack."""
 
-    release: Annotated[str, AfterValidator(known_release)] = Field(description="OpenStack release, such as zed or '2023.1'.")
+    release: Annotated[str, AfterValidator(known_release)] = Field(
+        description="OpenStack release, such as zed or '2023.1'; it decides what options are called."
+    )
     region: str = Field(default="RegionOne", min_length=1, description="Region in Keystone's catalogue.")
     identity: Identity = Field(description="Keystone, and the account that Bivisor uses.")
     messaging: Messaging = Field(description="How the services reach RabbitMQ.")

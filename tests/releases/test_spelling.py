@@ -104,6 +104,23 @@ def test_what_a_release_lacks_can_be_said_in_settings() -> None:
     assert cinder["[service_user] username"] is None
 
 
+def changed(before: str, after: str) -> dict[str, tuple[object, object]]:
+    """Return what differs in the configuration of the vCenter compute, once the old release is converged."""
+    old, new = (
+        declared(
+            compiled({"release: zed": f"release: {release}"}), "ssh:ctl1/config_file//etc/nova/vcenter/vcenter-c0/nova.conf"
+        )
+        for release in (before, after)
+    )
+    return {name: (old.get(name), new.get(name)) for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+
+
+def test_an_upgrade_leaves_no_old_name_behind() -> None:
+    """What the next release calls otherwise or has no more is taken away in the same change; the rest stays as it is."""
+    assert changed("train", "ussuri") == {"[DEFAULT] use_neutron": ("True", None)}
+    assert changed("zed", "hibiscus") == {}
+
+
 @pytest.mark.parametrize("service", sorted(ROWS))
 def test_the_tables_hold_together(service: str) -> None:
     """Rows name releases and sources; of one option no two share a release, none leaves a hole, the newest has its own name."""

@@ -303,8 +303,8 @@ def releases_page() -> str:
         _table(("feature", "releases", "what it is", "source"), features),
         "## Options",
         "Every option that Bivisor writes of its own accord, as the newest release calls it. Where a line below it stands, "
-        "those releases call it otherwise. `<own>` is the section of a backend or a store, which has its name. In releases that no line names there is no such option, and Bivisor "
-        "refuses to write it.",
+        "those releases call it otherwise; where no line names a release, it has no such option, and Bivisor refuses to "
+        "write it. `<own>` is the section of a backend or a store, which has its name.",
         *(part for service in ROWS for part in (f"### {service.capitalize()}", _options_table(service))),
         "In the sources `15.1.5 | 16.1.8` means: not so in the first version, so in the second.",
     )

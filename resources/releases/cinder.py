@@ -18,9 +18,23 @@ _COMMON = (
     Row(section="database", names=("connection",), first="juno", source="oslo.db"),
     Row(
         section="DEFAULT",
-        names=("enabled_backends", "my_ip", "report_interval", "service_down_time", "state_path", "host"),
+        names=("enabled_backends", "my_ip", "report_interval", "service_down_time", "state_path", "host", "log_file"),
         first="juno",
         source=f"cinder/common/config.py and cinder/service.py, {_EVER}",
+    ),
+    Row(
+        section="DEFAULT",
+        names=("graceful_shutdown_timeout",),
+        first="juno",
+        last="liberty",
+        absent=True,
+        source="oslo_service/_options.py, 0.9.1 | 1.0.0",
+    ),
+    Row(
+        section="DEFAULT",
+        names=("graceful_shutdown_timeout",),
+        first="mitaka",
+        source="oslo_service/_options.py, 0.9.1 | 1.0.0",
     ),
     Row(
         section="DEFAULT",

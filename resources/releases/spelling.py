@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from resources.cloud import UnfitReleaseError
 from resources.contract import SecretText
-from resources.releases import cinder, glance, nova
+from resources.releases import cinder, glance, neutron, nova
 from resources.releases.rows import OWN
 from resources.releases.table import RELEASES
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     _Place = tuple[tuple[str, str], OptionValue]
 
-ROWS: Mapping[str, tuple[Row, ...]] = {"nova": nova.ROWS, "cinder": cinder.ROWS, "glance": glance.ROWS}
+ROWS: Mapping[str, tuple[Row, ...]] = {"nova": nova.ROWS, "cinder": cinder.ROWS, "glance": glance.ROWS, "neutron": neutron.ROWS}
 """The tables by service."""
 
 

@@ -43,14 +43,19 @@ class Release:
         return self.has("compute_id")
 
     @property
-    def has_multi_store(self) -> bool:
-        """Tell whether Glance can have several stores at once, each with a name and a section of its own."""
-        return self.has("multi-store")
+    def has_glance_multistore(self) -> bool:
+        """Tell whether Glance names its stores (`enabled_backends`), several of one driver if need be."""
+        return self.has("glance-multistore")
 
     @property
-    def has_fcd(self) -> bool:
-        """Tell whether Cinder has a driver for first class disks of a vCenter."""
-        return self.has("fcd")
+    def has_fcd_volumes(self) -> bool:
+        """Tell whether Nova can attach what Cinder's fcd driver makes."""
+        return self.has("fcd-volumes")
+
+    @property
+    def nova_network_wants_cells(self) -> bool:
+        """Tell whether nova-network starts only where Cells v1 is on."""
+        return self.has("nova-network-of-cells")
 
     @property
     def has_volume_type_zones(self) -> bool:
@@ -110,17 +115,24 @@ _FEATURES = (
         "Nova release notes, 14.0.0 (deprecated) and 21.0.0 (removed)",
     ),
     Feature(
-        "multi-store",
-        "rocky",
+        "nova-network-of-cells",
+        "ocata",
+        "train",
+        "nova-network ends at once where Cells v1 is off",
+        "Nova release notes, 15.0.0; nova/cmd/network.py, 15.1.5",
+    ),
+    Feature(
+        "glance-multistore",
+        "train",
         "",
-        "several Glance stores at once, each with a section of its own (experimental until Train)",
+        "several Glance stores at once, each with a name and a section of its own (experimental in Rocky and Stein)",
         "glance/common/wsgi.py, absent in 15.0.2, there in 17.0.1; Glance, admin/multistores",
     ),
     Feature(
-        "fcd",
-        "queens",
+        "fcd-volumes",
+        "yoga",
         "",
-        "Cinder's driver for first class disks (VMwareVStorageObjectDriver; Nova attaches them from Yoga on)",
+        "first class disks of a vCenter as volumes (Cinder has the driver since Queens, Nova attaches them since Yoga)",
         "cinder/volume/drivers/vmware/fcd.py, absent in 11.2.2, there in 12.0.10; Nova release notes, 25.0.0",
     ),
     Feature(

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.desired import compile_offline
+from resources.releases.rows import OWN
+from resources.releases.spelling import ROWS
+from resources.releases.table import RELEASES
 from tests.lab import option_definitions
 from tests.lab.workspace import REPOSITORY
 
@@ -51,6 +54,17 @@ def test_no_option_is_unknown_or_deprecated(lab: Lab, service: str) -> None:
     _, catalog, _ = compile_offline(REPOSITORY / "desired")
     options = declared(catalog, service)
     assert options
+    assert objections(lab, catalog, service, options) == []
+
+
+@pytest.mark.parametrize("service", sorted(HOSTS))
+def test_the_release_tables_are_true_of_the_labs_release(lab: Lab, service: str) -> None:
+    """Of every option that the tables give to that release, the demo's and all others, the same holds."""
+    _, catalog, _ = compile_offline(REPOSITORY / "desired")
+    (release,) = (RELEASES[one.spec.release] for key, one in catalog.resources.items() if key.kind == "Cluster")
+    backend = next(key.name for key in catalog.resources if key.kind == "VolumeBackend")
+    rows = [row for row in ROWS[service] if release.within(row.first, row.last) and not row.missing]
+    options = [(backend if row.section == OWN else row.section, name) for row in rows for name in row.names]
     assert objections(lab, catalog, service, options) == []
 
 

@@ -47,7 +47,7 @@ def test_written(case: dict[str, Any]) -> None:
         assert written(*asked, **more) == case["written"]
 
 
-@pytest.mark.parametrize("release", ["rocky", "train", "zed", "hibiscus"])
+@pytest.mark.parametrize("release", ["train", "zed", "hibiscus"])
 @pytest.mark.parametrize("texts", [pytest.param(demo_texts(), id="demo"), pytest.param({"good.yaml": GOOD}, id="good")])
 def test_every_option_that_kinds_write_is_in_the_tables(texts: dict[str, str], release: str) -> None:
     """Nothing is written of which nobody said in which releases it exists, and where that was read."""

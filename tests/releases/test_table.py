@@ -25,8 +25,9 @@ def test_from_juno_to_the_newest_without_a_hole() -> None:
     ("feature", "without", "with_it"),
     [
         ("nova-network", "ussuri", "train"),
-        ("multi-store", "queens", "rocky"),
-        ("fcd", "pike", "queens"),
+        ("nova-network-of-cells", "newton", "ocata"),
+        ("glance-multistore", "stein", "train"),
+        ("fcd-volumes", "xena", "yoga"),
         ("volume-type-zones", "queens", "rocky"),
         ("compute_id", "zed", "antelope"),
     ],
@@ -43,8 +44,9 @@ def test_properties_are_the_features() -> None:
     for release in ALL:
         assert release.has_nova_network == release.has("nova-network")
         assert release.has_compute_id == release.has("compute_id")
-        assert release.has_multi_store == release.has("multi-store")
-        assert release.has_fcd == release.has("fcd")
+        assert release.has_glance_multistore == release.has("glance-multistore")
+        assert release.has_fcd_volumes == release.has("fcd-volumes")
+        assert release.nova_network_wants_cells == release.has("nova-network-of-cells")
         assert release.has_volume_type_zones == release.has("volume-type-zones")
 
 

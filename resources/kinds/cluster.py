@@ -100,11 +100,10 @@ def _nova_options(spec: ClusterSpec, cloud: Cloud) -> Options:
     account = _auth(spec, *cloud.account(spec.services.nova))
     region = {"region_name": spec.region}
     default: dict[str, OptionValue] = {"transport_url": cloud.secret(spec.messaging.transport_url, unfit=_unfit_url)}
-    default["use_neutron"] = str(spec.network.manager == "neutron")
     if spec.network.manager == "nova-network":
-        default["multi_host"] = str(spec.network.mode == "multi-host")
+        default |= {"use_neutron": "False", "multi_host": str(spec.network.mode == "multi-host")}
     return {
-        "DEFAULT": default,
+        "DEFAULT": {"use_neutron": "True", **default},
         "cinder": {**account, "os_region_name": spec.region, **NO_CROSSING},
         "glance": region,
         **({"neutron": {**account, **region}} if spec.network.manager == "neutron" else {}),

@@ -36,6 +36,7 @@ _COMMON = (
         first="mitaka",
         source="oslo_service/_options.py, 0.9.1 | 1.0.0",
     ),
+    Row(section="DEFAULT", names=("glance_api_servers",), first="juno", source=f"cinder/common/config.py, {_EVER}"),
     Row(
         section="DEFAULT",
         names=("allow_availability_zone_fallback",),

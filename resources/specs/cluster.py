@@ -54,7 +54,7 @@ class Network(Spec):
     """How instances are connected."""
 
     manager: Literal["neutron", "nova-network"] = Field(
-        default="neutron", description="nova-network is only in releases that still have it."
+        default="neutron", description="nova-network is only in releases before Ussuri."
     )
     mode: Literal["single-host", "multi-host"] | None = Field(
         default=None, description="Of nova-network: single-host where a vCenter takes part, else multi-host."

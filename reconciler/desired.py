@@ -107,7 +107,7 @@ async def read_desired(folder: Path, release: str = "") -> Desired:
     loaded, supposed = _supposed(load_folder(folder), release)
     secrets, files = await _resolve(loaded)
     catalog = compile_units(loaded, KINDS, secrets, files)
-    return Desired(loaded, catalog, build_graph(catalog.units), Redactor(secrets), supposed)
+    return Desired(loaded, catalog, build_graph(catalog.units), Redactor(secrets), supposed=supposed)
 
 
 def _supposed(loaded: Loaded, release: str) -> tuple[Loaded, str]:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from reconciler.core.compile import compile_units
-from reconciler.core.errors import InputError, LocatedProblem
+from reconciler.core.errors import InputError, LocatedProblem, UnknownNameError
 from reconciler.core.graph import build_graph
-from reconciler.core.load import Loaded, load
+from reconciler.core.load import Loaded, load, reconsidered
 from reconciler.redact import Redactor
 from resources.contract import SecretText
 from resources.kinds.registry import KINDS
+from resources.releases.supposed import said_of, with_release
 from resources.rules.registry import RULES
 
 if TYPE_CHECKING:
@@ -36,12 +37,16 @@ COMMAND_TIMEOUT_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What the documents declare, ready to be compared with the world."""
+    """What the documents declare, ready to be compared with the world.
+
+    `supposed` is empty, or a sentence that says how this differs from the documents: then it is only to be looked at.
+    """
 
     loaded: Loaded
     catalog: Catalog
     graph: Graph
     redact: Redactor
+    supposed: str = ""
 
 
 def read_folder(folder: Path) -> dict[str, str]:
@@ -87,19 +92,33 @@ def load_folder(folder: Path) -> Loaded:
     return load(read_folder(folder), KINDS, RULES)
 
 
-def compile_offline(folder: Path) -> tuple[Loaded, Catalog, Graph]:
+def compile_offline(folder: Path, release: str = "") -> tuple[Loaded, Catalog, Graph]:
     """Return what the folder means with placeholders for secrets and files: no secret is read, no host asked."""
-    loaded = load_folder(folder)
+    loaded, _ = _supposed(load_folder(folder), release)
     catalog = compile_units(loaded, KINDS, None, None)
     return loaded, catalog, build_graph(catalog.units)
 
 
-async def read_desired(folder: Path) -> Desired:
-    """Return what the folder means, secrets and files read. Raises InputError."""
-    loaded = load_folder(folder)
+async def read_desired(folder: Path, release: str = "") -> Desired:
+    """Return what the folder means, or would mean if its cloud had another release; secrets and files read.
+
+    Raises InputError, and UnknownNameError for a release that does not exist.
+    """
+    loaded, supposed = _supposed(load_folder(folder), release)
     secrets, files = await _resolve(loaded)
     catalog = compile_units(loaded, KINDS, secrets, files)
-    return Desired(loaded, catalog, build_graph(catalog.units), Redactor(secrets))
+    return Desired(loaded, catalog, build_graph(catalog.units), Redactor(secrets), supposed=supposed)
+
+
+def _supposed(loaded: Loaded, release: str) -> tuple[Loaded, str]:
+    """Return the resources with another release, all rules kept, and a sentence that says so; as they are without one."""
+    if not release:
+        return loaded, ""
+    try:
+        resources = with_release(loaded.resources, release)
+    except ValueError as error:
+        raise UnknownNameError(str(error)) from None
+    return reconsidered(loaded, resources, RULES), said_of(loaded.resources, release)
 
 
 async def _resolve(loaded: Loaded) -> tuple[Secrets, dict[str, str]]:

@@ -316,6 +316,15 @@ class UnfitSecretError(SecretError):
         super().__init__(secret, key, f"{where} {problem}")
 
 
+class UnfitReleaseError(Exception):
+    """The cloud's OpenStack release cannot do what a resource declares. `reasons` say for each: release, why, the way out."""
+
+    def __init__(self, reasons: tuple[str, ...]) -> None:
+        """Keep the sentences."""
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """What one resource means: its units, and how to reach the targets it introduces."""

@@ -32,6 +32,8 @@ from reconciler.core.plan import Plan, Step, Verb  # noqa: E402
 from reconciler.desired import compile_offline  # noqa: E402
 from resources.contract import Address, Change, Disruption, Key, SecretText, TargetId, Unit  # noqa: E402
 from resources.kinds.registry import KINDS  # noqa: E402
+from resources.releases.spelling import ROWS, rows_of  # noqa: E402
+from resources.releases.table import FEATURES, RELEASES  # noqa: E402
 from resources.rules.registry import RULES  # noqa: E402
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
+
+    from resources.releases.rows import Row
 
 FOLDER = ROOT / "docs/reference"
 NOTICE = "<!-- Written by scripts/generate_reference.py from the code (make docs); edit that, not this. -->"
@@ -64,6 +68,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield FOLDER / "plan-json.md", plan_page()
     yield FOLDER / "rules.md", rules_page()
     yield FOLDER / "units.md", units_page()
+    yield FOLDER / "releases.md", releases_page()
 
 
 # --- kinds
@@ -276,6 +281,68 @@ def _actions(source: str) -> Iterator[str]:
 
 def _without_queries(source: str) -> str:
     return re.sub(r'Query\(\s*"[a-z_.]+"', "", source)
+
+
+# --- releases
+
+
+def releases_page() -> str:
+    """Return the releases, what only some of them have, and how each option that is written is called in which of them."""
+    releases = dict.fromkeys(RELEASES.values())
+    features = [(one.name, _span(one.first, one.last), _flow(one.meaning), one.source) for one in FEATURES.values()]
+    return _page(
+        "OpenStack releases",
+        "`Cluster.spec.release` takes each of these names. It decides what options are called, what is left out, and what is "
+        "refused because that release cannot do it. [Look at an upgrade](../how-to/look-at-an-upgrade.md) before you make it.",
+        "## Names",
+        _table(
+            ("release", "also", "Nova"),
+            [(f"`{one.name}`", f"`{one.alias}`" if one.alias else "", _nova_version(one.alias, one.nova)) for one in releases],
+        ),
+        "## What only some have",
+        _table(("feature", "releases", "what it is", "source"), features),
+        "## Options",
+        "Every option that Bivisor writes of its own accord, as the newest release calls it. Where a line below it stands, "
+        "those releases call it otherwise; where no line names a release, it has no such option, and Bivisor refuses to "
+        "write it. `<own>` is the section of a backend or a store, which has its name.",
+        *(part for service in ROWS for part in (f"### {service.capitalize()}", _options_table(service))),
+        "In the sources `15.1.5 | 16.1.8` means: not so in the first version, so in the second.",
+    )
+
+
+def _nova_version(alias: str, nova: int) -> str:
+    return alias if alias.startswith(("2014", "2015")) else str(nova)
+
+
+def _options_table(service: str) -> str:
+    known = dict.fromkeys((row.section, name) for row in ROWS[service] for name in row.names)
+    rows = []
+    for section, name in known:
+        for number, row in enumerate(reversed(rows_of(service, section, name))):
+            option = "" if number else f"`[{section}] {name}`"
+            rows.append((option, _span(row.first, row.last), _fate(row), row.source))
+    return _table(("option", "releases", "written", "source"), rows)
+
+
+def _span(first: str, last: str) -> str:
+    if first == last:
+        return first
+    since = f"since {first}" if first != "juno" else "all"
+    return f"{first} to {last}" if last else since
+
+
+def _fate(row: Row) -> str:
+    """Say what becomes of an option in the releases of a row."""
+    if row.absent:
+        return "left out"
+    if row.refused:
+        spared = f", unless its value is {row.harmless}" if row.harmless else ""
+        spared += f", unless settings have `[{row.unless[0]}] {row.unless[1]}`" if row.unless else ""
+        return f"refused{spared}: {row.refused}"
+    if row.at is None:
+        return "as it is"
+    texts = "; ".join(f"{new} for {old}" for old, new in row.values.items())
+    return f"`[{row.at[0]}] {row.at[1]}`" + (f" ({texts})" if texts else "")
 
 
 # --- Markdown

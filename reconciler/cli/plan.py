@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import session
-from reconciler.cli.session import DesiredFolder
+from reconciler.cli.session import AsIfRelease, DesiredFolder
 
 NAME = "plan"
 
@@ -28,23 +28,25 @@ def run(
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")
     ] = False,
+    release: AsIfRelease = "",
     output: Annotated[Form, typer.Option("--output", "-o", help="text for people, json for programs.")] = Form.TEXT,
 ) -> None:
     """Show every change that apply would make, field by field, and why, and what would restart. Changes nothing."""
-    raise typer.Exit(session.run(_plan(desired, detailed=detailed_exitcode, form=output)))
+    raise typer.Exit(session.run(_plan(desired, release, detailed=detailed_exitcode, form=output)))
 
 
-async def _plan(folder: Path, *, detailed: bool, form: Form) -> int:
-    from reconciler.core.render import plan_lines  # noqa: PLC0415 - keeps --help fast
+async def _plan(folder: Path, release: str, *, detailed: bool, form: Form) -> int:
+    from reconciler.core.render import plan_lines, supposed_lines  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
 
-    async with session.session(folder) as cloud:
+    async with session.session(folder, release) as cloud:
         look = await cloud.reconciler.look()
     if form is Form.JSON:
         from reconciler.core.structured import plan_data  # noqa: PLC0415 - as above
 
-        print(json.dumps(plan_data(look.plan), indent=2))
+        print(json.dumps(plan_data(look.plan, cloud.desired.supposed), indent=2))
     else:
         press = session.press()
+        press.print(supposed_lines(cloud.desired.supposed, press.paper))
         press.print(plan_lines(look.plan, press.paper))
     return exit_code(look.plan, detailed=detailed)

@@ -27,6 +27,13 @@ T = TypeVar("T")
 
 DesiredFolder = Annotated[Path, typer.Option("--desired", "-d", help="Folder of the documents.", envvar="BIVISOR_DESIRED")]
 
+AsIfRelease = Annotated[
+    str,
+    typer.Option(
+        "--release", metavar="NAME", help="As if the cloud had this OpenStack release: look at an upgrade before you make it."
+    ),
+]
+
 LOGGING: dict[str, Any] = {"level": "warning", "as_json": False}
 """The options of the log, kept until secrets are known and it can be set up with them."""
 
@@ -133,14 +140,17 @@ class Session:
 
 
 @asynccontextmanager
-async def session(folder: Path) -> AsyncIterator[Session]:
-    """Read the folder, set the log up with its secrets, open targets; close them at the end. Raises InputError."""
+async def session(folder: Path, release: str = "") -> AsyncIterator[Session]:
+    """Read the folder, set the log up with its secrets, open targets; close them at the end. Raises BivisorError.
+
+    `release` replaces that of the Cluster, for whoever only looks.
+    """
     from reconciler import log  # noqa: PLC0415 - heavy imports stay out of the help
     from reconciler.desired import read_desired  # noqa: PLC0415 - as above
     from reconciler.reconcile import Reconciler  # noqa: PLC0415 - as above
     from reconciler.targets.open import Targets  # noqa: PLC0415 - as above
 
-    desired = await read_desired(folder)
+    desired = await read_desired(folder, release)
     log.set_up(**LOGGING, redact=desired.redact)
     warn(desired.loaded.warnings)
     gc.freeze()  # the program and what is declared stay until the end: no need to search them for garbage

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from reconciler.core.errors import DisagreementError, InputError
 from reconciler.core.merge import Fragment, merge
-from resources.cloud import Cloud, Compiled, RolloutFacts, SecretError, SecretRef
+from resources.cloud import Cloud, Compiled, RolloutFacts, SecretError, SecretRef, UnfitReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,8 +46,8 @@ def compile_units(
     """Return the catalogue of all units and endpoints.
 
     `secrets` by Secret name, `files` by the `file` of `loaded.reads`; None means "not resolved" (validate, graph).
-    Raises InputError (a secret without the key that is asked for, a need for something nobody declares) and its
-    DisagreementError.
+    Raises InputError (a secret without the key that is asked for, something the release does not have, a need for
+    something nobody declares) and its DisagreementError.
     """
     published = _publish(loaded, kinds, Cloud((), secrets, files))
     compiled = _compile(loaded, kinds, Cloud(published, secrets, files))
@@ -72,7 +72,7 @@ def _compile(loaded: Loaded, kinds: Mapping[str, Kind[Any]], cloud: Cloud) -> Ma
 
 
 def _for_each(loaded: Loaded, step: Callable[[Resource[Any]], T]) -> Mapping[Key, T]:
-    """Return what the step says of each resource. Raises InputError with all secrets that are missing or unfit."""
+    """Return what the step says of each resource. Raises InputError with all that a secret or the release does not allow."""
     found: dict[Key, T] = {}
     problems = []
     for key, resource in loaded.resources.items():
@@ -81,6 +81,8 @@ def _for_each(loaded: Loaded, step: Callable[[Resource[Any]], T]) -> Mapping[Key
         except SecretError as error:
             path = next(_references(resource.spec, error, ("spec",)), ())
             problems.append(loaded.located(key, path, str(error)))
+        except UnfitReleaseError as error:
+            problems += [loaded.located(key, ("spec",), reason) for reason in error.reasons]
     if problems:
         raise InputError(problems)
     return found

@@ -108,6 +108,12 @@ def load(texts: Mapping[str, str], kinds: Mapping[str, Kind[Any]], rules: Sequen
     return replace(loaded, warnings=_keep_rules(loaded, rules))
 
 
+def reconsidered(loaded: Loaded, resources: Mapping[Key, Resource[Any]], rules: Sequence[Rule]) -> Loaded:
+    """Return what was loaded with these resources in place of its own. Raises InputError if they break a rule."""
+    changed = replace(loaded, resources=resources)
+    return replace(changed, warnings=_keep_rules(changed, rules))
+
+
 @dataclass(slots=True)
 class _Found:
     """What was read so far. `nameless` tells that some document could not be identified, so some names are unknown."""

@@ -74,6 +74,15 @@ def plan_lines(plan: Plan, paper: Paper = _BARE) -> tuple[Line, ...]:
     return _set((*lines, *totals_lines(plan, paper)), paper)
 
 
+def supposed_lines(supposed: str, paper: Paper = _BARE) -> tuple[Line, ...]:
+    """Return the head of a plan for something that no document says, nothing above any other."""
+    if not supposed:
+        return ()
+    note = "Only to look at: apply works by the documents. What plan shows without --release is among the changes below."
+    head = _sentence("", supposed, "", Tone.TITLE, paper)
+    return _set((*head, *_sentence("", note, "", Tone.REASON, paper), ()), paper)
+
+
 def step_line(step: Step) -> Line:
     """Return one line that names a step: where, what, which."""
     return (

@@ -3,6 +3,7 @@
 A plan:
 
     {"version": 1,
+     "supposed": "As if the release were …",            only with --release: this plan is only to be looked at
      "totals": {"create": 1, "update": 0, …},           one number per verb, "nothing" included
      "interrupts": ["nova-compute on kvm1"],
      "steps": [                                         without those that have nothing to do
@@ -36,11 +37,12 @@ VERSION = 1
 """The version of all shapes that are described here."""
 
 
-def plan_data(plan: Plan) -> dict[str, Any]:
-    """Return the plan as JSON data."""
+def plan_data(plan: Plan, supposed: str = "") -> dict[str, Any]:
+    """Return the plan as JSON data; `supposed` says how what was planned for differs from the documents."""
     services = dict.fromkeys(step.disruption.service for step in plan.pending if step.disruption)
     return {
         "version": VERSION,
+        **({"supposed": supposed} if supposed else {}),
         "totals": {str(verb): count for verb, count in plan.counts.items()},
         "interrupts": list(services),
         "steps": [_step(step) for step in plan.steps if step.verb is not Verb.NOTHING],

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from resources.blueprints.kept_service import UNFENCED_GRACE_S, KeptService
 from resources.contract import Address, Need
 from resources.options import from_settings, literal, merged
+from resources.releases.spelling import written
 from resources.units.config_file import ConfigFile
 from resources.units.file import WholeFile
 from resources.units.package import Package
@@ -118,7 +119,8 @@ class CinderVolume:
             **({"graceful_shutdown_timeout": str(UNFENCED_GRACE_S)} if self._service.unfenced else {}),
         }
         own: Options = {"DEFAULT": default, "oslo_concurrency": {"lock_path": f"{_STATE}/lock"}}
-        yield from self._configuration(node, self._conf, merged(literal(own), self._options((self.name,))), installed)
+        options = merged(written(self.cloud.release, "cinder", literal(own)), self._options((self.name,)))
+        yield from self._configuration(node, self._conf, options, installed)
         yield from self._service.unit_files(node, installed[0])
 
     def _installed(self, node: NodeFacts) -> Generator[Unit, None, tuple[Need, ...]]:
@@ -145,7 +147,8 @@ class CinderVolume:
 
     def _options(self, backends: tuple[str, ...]) -> Options:
         declared = {"DEFAULT": {**self.default, "enabled_backends": ",".join(backends)}, self.name: self.section}
-        return merged(_CATALOGUE, self.cloud.cinder_options, literal(declared), from_settings(self.settings))
+        own = written(self.cloud.release, "cinder", literal(declared), own=self.name)
+        return merged(_CATALOGUE, self.cloud.cinder_options, own, from_settings(self.settings))
 
     @property
     def _service(self) -> KeptService:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from resources.blueprints.kept_service import KeptService
 from resources.contract import Address, Need
 from resources.options import literal, merged
+from resources.releases.spelling import written
 from resources.units.config_file import ConfigFile
 from resources.units.directory import Directory
 from resources.units.distributed_switch import DistributedSwitch
@@ -120,7 +121,7 @@ class DvsAgent:
             "insecure": str(self.vcenter.insecure),
         }
         own: Options = {"DEFAULT": default, "ml2_vmware": vsphere, "oslo_concurrency": {"lock_path": f"{self._state}/lock"}}
-        return merged(self.dvs.neutron_options, literal(own), self.dvs.settings)
+        return merged(self.dvs.neutron_options, written(self.cloud.release, "neutron", literal(own)), self.dvs.settings)
 
     def _uplinks(self) -> str:
         """Return `physnet1:active1;active2:standby1`, one per physical network."""

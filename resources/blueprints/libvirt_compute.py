@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from resources.contract import Address, Need
 from resources.options import literal, merged
+from resources.releases.spelling import written
 from resources.units.compute_service import ComputeService
 from resources.units.config_file import ConfigFile
 from resources.units.package import Package
@@ -16,8 +17,8 @@ from resources.units.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from resources.cloud import NodeFacts
-    from resources.contract import TargetId, Unit
+    from resources.cloud import CloudFacts, NodeFacts
+    from resources.contract import Unit
     from resources.options import Options
 
 HYPERVISOR = "QEMU"
@@ -36,9 +37,8 @@ class LibvirtCompute:
     """What is declared about one. `libvirt` are the options of that section, `settings` whatever else people want."""
 
     node: NodeFacts
-    openstack: TargetId
+    cloud: CloudFacts
     virt_type: str
-    nova_options: Options
     libvirt: Mapping[str, str]
     settings: Options
 
@@ -51,7 +51,7 @@ class LibvirtCompute:
         package = Package.named(target, "nova-compute", (Need(hypervisor.address, "it decides which hypervisor is installed"),))
         yield from (hypervisor, package)
         installed = Need(package.address, "the package brings the file and its owner")
-        shared = ConfigFile.at(target, _SHARED, self.nova_options, attributes=_READABLE, needs=(installed,))
+        shared = ConfigFile.at(target, _SHARED, self.cloud.nova_options, attributes=_READABLE, needs=(installed,))
         own = ConfigFile.at(target, _OWN, self._own(), attributes=_READABLE, needs=(installed,))
         libvirtd = Service.running(target, "libvirtd", needs=(Need(hypervisor.address, "libvirt comes with the package"),))
         yield from (shared, own, libvirtd)
@@ -63,7 +63,7 @@ class LibvirtCompute:
         service = Service.running(target, "nova-compute", loads=(shared.address, own.address), needs=needs)
         yield service
         yield ComputeService(
-            address=Address(self.openstack, ComputeService.type, self.node.name),
+            address=Address(self.cloud.openstack, ComputeService.type, self.node.name),
             desired={"registered": True, "state": "up", "hypervisor": HYPERVISOR},
             needs=(Need(service.address, "a compute registers itself when it runs"),),
         )
@@ -72,7 +72,8 @@ class LibvirtCompute:
         default = {"host": self.node.name, "compute_driver": "libvirt.LibvirtDriver"}
         if _is_ip(self.node.address):
             default["my_ip"] = self.node.address
-        return merged(literal({"DEFAULT": default, "libvirt": {"virt_type": self.virt_type, **self.libvirt}}), self.settings)
+        own = literal({"DEFAULT": default, "libvirt": {"virt_type": self.virt_type, **self.libvirt}})
+        return merged(written(self.cloud.release, "nova", own), self.settings)
 
 
 def _is_ip(address: str) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from resources.blueprints.kept_service import KeptService
 from resources.contract import Need
 from resources.options import from_settings, literal, merged
+from resources.releases.spelling import written
 from resources.units.config_file import ConfigFile
 from resources.units.directory import Directory
 from resources.units.package import Package
@@ -31,7 +32,7 @@ _STATE = "/var/lib/nova/nova-network"
 _READABLE = {"mode": "0640", "owner": "root", "group": "nova"}
 
 
-def network_options(declared: NovaNetwork, *, multi_host: bool) -> Options:
+def network_options(declared: NovaNetwork, release: str, *, multi_host: bool) -> Options:
     """Return what every nova-network reads, written as services read it.
 
     `multi_host` makes each host the gateway of its own instances; `send_arp_for_ha` tells the network where a gateway's
@@ -50,7 +51,7 @@ def network_options(declared: NovaNetwork, *, multi_host: bool) -> Options:
         "send_arp_for_ha": str(multi_host),
         **{name: value for name, value in given.items() if value is not None},
     }
-    return merged(literal({"DEFAULT": options}), from_settings(declared.settings))
+    return merged(written(release, "nova", literal({"DEFAULT": options})), from_settings(declared.settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class SingleHost:
         conf = f"{_FOLDER}/nova.conf"
         log = "/var/log/nova/nova-network-ha.log"
         own = {"host": self.host, "dhcpbridge_flagfile": conf, "state_path": _STATE, "log_file": log}
-        options = merged(self.options, literal({"DEFAULT": own, "oslo_concurrency": {"lock_path": f"{_STATE}/lock"}}))
+        own_options = literal({"DEFAULT": own, "oslo_concurrency": {"lock_path": f"{_STATE}/lock"}})
+        options = merged(self.options, written(self.cloud.release, "nova", own_options))
         yield ConfigFile.at(node.target, conf, options, attributes=_READABLE, needs=(made,))
         yield from self._service.unit_files(node, installed)
 

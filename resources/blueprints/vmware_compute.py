@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from resources.blueprints.kept_service import UNFENCED_GRACE_S, KeptService
 from resources.contract import Address, Need
 from resources.options import literal, merged
+from resources.releases.spelling import written
 from resources.units.compute_cluster import ComputeCluster
 from resources.units.compute_service import ComputeService
 from resources.units.config_file import ConfigFile
@@ -156,7 +157,7 @@ class VmwareCompute:
             **({"datastore_regex": self.datastore_regex} if self.datastore_regex else {}),
         }
         own: Options = {"DEFAULT": default, "vmware": vmware, "oslo_concurrency": {"lock_path": f"{self._state}/lock"}}
-        return merged(self.cloud.nova_options, literal(own), self.settings)
+        return merged(self.cloud.nova_options, written(self.cloud.release, "nova", literal(own)), self.settings)
 
     def _service(self, prepared: tuple[Need, ...], loads: tuple[Address, ...]) -> Unit:
         return Service.running(self.nodes[0].target, self.service, loads=loads, needs=prepared)

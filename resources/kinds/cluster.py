@@ -23,6 +23,7 @@ from resources.cloud import (
 from resources.contract import Need, SecretText, TargetId
 from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint
 from resources.options import from_settings, literal, merged
+from resources.releases.spelling import written
 from resources.releases.table import RELEASES
 from resources.specs.cluster import ClusterSpec
 from resources.specs.network import NovaNetwork
@@ -46,11 +47,13 @@ NO_CROSSING = {"cross_az_attach": "False"}
 
 def _publish(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[object]:
     name, spec = resource.key.name, resource.spec
+    settings = from_settings(spec.compute.settings)
+    nova_options = written(spec.release, "nova", literal(_nova_options(spec, cloud)), settings=settings)
     facts = CloudFacts(
         name=name,
         release=RELEASES[spec.release].name,
-        nova_options=merged(literal(_nova_options(spec, cloud)), from_settings(spec.compute.settings)),
-        cinder_options=literal(_cinder_options(spec, cloud)),
+        nova_options=merged(nova_options, settings),
+        cinder_options=written(spec.release, "cinder", literal(_cinder_options(spec, cloud))),
         controllers=spec.pacemaker.controllers,
         openstack=TargetId("openstack", name),
         pacemaker=TargetId("pacemaker", name),
@@ -73,7 +76,8 @@ def _publish(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[object]:
             project_domain=spec.services.project_domain,
         )
     if spec.network.dvs is not None:
-        dvs, messaging = spec.network.dvs, literal({"DEFAULT": _messaging(spec, cloud)})
+        dvs = spec.network.dvs
+        messaging = written(spec.release, "neutron", literal({"DEFAULT": _messaging(spec, cloud)}))
         yield DvsFacts(name, dvs.package, dvs.program, messaging, from_settings(dvs.settings))
     if spec.network.mode == "multi-host":
         yield MultiHostFacts(name, _nova_network(spec, cloud))
@@ -155,10 +159,10 @@ def _nova_options(spec: ClusterSpec, cloud: Cloud) -> Options:
     if spec.network.manager == "nova-network":
         default |= {"use_neutron": "False", "multi_host": str(spec.network.mode == "multi-host")}
     return {
-        "DEFAULT": default,
+        "DEFAULT": {"use_neutron": "True", **default},
         "cinder": {**account, "os_region_name": spec.region, **NO_CROSSING},
         "glance": region,
-        "neutron": {**account, **region},
+        **({"neutron": {**account, **region}} if spec.network.manager == "neutron" else {}),
         "placement": {**account, **region},
         "service_user": {**account, "send_service_user_token": "True"},
     }
@@ -171,8 +175,8 @@ def _messaging(spec: ClusterSpec, cloud: Cloud) -> dict[str, OptionValue]:
 def _nova_network(spec: ClusterSpec, cloud: Cloud) -> Options:
     """Return what a nova-network reads; it reaches the database through nova-conductor (nova/cmd/network.py)."""
     declared = spec.network.nova_network or NovaNetwork()
-    network = network_options(declared, multi_host=spec.network.mode == "multi-host")
-    return merged(literal({"DEFAULT": _messaging(spec, cloud)}), network)
+    network = network_options(declared, spec.release, multi_host=spec.network.mode == "multi-host")
+    return merged(written(spec.release, "nova", literal({"DEFAULT": _messaging(spec, cloud)})), network)
 
 
 def _cinder_options(spec: ClusterSpec, cloud: Cloud) -> Options:
@@ -216,7 +220,7 @@ def _unfit_url(text: str) -> str:
 
 def _api(spec: ClusterSpec, cloud: Cloud) -> Iterator[Unit]:
     for node in cloud.nodes(spec.api.nodes):
-        conf = ConfigFile.at(node.target, "/etc/nova/nova.conf", {"cinder": NO_CROSSING})
+        conf = ConfigFile.at(node.target, "/etc/nova/nova.conf", written(spec.release, "nova", {"cinder": NO_CROSSING}))
         yield conf
         need = Need(conf.address, "it decides there whether a volume may cross zones")
         yield Service.refreshed(node.target, "nova-api", loads=(conf.address,), needs=(need,))

@@ -70,9 +70,8 @@ def _libvirt(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Itera
     for node in cloud.nodes(_chosen(spec)):
         compute = LibvirtCompute(
             node=node,
-            openstack=facts.openstack,
             virt_type=libvirt.virt_type,
-            nova_options=facts.nova_options,
+            cloud=facts,
             libvirt={name: value for name, value in given.items() if value is not None},
             settings=from_settings(libvirt.settings),
         )

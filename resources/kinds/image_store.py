@@ -8,6 +8,7 @@ from resources.blueprints.glance_store import READABLE, SCHEMES, GlanceStore
 from resources.cloud import CloudFacts, Compiled, GlanceAccountFacts, ImageStoreFacts, Kind, VCenterFacts
 from resources.contract import Need
 from resources.options import from_settings, literal, merged
+from resources.releases.spelling import written
 from resources.releases.table import RELEASES
 from resources.specs.image_store import ImageStoreSpec
 from resources.units.config_file import ConfigFile
@@ -37,7 +38,8 @@ def _compile(resource: Resource[ImageStoreSpec], cloud: Cloud) -> Compiled:
             named = RELEASES[facts.release].has_glance_multistore
             options = (_named if named else _nameless)(store, node, cloud)
             extras = (*store.packages(node), *(store.plugin(node) if named else ()))
-            units += _on(node, store, merged(literal(options), from_settings(spec.settings)), extras)
+            own = written(facts.release, "glance", literal(options), own=resource.key.name)
+            units += _on(node, store, merged(own, from_settings(spec.settings)), extras)
     return Compiled(tuple(units))
 
 

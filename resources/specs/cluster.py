@@ -7,16 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from resources.cloud import Account, DocumentPath, SecretRef, Selector, Spec
-from resources.releases.table import RELEASES
+from resources.releases.table import known_release
 from resources.specs.network import Network
 from resources.specs.settings import SettingsField
 from resources.specs.shapes import Shape
-
-
-def _known_release(name: str) -> str:
-    if name not in RELEASES:
-        raise ValueError(f'no OpenStack release "{name}" is known (known: {", ".join(RELEASES)})')
-    return name
 
 
 class Identity(Spec):
@@ -151,7 +145,9 @@ class Rollout(Spec):
 class ClusterSpec(Spec):
     """One OpenStack."""
 
-    release: Annotated[str, AfterValidator(_known_release)] = Field(description="OpenStack release, such as zed or '2023.1'.")
+    release: Annotated[str, AfterValidator(known_release)] = Field(
+        description="OpenStack release, such as zed or '2023.1'; it decides what options are called."
+    )
     region: str = Field(default="RegionOne", min_length=1, description="Region in Keystone's catalogue.")
     identity: Identity = Field(description="Keystone, and the account that Bivisor uses.")
     messaging: Messaging = Field(description="How the services reach RabbitMQ.")

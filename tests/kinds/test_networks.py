@@ -60,6 +60,7 @@ def test_a_dvs_agent_is_its_computes_and_the_same_on_every_controller() -> None:
             "[ml2_vmware] ca_file": "/etc/neutron/vcenter/vcenter-c0/vcenter-ca.pem",
             "[ml2_vmware] insecure": "False",
             "[oslo_concurrency] lock_path": "/var/lib/neutron/vcenter/vcenter-c0/lock",
+            "[DEFAULT] lock_path": None,  # as Juno called it
             "[DVS_AGENT] report_interval": "10",
             "mode": "0640",
             "owner": "root",

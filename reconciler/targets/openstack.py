@@ -1,10 +1,16 @@
 """The APIs of an OpenStack, found through Keystone and spoken to with keystoneauth, openstacksdk's session layer, in threads.
 
-Queries      aggregate.get {name}            exists, id, availability_zone, hosts, metadata
-             compute_service.get {host}      exists, id, state, status, disabled_reason, hypervisor {type, hostname, state}
+Queries      aggregate.get {name, zone?}     exists, id, availability_zone, hosts, metadata, instances (by host, where the
+                                             zone is another one than `zone`, else null)
+             compute_service.get {host}      exists, id, state, status, disabled_reason, hypervisor {type, hostname, state},
+                                             reported_at, newest_report (of any service of Nova; Unix time)
+             computes.list {}                computes [{host, state, status, reported_at}], newest_report
+             hypervisors.list {type}         hypervisors [{hostname, host}]
+             instances.list {host}           instances [name]
 Actions      aggregate.create {name, availability_zone}      aggregate.set {name, availability_zone}
              aggregate.add_host {name, host}                 aggregate.remove_host {name, host}
              aggregate.delete {name}                         compute_service.enable {host}
+             compute_service.disable {host, reason}          compute_service.delete {host}
 
 Names are turned into ids here. An ask lists each collection that it needs once; an answer without the collection is an
 error, not an empty one. Each action looks first and does nothing where nothing is left to do.
@@ -17,7 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.targets import TargetError
-from reconciler.targets.openstack_nova import Nova, RefusedError
+from reconciler.targets.openstack_nova import Nova, RefusedError, moment
 from reconciler.targets.openstack_session import close_connection, connect, explain
 from reconciler.targets.threads import Threads
 from resources.contract import Reply
@@ -98,25 +104,35 @@ def _answer(queries: Sequence[Query], nova: Nova) -> list[Reply]:
 def _reply(query: Query, nova: Nova) -> Reply:
     match query.op:
         case "aggregate.get":
-            return Reply(_aggregate(nova.aggregate(query.args["name"])))
+            return Reply(_aggregate(query.args["name"], query.args.get("zone"), nova))
         case "compute_service.get":
-            host = query.args["host"]
-            return Reply(_compute(nova.compute_service(host), nova.hypervisor(host)))
+            return Reply(_compute(query.args["host"], nova))
+        case "computes.list":
+            computes = [_row(found, "host", "state", "status") for found in nova.compute_services()]
+            return Reply({"computes": computes, "newest_report": nova.newest_report()})
+        case "hypervisors.list":
+            found = [each for each in nova.hypervisors() if each["hypervisor_type"] == query.args["type"]]
+            pairs = [{"hostname": each["hypervisor_hostname"], "host": each["service"]["host"]} for each in found]
+            return Reply({"hypervisors": pairs})
+        case "instances.list":
+            return Reply({"instances": nova.instances(query.args["host"])})
         case _:
             return _unsupported(query.op)
 
 
-def _aggregate(found: Mapping[str, Any] | None) -> dict[str, Any]:
+def _aggregate(name: str, zone: str | None, nova: Nova) -> dict[str, Any]:
+    found = nova.aggregate(name)
     if found is None:
-        return {"exists": False, "id": None, "availability_zone": None, "hosts": [], "metadata": {}}
+        return {"exists": False, "id": None, "availability_zone": None, "hosts": [], "metadata": {}, "instances": None}
     metadata = {key: value for key, value in found["metadata"].items() if key != "availability_zone"}
-    zone = found["availability_zone"]
-    return {"exists": True, "id": found["id"], "availability_zone": zone, "hosts": sorted(found["hosts"]), "metadata": metadata}
+    told = {"availability_zone": found["availability_zone"], "hosts": sorted(found["hosts"]), "metadata": metadata}
+    looked = zone is not None and zone != found["availability_zone"]
+    instances = {host: nova.instances(host) for host in told["hosts"]} if looked else None
+    return {"exists": True, "id": found["id"], **told, "instances": instances}
 
 
-def _compute(service: Mapping[str, Any] | None, hypervisor: Mapping[str, Any] | None) -> dict[str, Any]:
-    fields = ("id", "state", "status", "disabled_reason")
-    told = {field: service.get(field) if service else None for field in fields}
+def _compute(host: str, nova: Nova) -> dict[str, Any]:
+    service, hypervisor = nova.compute_service(host), nova.hypervisor(host)
     shown = None
     if hypervisor is not None:
         shown = {
@@ -124,7 +140,12 @@ def _compute(service: Mapping[str, Any] | None, hypervisor: Mapping[str, Any] | 
             "hostname": hypervisor["hypervisor_hostname"],
             "state": hypervisor.get("state"),
         }
-    return {"exists": service is not None, **told, "hypervisor": shown}
+    told = _row(service or {}, "id", "state", "status", "disabled_reason")
+    return {"exists": service is not None, **told, "newest_report": nova.newest_report(), "hypervisor": shown}
+
+
+def _row(service: Mapping[str, Any], *fields: str) -> dict[str, Any]:
+    return {**{field: service.get(field) for field in fields}, "reported_at": moment(service.get("updated_at"))}
 
 
 def _act(action: Action, nova: Nova) -> Reply:
@@ -139,6 +160,10 @@ def _act(action: Action, nova: Nova) -> Reply:
                 nova.delete_aggregate(args["name"])
             case "compute_service.enable":
                 nova.enable(args["host"])
+            case "compute_service.disable":
+                nova.disable(args["host"], args["reason"])
+            case "compute_service.delete":
+                nova.delete_service(args["host"])
             case _:
                 return _unsupported(action.op)
     except RefusedError as refusal:

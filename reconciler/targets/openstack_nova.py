@@ -6,7 +6,9 @@ Everything here blocks: it runs in a thread.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,13 +56,32 @@ class Nova:
 
     def compute_service(self, host: str) -> dict[str, Any] | None:
         """Return the nova-compute of that host."""
-        listed = self._list(f"/os-services?binary={_COMPUTE}", "services")
-        return next((found for found in listed if found["host"] == host and found["binary"] == _COMPUTE), None)
+        return next((found for found in self.compute_services() if found["host"] == host), None)
+
+    def compute_services(self) -> list[dict[str, Any]]:
+        """Return all nova-computes."""
+        return [found for found in self._list("/os-services", "services") if found["binary"] == _COMPUTE]
+
+    def newest_report(self) -> int | None:
+        """Return when Nova heard last of any of its services, in Unix time: what "now" is by its own clock.
+
+        They report every few seconds (`report_interval`, 10). When all are silent, time stands still, and nobody is late.
+        """
+        moments = [moment(found.get("updated_at")) for found in self._list("/os-services", "services")]
+        return max((found for found in moments if found is not None), default=None)
 
     def hypervisor(self, host: str) -> dict[str, Any] | None:
         """Return the hypervisor that the compute of that host reports."""
-        listed = self._list("/os-hypervisors/detail", "hypervisors")
-        return next((found for found in listed if found["service"]["host"] == host), None)
+        return next((found for found in self.hypervisors() if found["service"]["host"] == host), None)
+
+    def hypervisors(self) -> list[dict[str, Any]]:
+        """Return all hypervisors."""
+        return self._list("/os-hypervisors/detail", "hypervisors")
+
+    def instances(self, host: str) -> list[str]:
+        """Return the names of the instances of a compute, whosever they are; of very many (1000 by default) the first."""
+        listed = self._get(f"/servers?{urlencode({'all_tenants': 'True', 'host': host})}", "servers")
+        return sorted(str(found["name"]) for found in listed)
 
     def set_aggregate(self, name: str, zone: str | None, *, create: bool) -> None:
         """Give an aggregate its zone; make it when there is none and `create` says so. Raises RefusedError."""
@@ -98,19 +119,45 @@ class Nova:
         if found["status"] != "enabled":
             self._write("PUT", "/os-services/enable", {"host": host, "binary": _COMPUTE})
 
+    def disable(self, host: str, reason: str) -> None:
+        """Let the scheduler use a compute no more, and say why. Raises RefusedError."""
+        found = self.compute_service(host)
+        if found is None:
+            raise RefusedError("failed", f'there is no nova-compute on "{host}"')
+        if (found["status"], found["disabled_reason"]) != ("disabled", reason):
+            body = {"host": host, "binary": _COMPUTE, "disabled_reason": reason}
+            self._write("PUT", "/os-services/disable-log-reason", body)
+
+    def delete_service(self, host: str) -> None:
+        """Forget a compute; Nova refuses while instances live there (since 18.0.0; LP1646255). Raises RefusedError."""
+        found = self.compute_service(host)
+        if found is not None:
+            self._write("DELETE", f"/os-services/{found['id']}", None)
+
     def _list(self, path: str, collection: str) -> list[dict[str, Any]]:
         """Return a collection, asked for once. Raises ApiError and HalfAnswerError."""
         if collection not in self._listed:
-            response = self._adapter.get(path)
-            if not response.ok:
-                raise ApiError(response.status_code, _told(response))
-            self._listed[collection] = _read(response, collection)
+            self._listed[collection] = self._get(path, collection)
         return self._listed[collection]
+
+    def _get(self, path: str, collection: str) -> list[dict[str, Any]]:
+        response = self._adapter.get(path)
+        if not response.ok:
+            raise ApiError(response.status_code, _told(response))
+        return _read(response, collection)
 
     def _write(self, method: str, path: str, body: Mapping[str, Any] | None) -> None:
         response = self._adapter.request(path, method, json=body)
         if not response.ok:
             _refuse(response)
+
+
+def moment(text: object) -> int | None:
+    """Return a time of the API (`2026-01-01T00:00:00.000000`, in UTC) as Unix time; None for none."""
+    try:
+        return int(datetime.fromisoformat(str(text)).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return None
 
 
 def _refuse(response: Any) -> NoReturn:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resources.contract import Address, Need
+from resources.heard import HEARD, HEARD_S, Hearing
 from resources.options import literal, merged
 from resources.units.compute_cluster import ComputeCluster
 from resources.units.compute_service import ComputeService
@@ -242,14 +243,17 @@ class VmwareCompute:
         places = tuple(Need(unit.address, "it says where the resource may run") for unit in self._places())
         return Primitive(
             address=Address(self.cloud.pacemaker, Primitive.type, self.service),
-            desired={"class": "systemd", "agent": self.service, **_PRIMITIVE, "running": True, "fresh": True},
+            desired={"class": "systemd", "agent": self.service, **_PRIMITIVE, "running": True, "fresh": True, HEARD: True},
             needs=(*prepared, *self.cloud.ring, *places),
             loads=loads,
             unit=f"{self.service}.service",
+            hearing=Hearing(self.cloud.openstack, self.host),
+            settle_s=HEARD_S,
         )
 
     def _service(self, prepared: tuple[Need, ...], loads: tuple[Address, ...]) -> Unit:
-        return Service.running(self.nodes[0].target, self.service, loads=loads, needs=prepared)
+        service = Service.running(self.nodes[0].target, self.service, loads=loads, needs=prepared)
+        return service.heard_by(self.cloud.openstack, self.host)
 
     @property
     def _unfenced(self) -> bool:

@@ -218,6 +218,13 @@ class Unit:
         """Return what is worth knowing without being a difference (`an operator disabled it: new disks`), as sentences."""
         return ()
 
+    def alias(self, facts: Facts | None) -> str:  # noqa: ARG002 - the default is called as declared
+        """Return the name that the thing has now, where it was renamed since it was declared, or ''.
+
+        What is declared is then compiled again with that name (`Cloud.called`), so that whatever uses it follows.
+        """
+        return ""
+
     def blocked(self, facts: Facts | None) -> str:  # noqa: ARG002 - the default never is
         """Return why neither acting nor waiting can help (`vCenter refuses the credentials of Secret/vc1`), or ''."""
         return ""

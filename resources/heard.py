@@ -54,12 +54,13 @@ class Hearing:
             return {HEARD: True}
         silent = newest - max(reported, started)
         hung = bool(data["exists"] and not up and started and silent >= GRACE_S)
-        return {HEARD: False, "@hung": hung, "@silence": self._silence(silent, hung=hung, known=bool(data["exists"]))}
-
-    def _silence(self, silent: int, *, hung: bool, known: bool) -> str:
         if hung:
-            return f"it runs, and Nova has not heard of it for {silent} s: it hangs"
-        return "it runs, and Nova has not heard of it " + ("since it was started" if known else "yet")
+            silence = f"it runs, and Nova has not heard of it for {silent} s: it hangs"
+        elif reported > started:
+            silence = f"it runs, and Nova calls it {data['state']}"
+        else:
+            silence = "it runs, and Nova has not heard of it since it was started"
+        return {HEARD: False, "@hung": hung, "@silence": silence}
 
 
 def remark(facts: Facts | None) -> tuple[str, ...]:

@@ -46,9 +46,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "totals": {str(verb): count for verb, count in plan.counts.items()},
         "interrupts": list(services),
         "steps": [_step(step) for step in plan.steps if step.verb is not Verb.NOTHING],
-        "remarks": [
-            {"address": str(step.address), "text": masked_urls(text)} for step in plan.steps for text in step.remarks
-        ],
+        "remarks": [{"address": str(step.address), "text": masked_urls(text)} for step in plan.steps for text in step.remarks],
     }
 
 

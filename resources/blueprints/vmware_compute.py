@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from resources.contract import Address, Need
 from resources.heard import HEARD, HEARD_S, Hearing
 from resources.options import literal, merged
-from resources.units.compute_cluster import ComputeCluster
-from resources.units.compute_service import ComputeService
+from resources.units.compute_cluster import HYPERVISOR, ComputeCluster
+from resources.units.compute_service import DRIVER_DISABLED, ComputeService
 from resources.units.config_file import ConfigFile
 from resources.units.constraint import Constraint
 from resources.units.datastores import Datastores
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from resources.cloud import CloudFacts, NodeFacts, VCenterFacts
     from resources.contract import Unit
     from resources.options import Options, OptionValue
-
-HYPERVISOR = "VMware vCenter Server"
-"""Nova's name of the hypervisor type (nova/virt/vmwareapi/host.py takes it from vCenter's AboutInfo)."""
 
 _CONF_ROOT = "/etc/nova/vcenter"
 _STATE_ROOT = "/var/lib/nova/vcenter"
@@ -79,7 +76,7 @@ NotifyAccess=all
 User=nova
 Group=nova
 WorkingDirectory={state}
-{guard}ExecStart=/usr/bin/nova-compute --config-file {conf}/nova.conf
+{guard}ExecStart={program} --config-file {conf}/nova.conf
 Restart={restart}
 TimeoutStartSec={start_s}
 TimeoutStopSec={stop_s}
@@ -98,11 +95,15 @@ class VmwareCompute:
 
     `nodes` are the candidates. Several, or `pacemaker`, mean that Pacemaker decides where it runs; else systemd starts
     it on the one node. `compute_id` is set for releases that want that file, `free` lists nodes where the packaged
-    nova-compute must be masked.
+    nova-compute must be masked. `called` is the name that the cluster has now, `moref` its lasting one if that is declared,
+    `program` a nova-compute that no package brings, or ''.
     """
 
     host: str
     cluster: str
+    called: str
+    moref: str
+    program: str
     datastore_regex: str
     compute_id: str
     vcenter: VCenterFacts
@@ -128,8 +129,8 @@ class VmwareCompute:
         yield keeper
         yield ComputeService(
             address=Address(self.cloud.openstack, ComputeService.type, self.host),
-            desired={"registered": True, "state": "up", "hypervisor": HYPERVISOR},
-            needs=(Need(keeper.address, "a compute registers itself when it runs"),),
+            desired={"registered": True, "state": "up", "hypervisor": HYPERVISOR, DRIVER_DISABLED: False},
+            needs=(Need(keeper.address, "a compute registers itself when it runs"), *self._reached()),
         )
 
     @property
@@ -143,23 +144,34 @@ class VmwareCompute:
             address=Address(self.vcenter.target, ComputeCluster.type, self.cluster),
             desired={"exists": True, "usable_hosts": True},
             needs=login,
+            host=self.host,
+            openstack=self.cloud.openstack,
+            moref=self.moref,
+            called="" if self.called == self.cluster else self.called,
         )
         name = f"{self.cluster} {self.datastore_regex}".strip()
         datastores = Datastores(
             address=Address(self.vcenter.target, Datastores.type, name),
             desired={"matching": True},
             needs=login,
-            cluster=self.cluster,
+            cluster=self.called,
             regex=self.datastore_regex,
         )
         return (cluster, datastores)
 
+    def _reached(self) -> tuple[Need, ...]:
+        """Return what must be so before the process is touched, or trusted again: its own cluster is there."""
+        cluster = Need(self._in_vcenter()[0].address, "it drives this cluster and no other")
+        return (self.vcenter.session, cluster)
+
     def _on(self, node: NodeFacts) -> Iterator[Unit]:
-        package = Package.named(node.target, "nova-compute")
-        installed = Need(package.address, "the package brings the program and the user nova")
-        yield package
+        installed: tuple[Need, ...] = ()
+        if not self.program:
+            package = Package.named(node.target, "nova-compute")
+            installed = (Need(package.address, "the package brings the program and the user nova"),)
+            yield package
         if node in self.masked:
-            yield Service.forbidden(node.target, "nova-compute", needs=(installed,))
+            yield Service.forbidden(node.target, "nova-compute", needs=installed)
         folders = self._folders(node, installed)
         yield from folders
         made = Need(folders[1].address, "it is in this directory")
@@ -170,11 +182,11 @@ class VmwareCompute:
             yield WholeFile.at(node.target, self._ca_path, self.vcenter.ca_pem, attributes=_READABLE, needs=(made,))
         if self.compute_id:
             yield WholeFile.at(node.target, f"{self._conf}/compute_id", self.compute_id, attributes=_READABLE, needs=(made,))
-        yield SystemdUnit.named(node.target, f"{self.service}.service", self._unit_file(), (installed,))
+        yield SystemdUnit.named(node.target, f"{self.service}.service", self._unit_file(), installed)
 
-    def _folders(self, node: NodeFacts, installed: Need) -> tuple[Unit, ...]:
+    def _folders(self, node: NodeFacts, installed: tuple[Need, ...]) -> tuple[Unit, ...]:
         parents = [
-            Directory.at(node.target, path, attributes, needs=(installed,))
+            Directory.at(node.target, path, attributes, needs=installed)
             for path, attributes in ((_CONF_ROOT, _ETC), (_STATE_ROOT, _STATE))
         ]
         inside = [
@@ -200,7 +212,7 @@ class VmwareCompute:
             "host_port": str(vcenter.port),
             "host_username": vcenter.username,
             "host_password": vcenter.password,
-            "cluster_name": self.cluster,
+            "cluster_name": self.called,
             # The image cache in the datastore is found again after a failover; by default it is named after the node.
             "cache_prefix": self.host,
             **({"ca_file": self._ca_path} if vcenter.ca_pem else {}),
@@ -215,6 +227,7 @@ class VmwareCompute:
         return _UNIT.format(
             guard=_GUARD if self._unfenced else "",
             host=self.host,
+            program=self.program or "/usr/bin/nova-compute",
             conf=self._conf,
             state=self._state,
             restart="on-failure" if by_systemd else "no",
@@ -244,7 +257,7 @@ class VmwareCompute:
         return Primitive(
             address=Address(self.cloud.pacemaker, Primitive.type, self.service),
             desired={"class": "systemd", "agent": self.service, **_PRIMITIVE, "running": True, "fresh": True, HEARD: True},
-            needs=(*prepared, *self.cloud.ring, *places),
+            needs=(*prepared, *self.cloud.ring, *places, *self._reached()),
             loads=loads,
             unit=f"{self.service}.service",
             hearing=Hearing(self.cloud.openstack, self.host),
@@ -252,7 +265,7 @@ class VmwareCompute:
         )
 
     def _service(self, prepared: tuple[Need, ...], loads: tuple[Address, ...]) -> Unit:
-        service = Service.running(self.nodes[0].target, self.service, loads=loads, needs=prepared)
+        service = Service.running(self.nodes[0].target, self.service, loads=loads, needs=(*prepared, *self._reached()))
         return service.heard_by(self.cloud.openstack, self.host)
 
     @property

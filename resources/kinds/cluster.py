@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resources.blueprints.ring import Ring
-from resources.cloud import CloudFacts, Compiled, Kind, NodeFacts, RolloutFacts, SshDefaults
-from resources.contract import Need, SecretText, TargetId
+from resources.cloud import CloudFacts, Compiled, Kind, NodeFacts, RolloutFacts, SshDefaults, ZoneFacts
+from resources.contract import Address, Need, SecretText, TargetId
 from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint
 from resources.options import from_settings, literal, merged
 from resources.releases.table import RELEASES
 from resources.specs.cluster import ClusterSpec
+from resources.units.compute_service import ComputeService
+from resources.units.computes import Computes
 from resources.units.config_file import ConfigFile
 from resources.units.service import Service
 
@@ -63,7 +65,7 @@ def _compile(resource: Resource[ClusterSpec], cloud: Cloud) -> Compiled:
         ca_file=spec.identity.ca_file or "",
     )
     pacemaker = PacemakerEndpoint(TargetId("pacemaker", name), {node.name: node.target for node in members})
-    units = (*_ring(resource, cloud, members).units(), *_api(spec, cloud))
+    units = (*_ring(resource, cloud, members).units(), *_api(spec, cloud), *_computes(resource, cloud))
     return Compiled(units=units, endpoints=(openstack, pacemaker))
 
 
@@ -154,6 +156,18 @@ def _api(spec: ClusterSpec, cloud: Cloud) -> Iterator[Unit]:
         yield conf
         need = Need(conf.address, "it decides there whether a volume may cross zones")
         yield Service.refreshed(node.target, "nova-api", loads=(conf.address,), needs=(need,))
+
+
+def _computes(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[Unit]:
+    """Yield the list of all computes, and the rows of those that are gone."""
+    openstack, gone = TargetId("openstack", resource.key.name), resource.spec.compute.gone
+    for host in gone:
+        yield ComputeService(address=Address(openstack, ComputeService.type, host), desired=None)
+    if zones := cloud.all(ZoneFacts):
+        known = {node.name for zone in zones for node in cloud.nodes(zone.nodes)} | {
+            host for zone in zones for host in zone.hosts
+        }
+        yield Computes(address=Address(openstack, Computes.type, "all"), desired={}, known=tuple(sorted(known.union(gone))))
 
 
 CLUSTER = Kind("Cluster", ClusterSpec, _publish, _compile)

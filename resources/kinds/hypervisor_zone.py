@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 from resources.blueprints.libvirt_compute import LibvirtCompute
 from resources.blueprints.vmware_compute import VmwareCompute, derived_compute_id
 from resources.cloud import CloudFacts, Compiled, Kind, NodeFacts, Selector, VCenterFacts, ZoneFacts
-from resources.contract import Address, Need
+from resources.contract import Address, Need, TargetId
 from resources.options import from_settings
 from resources.releases.table import RELEASES
 from resources.specs.hypervisor_zone import HypervisorZoneSpec, Libvirt, NodesPlacement
 from resources.units.aggregate import Aggregate
+from resources.units.compute_cluster import ComputeCluster
 from resources.units.compute_service import ComputeService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from resources.cloud import Cloud, Resource
-    from resources.contract import TargetId, Unit
-    from resources.specs.hypervisor_zone import Vmware
+    from resources.contract import Unit
+    from resources.specs.hypervisor_zone import Vmware, VmwareComputeSpec
 
 
-def _publish(resource: Resource[HypervisorZoneSpec], cloud: Cloud) -> tuple[ZoneFacts]:  # noqa: ARG001 - every kind publishes alike
+def _publish(resource: Resource[HypervisorZoneSpec], cloud: Cloud) -> tuple[ZoneFacts]:
     spec, vmware = resource.spec, resource.spec.vmware
     facts = ZoneFacts(
         name=resource.key.name,
@@ -30,7 +31,8 @@ def _publish(resource: Resource[HypervisorZoneSpec], cloud: Cloud) -> tuple[Zone
         hypervisor=spec.hypervisor,
         nodes=_chosen(spec) if spec.hypervisor == "libvirt" else Selector(),
         vcenter=vmware.vcenter if vmware else "",
-        clusters=tuple(compute.cluster for compute in vmware.computes) if vmware else (),
+        clusters=tuple(cloud.called(_cluster(vmware, compute)) for compute in vmware.computes) if vmware else (),
+        hosts=tuple(compute.host for compute in vmware.computes) if vmware else (),
     )
     return (facts,)
 
@@ -69,6 +71,9 @@ def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, cloud: 
         blueprint = VmwareCompute(
             host=compute.host,
             cluster=compute.cluster,
+            called=cloud.called(_cluster(vmware, compute)),
+            moref=compute.moref or "",
+            program=vmware.program or "",
             datastore_regex=compute.datastore_regex,
             compute_id=identity if wants_id else "",
             vcenter=cloud.get(VCenterFacts, vmware.vcenter),
@@ -79,6 +84,10 @@ def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, cloud: 
             settings=from_settings(vmware.settings),
         )
         yield from blueprint.units()
+
+
+def _cluster(vmware: Vmware, compute: VmwareComputeSpec) -> Address:
+    return Address(TargetId("vcenter", vmware.vcenter), ComputeCluster.type, compute.cluster)
 
 
 def _without_libvirt(nodes: tuple[NodeFacts, ...], cloud: Cloud) -> tuple[NodeFacts, ...]:

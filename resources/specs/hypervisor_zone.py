@@ -45,6 +45,11 @@ class VmwareComputeSpec(Spec):
         description="The compute's identity in Nova, for ever: another name is another compute, and the instances of the "
         "former one are lost. Take a name that nobody will want to change, no zone's and no cluster's.",
     )
+    moref: Annotated[str, Shape(r"domain-c[0-9]+", "a cluster's MoRef such as domain-c9")] | None = Field(
+        default=None,
+        description="The cluster's lasting name in vCenter. Without it Bivisor holds on to the one that Nova has for this "
+        "compute; with it also where Nova has none.",
+    )
     datastore_regex: Annotated[str, AfterValidator(_regex)] = Field(
         default="",
         description="Datastores for instances: a regular expression, matched from the beginning of the name; empty: all of the "
@@ -62,6 +67,11 @@ class Vmware(Spec):
     vcenter: Annotated[str, Reference("VCenter")] = Field(description="Name of the VCenter.")
     computes: Annotated[tuple[VmwareComputeSpec, ...], AfterValidator(not_empty)] = Field(
         description="One nova-compute per vSphere cluster."
+    )
+    program: Annotated[str, Shape(r"/[^\s%$\"']+", "an absolute path")] | None = Field(
+        default=None,
+        description="A nova-compute of your own, such as /opt/nova/bin/nova-compute. The package is then not installed; the "
+        "user nova, /etc/nova, /var/lib/nova and /var/log/nova must be there.",
     )
     settings: SettingsField = Field(
         default_factory=dict, description="Further options of these computes, by section: {DEFAULT: {report_interval: 5}}."

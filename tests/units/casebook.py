@@ -2,8 +2,8 @@
 
 A case has `case` (its promise in one sentence), `declared` (the arguments that the test's own builder turns into a
 unit), `replies` (data, or `[code, error]` for a failed question), and any of: `queries`, `facts` (null: it does not
-exist), `unreadable` (the message), `changes`, `actions`, `disruption`, `down`, `blocked`, `remarks`. What a case does
-not mention is not looked at. A query to another target than the unit's own has that as a third part. `!secret TEXT` is
+exist), `unreadable` (the message), `changes`, `actions`, `disruption`, `forbidden`, `down`, `blocked`, `remarks`.
+What a case does not mention is not looked at. A query to another target than the unit's own has that as a third part. `!secret TEXT` is
 a secret.
 """
 
@@ -65,6 +65,9 @@ def check(case: dict[str, Any], build: Callable[[dict[str, Any]], Unit]) -> None
     disruption = unit.disruption(changes, facts) if changes else None
     if "disruption" in case:
         assert (disruption.service if disruption else None) == case["disruption"]
+    if "forbidden" in case:
+        assert disruption is not None
+        assert disruption.forbidden == case["forbidden"]
     assert unit.down(facts) == case.get("down", unit.down(facts))
     assert unit.blocked(facts) == case.get("blocked", unit.blocked(facts))
     assert list(unit.remarks(facts)) == case.get("remarks", list(unit.remarks(facts)))

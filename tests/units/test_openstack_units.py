@@ -9,6 +9,7 @@ import pytest
 from resources.contract import Address, TargetId
 from resources.units.aggregate import Aggregate
 from resources.units.compute_service import ComputeService
+from resources.units.computes import Computes
 from tests.units.casebook import cases, check
 
 DEMO = TargetId("openstack", "demo")
@@ -22,9 +23,15 @@ def test_aggregate(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", cases("compute_service"))
 def test_compute_service(case: dict[str, Any]) -> None:
-    """A compute is only waited for."""
+    """A compute is waited for, enabled where only its driver disabled it, and removed where it is declared gone."""
 
     def build(declared: dict[str, Any]) -> ComputeService:
         return ComputeService(address=Address(DEMO, "compute_service", declared["host"]), desired=declared["fields"])
 
     check(case, build)
+
+
+@pytest.mark.parametrize("case", cases("computes"))
+def test_computes(case: dict[str, Any]) -> None:
+    """What nobody declares and nobody runs is told and left alone."""
+    check(case, lambda known: Computes(address=Address(DEMO, "computes", "all"), desired={}, known=tuple(known)))

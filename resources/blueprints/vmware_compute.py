@@ -136,7 +136,7 @@ class VmwareCompute:
     @property
     def service(self) -> str:
         """Name of the systemd unit (without `.service`) and of the Pacemaker resource."""
-        return f"nova-compute-{self.host}"
+        return service_name(self.host)
 
     def _in_vcenter(self) -> tuple[Unit, ...]:
         login = (self.vcenter.session,)
@@ -275,7 +275,7 @@ class VmwareCompute:
 
     @property
     def _conf(self) -> str:
-        return f"{_CONF_ROOT}/{self.host}"
+        return conf_folder(self.host)
 
     @property
     def _state(self) -> str:
@@ -284,6 +284,16 @@ class VmwareCompute:
     @property
     def _ca_path(self) -> str:
         return f"{self._conf}/vcenter-ca.pem"
+
+
+def service_name(host: str) -> str:
+    """Return the name of the compute's systemd unit and Pacemaker resource."""
+    return f"nova-compute-{host}"
+
+
+def conf_folder(host: str) -> str:
+    """Return the directory of the compute's configuration."""
+    return f"{_CONF_ROOT}/{host}"
 
 
 def derived_compute_id(cloud: str, host: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resources.blueprints.leaving_compute import LeavingCompute
 from resources.blueprints.libvirt_compute import LibvirtCompute
-from resources.blueprints.vmware_compute import VmwareCompute, derived_compute_id
+from resources.blueprints.vmware_compute import VmwareCompute, conf_folder, derived_compute_id, service_name
 from resources.cloud import CloudFacts, Compiled, Kind, NodeFacts, Selector, VCenterFacts, ZoneFacts
 from resources.contract import Address, Need, TargetId
 from resources.options import from_settings
@@ -13,6 +14,7 @@ from resources.releases.table import RELEASES
 from resources.specs.hypervisor_zone import HypervisorZoneSpec, Libvirt, NodesPlacement
 from resources.units.aggregate import Aggregate
 from resources.units.compute_cluster import ComputeCluster
+from resources.units.compute_exit import ComputeExit
 from resources.units.compute_service import ComputeService
 
 if TYPE_CHECKING:
@@ -67,6 +69,9 @@ def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, cloud: 
     nodes = cloud.nodes(facts.controllers if by_pacemaker else _chosen(spec))
     wants_id = RELEASES[facts.release].has_compute_id
     for compute in vmware.computes:
+        if compute.remove:
+            yield from _leaving(compute, facts, nodes, pacemaker=by_pacemaker).units()
+            continue
         identity = compute.compute_id or derived_compute_id(facts.name, compute.host)
         blueprint = VmwareCompute(
             host=compute.host,
@@ -86,6 +91,11 @@ def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, cloud: 
         yield from blueprint.units()
 
 
+def _leaving(compute: VmwareComputeSpec, facts: CloudFacts, nodes: tuple[NodeFacts, ...], *, pacemaker: bool) -> LeavingCompute:
+    host = compute.host
+    return LeavingCompute(host, service_name(host), conf_folder(host), facts, nodes, pacemaker)
+
+
 def _cluster(vmware: Vmware, compute: VmwareComputeSpec) -> Address:
     return Address(TargetId("vcenter", vmware.vcenter), ComputeCluster.type, compute.cluster)
 
@@ -96,11 +106,22 @@ def _without_libvirt(nodes: tuple[NodeFacts, ...], cloud: Cloud) -> tuple[NodeFa
 
 
 def _aggregate(resource: Resource[HypervisorZoneSpec], openstack: TargetId, units: list[Unit]) -> Unit:
-    hosts = [unit.address for unit in units if isinstance(unit, ComputeService)]
+    hosts = {unit.address: True if unit.desired else None for unit in units if isinstance(unit, ComputeService)}
+    registered = (
+        Need(host, "Nova takes only a registered compute into an aggregate") for host, stays in hosts.items() if stays
+    )
+    emptied = (
+        Need(unit.address, "an instance must not lose its zone")
+        for unit in units
+        if isinstance(unit, ComputeExit) and "instances" in (unit.desired or {})
+    )
     return Aggregate(
         address=Address(openstack, Aggregate.type, resource.key.name),
-        desired={"availability_zone": resource.spec.availability_zone, **{f"host {host.name}": True for host in hosts}},
-        needs=tuple(Need(host, "Nova takes only a registered compute into an aggregate") for host in hosts),
+        desired={
+            "availability_zone": resource.spec.availability_zone,
+            **{f"host {host.name}": stays for host, stays in hosts.items()},
+        },
+        needs=(*registered, *emptied),
     )
 
 

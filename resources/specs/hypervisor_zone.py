@@ -59,6 +59,11 @@ class VmwareComputeSpec(Spec):
         default=None,
         description="From 2023.1 on, the UUID in the compute_id file of a compute that exists already; a new one gets its own.",
     )
+    remove: bool = Field(
+        default=False,
+        description="Take the compute out of the cloud: close it, wait until no instance lives there, then remove its "
+        "resource, its files and its row. Delete the line when nothing is left to do.",
+    )
 
 
 class Vmware(Spec):

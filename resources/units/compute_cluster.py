@@ -17,7 +17,7 @@ HYPERVISOR = "VMware vCenter Server"
 """Nova's name of the hypervisor type (nova/virt/vmwareapi/host.py takes it from vCenter's AboutInfo)."""
 
 _HOSTNAME = re.compile(r"(?P<moref>[^.(]+)(?:\.(?P<uuid>.+))?")
-"""Nova's name of such a hypervisor: `MOREF.INSTANCEUUID` since Liberty (nova/virt/vmwareapi/driver.py), before `MOREF(NAME)`."""
+"""Nova's name of such a hypervisor: `MOREF.INSTANCEUUID` since Liberty (vmwareapi/driver.py), before `MOREF(NAME)`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,8 @@ class ComputeService(Unit):
     Server`): a compute registers itself, so these are only waited for. `driver_disabled` (False: the vCenter driver has not
     left it disabled). Whether an operator disabled it is the operator's word: told in a remark, and never touched.
 
-    Declared absent, the row of a dead compute is removed, but not while it reports or instances live there.
+    Declared absent, the row of a dead compute is removed, but not while it reports (what it then needs may stop it) or
+    instances live there.
     """
 
     type: ClassVar[str] = "compute_service"
@@ -71,7 +72,7 @@ class ComputeService(Unit):
         """Tell why the row of a compute that is declared gone must stay."""
         if self.desired is not None or facts is None:
             return ""
-        if facts["state"] == "up":
+        if facts["state"] == "up" and not self.needs:
             return "it is declared gone, and reports to Nova: stop it first"
         instances = facts["@instances"]
         if isinstance(instances, tuple) and instances:

@@ -3,8 +3,8 @@
 A case has `case` (its promise in one sentence), `declared` (the arguments that the test's own builder turns into a
 unit), `replies` (data, or `[code, error]` for a failed question), and any of: `queries`, `facts` (null: it does not
 exist), `unreadable` (the message), `changes`, `actions`, `disruption`, `forbidden`, `down`, `blocked`, `remarks`.
-What a case does not mention is not looked at. A query to another target than the unit's own has that as a third part. `!secret TEXT` is
-a secret.
+What a case does not mention is not looked at. A query to another target than the unit's own has that as a third
+part. `!secret TEXT` is a secret.
 """
 
 from __future__ import annotations

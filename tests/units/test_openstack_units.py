@@ -8,6 +8,7 @@ import pytest
 
 from resources.contract import Address, TargetId
 from resources.units.aggregate import Aggregate
+from resources.units.compute_exit import ComputeExit
 from resources.units.compute_service import ComputeService
 from resources.units.computes import Computes
 from tests.units.casebook import cases, check
@@ -35,3 +36,15 @@ def test_compute_service(case: dict[str, Any]) -> None:
 def test_computes(case: dict[str, Any]) -> None:
     """What nobody declares and nobody runs is told and left alone."""
     check(case, lambda known: Computes(address=Address(DEMO, "computes", "all"), desired={}, known=tuple(known)))
+
+
+@pytest.mark.parametrize("case", cases("compute_exit"))
+def test_compute_exit(case: dict[str, Any]) -> None:
+    """A compute is closed by us and emptied by people; whatever lives there is told by name."""
+
+    def build(declared: dict[str, Any]) -> ComputeExit:
+        return ComputeExit(
+            address=Address(DEMO, "compute_exit", f"c0 {declared['stage']}"), desired=declared["fields"], host="c0"
+        )
+
+    check(case, build)

@@ -172,7 +172,8 @@ class RolloutFacts:
 class ZoneFacts:
     """An availability zone of one hypervisor type; `nodes` chooses those that run a libvirt compute of it.
 
-    `clusters` are the present names of its vSphere clusters, `hosts` the computes that drive them.
+    `clusters` are the present names of its vSphere clusters, `found` is what must be so before somebody relies on them,
+    `hosts` are the computes that drive them.
     """
 
     name: str
@@ -181,6 +182,7 @@ class ZoneFacts:
     nodes: Selector
     vcenter: str = ""
     clusters: tuple[str, ...] = ()
+    found: tuple[Need, ...] = ()
     hosts: tuple[str, ...] = ()
 
 

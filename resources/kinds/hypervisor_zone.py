@@ -24,17 +24,21 @@ if TYPE_CHECKING:
     from resources.contract import Unit
     from resources.specs.hypervisor_zone import Vmware, VmwareComputeSpec
 
+_NAMED = "what it is called now is known only when it was seen"
+
 
 def _publish(resource: Resource[HypervisorZoneSpec], cloud: Cloud) -> tuple[ZoneFacts]:
     spec, vmware = resource.spec, resource.spec.vmware
+    computes = vmware.computes if vmware else ()
     facts = ZoneFacts(
         name=resource.key.name,
         availability_zone=spec.availability_zone,
         hypervisor=spec.hypervisor,
         nodes=_chosen(spec) if spec.hypervisor == "libvirt" else Selector(),
         vcenter=vmware.vcenter if vmware else "",
-        clusters=tuple(cloud.called(_cluster(vmware, compute)) for compute in vmware.computes) if vmware else (),
-        hosts=tuple(compute.host for compute in vmware.computes) if vmware else (),
+        clusters=tuple(cloud.called(_cluster(vmware, compute)) for compute in computes) if vmware else (),
+        found=tuple(Need(_cluster(vmware, compute), _NAMED) for compute in computes if not compute.remove) if vmware else (),
+        hosts=tuple(compute.host for compute in computes),
     )
     return (facts,)
 

@@ -52,7 +52,7 @@ def _on(node: NodeFacts, resource: Resource[VolumeBackendSpec], facts: CloudFact
         literal({"DEFAULT": {"enabled_backends": ",".join(backends)}, name: _section(resource, zone, cloud)}),
         from_settings(resource.spec.settings),
     )
-    tried = (cloud.get(VCenterFacts, zone.vcenter).session,) if zone.vcenter else ()
+    tried = (cloud.get(VCenterFacts, zone.vcenter).session, *zone.found) if zone.vcenter else ()
     conf = ConfigFile.at(node.target, _CONF, options, attributes=_READABLE, needs=(installed, *tried))
     yield conf
     loads = (conf.address, *(file.address for file in files))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 C0 = '      - {cluster: DC0_C0, host: vcenter-c0, datastoreRegex: "^LocalDS"}'
 C1 = '      - {cluster: DC0_C1, host: vcenter-c1, datastoreRegex: "^LocalDS"}'
 CONF = "config_file//etc/nova/vcenter/{}/nova.conf"
+CINDER = "ssh:vol1/config_file//etc/cinder/cinder.conf"
 CONTROLLERS = ("ctl1", "ctl2", "ctl3")
 
 SECOND_VCENTER = """
@@ -170,6 +171,14 @@ def test_a_renamed_cluster_is_followed_by_all_that_use_its_name() -> None:
         "ssh:vol1/service/cinder-volume",
         *(f"ssh:{node}/{CONF.format('vcenter-c0')}" for node in CONTROLLERS),
     }
+
+
+def test_nobody_writes_a_clusters_name_without_having_seen_it() -> None:
+    """While the cluster is not seen, nobody knows whether it was renamed: no file gets the declared name on a guess."""
+    catalog = compiled()
+    cluster = "vcenter:vc1/compute_cluster/DC0_C0"
+    for address in (*(f"ssh:{node}/{CONF.format('vcenter-c0')}" for node in CONTROLLERS), CINDER):
+        assert cluster in {str(need.address) for need in unit(catalog, address).needs}
 
 
 def test_a_computes_identity_is_in_no_shared_directory() -> None:

@@ -5,7 +5,7 @@ Queries      aggregate.get {name, zone?}     exists, id, availability_zone, host
              compute_service.get {host}      exists, id, state, status, disabled_reason, hypervisor {type, hostname, state},
                                              reported_at, newest_report (of any service of Nova; Unix time)
              computes.list {}                computes [{host, state, status, reported_at}], newest_report
-             hypervisors.list {type}         hypervisors [{hostname, host}]
+             hypervisors.list {type, uuids}  hypervisors [{hostname, host, uuid}], the last one '' unless `uuids` asks for it
              instances.list {host}           instances [name]
 Actions      aggregate.create {name, availability_zone}      aggregate.set {name, availability_zone}
              aggregate.add_host {name, host}                 aggregate.remove_host {name, host}
@@ -111,9 +111,7 @@ def _reply(query: Query, nova: Nova) -> Reply:
             computes = [_row(found, "host", "state", "status") for found in nova.compute_services()]
             return Reply({"computes": computes, "newest_report": nova.newest_report()})
         case "hypervisors.list":
-            found = [each for each in nova.hypervisors() if each["hypervisor_type"] == query.args["type"]]
-            pairs = [{"hostname": each["hypervisor_hostname"], "host": each["service"]["host"]} for each in found]
-            return Reply({"hypervisors": pairs})
+            return Reply({"hypervisors": _hypervisors(query.args["type"], nova, uuids=query.args["uuids"])})
         case "instances.list":
             return Reply({"instances": nova.instances(query.args["host"])})
         case _:
@@ -129,6 +127,13 @@ def _aggregate(name: str, zone: str | None, nova: Nova) -> dict[str, Any]:
     looked = zone is not None and zone != found["availability_zone"]
     instances = {host: nova.instances(host) for host in told["hosts"]} if looked else None
     return {"exists": True, "id": found["id"], **told, "instances": instances}
+
+
+def _hypervisors(kind: str, nova: Nova, *, uuids: bool) -> list[dict[str, str]]:
+    found = [each for each in nova.hypervisors() if each["hypervisor_type"] == kind]
+    known = nova.hypervisor_uuids() if uuids and found else {}
+    names = [(each["hypervisor_hostname"], each["service"]["host"]) for each in found]
+    return [{"hostname": hostname, "host": host, "uuid": known.get(hostname, "")} for hostname, host in names]
 
 
 def _compute(host: str, nova: Nova) -> dict[str, Any]:

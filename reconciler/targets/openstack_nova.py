@@ -78,6 +78,11 @@ class Nova:
         """Return all hypervisors."""
         return self._list("/os-hypervisors/detail", "hypervisors")
 
+    def hypervisor_uuids(self) -> dict[str, str]:
+        """Return the UUID of each hypervisor, by its name; Nova tells it since Pike (microversion 2.53)."""
+        listed = self._get("/os-hypervisors/detail", "hypervisors", microversion="2.53")
+        return {str(found["hypervisor_hostname"]): str(found["id"]) for found in listed}
+
     def instances(self, host: str) -> list[str]:
         """Return the names of the instances of a compute, whosever they are; of very many (1000 by default) the first."""
         listed = self._get(f"/servers?{urlencode({'all_tenants': 'True', 'host': host})}", "servers")
@@ -140,8 +145,8 @@ class Nova:
             self._listed[collection] = self._get(path, collection)
         return self._listed[collection]
 
-    def _get(self, path: str, collection: str) -> list[dict[str, Any]]:
-        response = self._adapter.get(path)
+    def _get(self, path: str, collection: str, microversion: str | None = None) -> list[dict[str, Any]]:
+        response = self._adapter.get(path, microversion=microversion)
         if not response.ok:
             raise ApiError(response.status_code, _told(response))
         return _read(response, collection)

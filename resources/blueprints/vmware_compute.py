@@ -148,6 +148,7 @@ class VmwareCompute:
             openstack=self.cloud.openstack,
             moref=self.moref,
             called="" if self.called == self.cluster else self.called,
+            compute_id=self.compute_id,
         )
         name = f"{self.cluster} {self.datastore_regex}".strip()
         datastores = Datastores(
@@ -181,7 +182,9 @@ class VmwareCompute:
         if self.vcenter.ca_pem:
             yield WholeFile.at(node.target, self._ca_path, self.vcenter.ca_pem, attributes=_READABLE, needs=(made,))
         if self.compute_id:
-            yield WholeFile.at(node.target, f"{self._conf}/compute_id", self.compute_id, attributes=_READABLE, needs=(made,))
+            yield WholeFile.at(
+                node.target, f"{self._conf}/compute_id", self.compute_id, attributes=_READABLE, needs=(made, *tried)
+            )
         yield SystemdUnit.named(node.target, f"{self.service}.service", self._unit_file(), installed)
 
     def _folders(self, node: NodeFacts, installed: tuple[Need, ...]) -> tuple[Unit, ...]:

@@ -57,7 +57,8 @@ class VmwareComputeSpec(Spec):
     )
     compute_id: Annotated[str | None, AfterValidator(_compute_id)] = Field(
         default=None,
-        description="From 2023.1 on, the UUID in the compute_id file of a compute that exists already; a new one gets its own.",
+        description="From 2023.1 on, the UUID by which Nova knows a compute that exists already; a new one gets its own, and a "
+        "plan tells when this one is needed.",
     )
     remove: bool = Field(
         default=False,

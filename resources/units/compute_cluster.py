@@ -30,7 +30,8 @@ class ComputeCluster(Unit):
 
     `host` is the compute that drives it, `openstack` the cloud of that. Which cluster that compute has been driving is in
     the name of its hypervisor in Nova, as a MoRef, which no rename changes; `moref` declares it. `called` is the name that the
-    cluster has now, where it was renamed.
+    cluster has now, where it was renamed. `compute_id` is the identity that the compute is about to get, for releases that want
+    one: Nova has it as the hypervisor's UUID, also of a compute that is older than such releases.
     """
 
     type: ClassVar[str] = "compute_cluster"
@@ -39,11 +40,12 @@ class ComputeCluster(Unit):
     openstack: TargetId
     moref: str = ""
     called: str = ""
+    compute_id: str = ""
 
     def queries(self) -> tuple[Query, ...]:
         """Ask vCenter for the cluster by its name, and Nova for the clusters that it knows."""
         find = Query("cluster.find", {"name": self.called or self.address.name})
-        return (find, Query("hypervisors.list", {"type": HYPERVISOR}, self.openstack))
+        return (find, Query("hypervisors.list", {"type": HYPERVISOR, "uuids": bool(self.compute_id)}, self.openstack))
 
     def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
         """Read whether the cluster is there and has a host to run instances on, and whether it is the one it was."""
@@ -66,6 +68,7 @@ class ComputeCluster(Unit):
             "@pinned": self.moref or pinned,
             "@strange_vcenter": home not in ("", uuid),
             "@driver": drivers.get(f"{moref}.{uuid}", self.host),
+            "@identities": tuple(str(each["uuid"]) for each in known.data["hypervisors"] if each["host"] == self.host),
         }
         return {**facts, "@called": self._called(str(facts["@pinned"]), names)}
 
@@ -111,7 +114,7 @@ class ComputeCluster(Unit):
                 f"would be nobody's; write host: {driver} again, or first move its instances away and declare it gone"
             )
         if not pinned or pinned == facts["@moref"]:
-            return ""
+            return self._another_identity(facts["@identities"])
         if now := facts["@called"]:
             return (
                 f'"{self.host}" drives {pinned}, which is called "{now}", and "{name}" is another cluster '
@@ -121,6 +124,12 @@ class ComputeCluster(Unit):
             f'"{name}" is another cluster ({facts["@moref"]}) than the one that "{self.host}" drives ({pinned}), which is '
             f'no more: give it a compute with another host, and declare "{self.host}" gone when no instance is left of it'
         )
+
+    def _another_identity(self, known: Value) -> str:
+        """Tell that Nova knows the compute by another UUID: it would refuse to start, or make a second hypervisor of it."""
+        if not self.compute_id or not isinstance(known, tuple) or not known or self.compute_id.lower() in known:
+            return ""
+        return f'Nova knows "{self.host}" by the identity {known[0]}, not {self.compute_id}: write computeId: {known[0]}'
 
     def _called(self, pinned: str, names: Mapping[str, str]) -> str:
         """Return the present name of the cluster that the compute drives, '' where there is none or it is as declared."""

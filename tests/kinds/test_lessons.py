@@ -64,6 +64,19 @@ ROW = {
 """What Nova says of one."""
 
 
+EMPTY_CLUSTER = {
+    "exists": True,
+    "moref": "domain-c9",
+    "matches": 1,
+    "hosts": 0,
+    "usable_hosts": 0,
+    "drs": "",
+    "instance_uuid": "u",
+    "names": {"domain-c9": "DC0_C0"},
+}
+"""What vCenter says of a cluster without hosts."""
+
+
 def seen(address: str, *replies: Mapping[str, object]) -> tuple[Unit, Facts | None]:
     """Return a unit of the demo, and its facts by these replies."""
     one = unit(compiled(), address)
@@ -116,15 +129,7 @@ def test_set_by_vmwareapi_host_state() -> None:
     session = unit(compiled(), SESSION)
     held = planned(row, (session, Unobserved("it does not answer")))[VCENTER_ROW]
     assert (held.verb, held.held) == (Verb.HELD, f"needs {SESSION} (unknown: it does not answer)")
-    empty: Facts = {
-        "exists": True,
-        "usable_hosts": False,
-        "@called": "",
-        "@known": (),
-        "@matches": 1,
-        "@strange_vcenter": False,
-    }
-    cluster = (unit(compiled(), CLUSTER), {**empty, "@driver": "vcenter-c0", "@pinned": "", "@moref": "domain-c9"})
+    cluster = seen(CLUSTER, EMPTY_CLUSTER, {"hypervisors": []})
     assert CLUSTER in {str(need) for need in planned(row, cluster)[VCENTER_ROW].needs}
 
 
@@ -219,10 +224,7 @@ def test_new_credentials_are_tried_before_they_are_rolled_out() -> None:
 def test_an_empty_cluster() -> None:
     """nova-compute does not start on a cluster without hosts (LP1404123): that is seen before anything is written."""
     catalog = compiled()
-    cluster = unit(catalog, CLUSTER)
-    found = {"exists": True, "moref": "domain-c9", "matches": 1, "hosts": 0, "usable_hosts": 0, "drs": "", "instance_uuid": "u"}
-    facts = cluster.observe((Reply({**found, "names": {"domain-c9": "DC0_C0"}}), Reply({"hypervisors": []})))
-    assert planned((cluster, facts))[CLUSTER].verb is Verb.WAIT
+    assert planned(seen(CLUSTER, EMPTY_CLUSTER, {"hypervisors": []}))[CLUSTER].verb is Verb.WAIT
     for address in (f"ssh:ctl1/{CONF}", PRIMITIVE):
         assert CLUSTER in needs(catalog, address)
 
@@ -249,7 +251,7 @@ def test_a_renamed_cluster() -> None:
     """Identity is the MoRef; the name is only how Nova finds the cluster when it starts."""
     cluster = unit(compiled(), CLUSTER)
     found = {"exists": False, "moref": "", "matches": 0, "hosts": 0, "usable_hosts": 0, "drs": "", "instance_uuid": "u"}
-    pinned = Reply({"hypervisors": [{"hostname": "domain-c9.u", "host": "vcenter-c0"}]})
+    pinned = Reply({"hypervisors": [{"hostname": "domain-c9.u", "host": "vcenter-c0", "uuid": ""}]})
     facts = cluster.observe((Reply({**found, "names": {"domain-c9": "gold"}}), pinned))
     assert (cluster.alias(facts), cluster.blocked(facts)) == ("gold", "")
     anew = {**found, "exists": True, "moref": "domain-c77", "matches": 1, "usable_hosts": 3, "names": {"domain-c77": "DC0_C0"}}
@@ -263,7 +265,7 @@ def test_another_host_for_the_same_cluster() -> None:
     catalog = compiled({"host: vcenter-c0,": "host: renamed,"})
     cluster = unit(catalog, CLUSTER)
     found = {"exists": True, "moref": "domain-c9", "matches": 1, "hosts": 3, "usable_hosts": 3, "drs": "", "instance_uuid": "u"}
-    former = Reply({"hypervisors": [{"hostname": "domain-c9.u", "host": "vcenter-c0"}]})
+    former = Reply({"hypervisors": [{"hostname": "domain-c9.u", "host": "vcenter-c0", "uuid": ""}]})
     facts = cluster.observe((Reply({**found, "names": {"domain-c9": "DC0_C0"}}), former))
     conf = unit(catalog, "ssh:ctl1/config_file//etc/nova/vcenter/renamed/nova.conf")
     steps = planned((cluster, facts), (conf, None))

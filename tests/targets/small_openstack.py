@@ -47,6 +47,7 @@ class Cloud:
     silent: set[str] = field(default_factory=set)
     half: set[str] = field(default_factory=set)
     broken: dict[str, tuple[int, str]] = field(default_factory=dict)
+    microversion: str = ""
     tokens: set[str] = field(default_factory=set)
     seen: list[str] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -78,7 +79,9 @@ class Cloud:
             case "GET", ["os-services"]:
                 return {"services": self.computes}
             case "GET", ["os-hypervisors", "detail"]:
-                return {"hypervisors": self.hypervisors}
+                uuids = self.microversion == "compute 2.53"
+                shown = [{**each, "id": f"uuid-of-{each['service']['host']}"} for each in self.hypervisors]
+                return {"hypervisors": shown if uuids else self.hypervisors}
             case "GET", ["os-aggregates"]:
                 return {"aggregates": self.aggregates}
             case "POST", ["os-aggregates"]:
@@ -221,6 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"version": version} if path.rstrip("/") == base else {"versions": [version]}, {}
         if self.headers.get("X-Auth-Token") not in self.cloud.tokens:
             return 401, {"error": {"code": 401, "message": "Unauthorized"}}, {}
+        self.cloud.microversion = self.headers.get("OpenStack-API-Version", "")
         try:
             return 200, self.cloud.nova(self.command, path.removeprefix(base), parse_qs(urlsplit(self.path).query), body), {}
         except ApiFaultError as fault:

@@ -99,8 +99,10 @@ async def test_novas_own_clock_is_told(cloud: Cloud, target: OpenStackTarget) ->
 
 async def test_the_hypervisors_of_one_type_are_told(target: OpenStackTarget) -> None:
     """Each with the compute that drives it."""
-    (reply,) = await target.ask([Query("hypervisors.list", {"type": "VMware vCenter Server"})])
-    assert reply.data == {"hypervisors": [{"hostname": "vcenter-c0.hypervisor", "host": "vcenter-c0"}]}
+    wanted = {"type": "VMware vCenter Server"}
+    for uuids, uuid in ((False, ""), (True, "uuid-of-vcenter-c0")):
+        (reply,) = await target.ask([Query("hypervisors.list", {**wanted, "uuids": uuids})])
+        assert reply.data == {"hypervisors": [{"hostname": "vcenter-c0.hypervisor", "host": "vcenter-c0", "uuid": uuid}]}
 
 
 async def test_instances_are_looked_for_only_where_a_zone_is_another_one(cloud: Cloud, target: OpenStackTarget) -> None:

@@ -34,6 +34,7 @@ def test_compute_cluster(case: dict[str, Any]) -> None:
             openstack=TargetId("openstack", "demo"),
             moref=declared.get("moref", ""),
             called=declared.get("called", ""),
+            compute_id=declared.get("computeId", ""),
         )
 
     check(case, build)

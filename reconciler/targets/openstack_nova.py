@@ -7,6 +7,7 @@ Everything here blocks: it runs in a thread.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode
 
@@ -56,7 +57,7 @@ class Nova:
 
     def compute_service(self, host: str) -> dict[str, Any] | None:
         """Return the nova-compute of that host."""
-        return next((found for found in self.compute_services() if found["host"] == host), None)
+        return self._computes_by_host.get(host)
 
     def compute_services(self) -> list[dict[str, Any]]:
         """Return all nova-computes."""
@@ -67,12 +68,11 @@ class Nova:
 
         They report every few seconds (`report_interval`, 10). When all are silent, time stands still, and nobody is late.
         """
-        moments = [moment(found.get("updated_at")) for found in self._list("/os-services", "services")]
-        return max((found for found in moments if found is not None), default=None)
+        return self._newest_report
 
     def hypervisor(self, host: str) -> dict[str, Any] | None:
         """Return the hypervisor that the compute of that host reports."""
-        return next((found for found in self.hypervisors() if found["service"]["host"] == host), None)
+        return self._hypervisors_by_host.get(host)
 
     def hypervisors(self) -> list[dict[str, Any]]:
         """Return all hypervisors."""
@@ -138,6 +138,19 @@ class Nova:
         found = self.compute_service(host)
         if found is not None:
             self._write("DELETE", f"/os-services/{found['id']}", None)
+
+    @cached_property
+    def _computes_by_host(self) -> dict[str, dict[str, Any]]:
+        return {found["host"]: found for found in reversed(self.compute_services())}
+
+    @cached_property
+    def _hypervisors_by_host(self) -> dict[str, dict[str, Any]]:
+        return {found["service"]["host"]: found for found in reversed(self.hypervisors())}
+
+    @cached_property
+    def _newest_report(self) -> int | None:
+        moments = [moment(found.get("updated_at")) for found in self._list("/os-services", "services")]
+        return max((found for found in moments if found is not None), default=None)
 
     def _list(self, path: str, collection: str) -> list[dict[str, Any]]:
         """Return a collection, asked for once. Raises ApiError and HalfAnswerError."""

@@ -97,7 +97,12 @@ class Places:
         else:
             xml = f"<rsc_location id='{name}' rsc-pattern='^{RESOURCE}$' node='{name.rpartition('-')[2]}' score='0'/>"
         cluster = {"running": True, "quorate": True, "maintenance": False, "managed": True, "failed": False, "blocked": False}
-        state = {"role": "Started" if runs else "Stopped", "node": "ctl2" if runs else "", "failures": [], "stale": []}
+        state: dict[str, Any] = {
+            "role": "Started" if runs else "Stopped",
+            "node": "ctl2" if runs else "",
+            "failures": [],
+            "stale": [],
+        }
         return {"exists": name in self.in_the_cib, "xml": xml, **cluster, **state}
 
 

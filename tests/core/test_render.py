@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -117,17 +118,14 @@ def test_what_is_worth_knowing_is_told_although_nothing_is_to_be_done() -> None:
     unit = Simple(address=A, desired={}, origins=(Key("Cluster", "demo"),))
     step = Step(A, Verb.NOTHING, origins=unit.origins, remarks=("an operator disabled it:\x1b[2J new disks",))
     plan = Plan((step,))
+    told = f"{A}: an operator disabled it:\\x1b[2J new disks"
     page = [text_of(line) for line in plan_lines(plan)]
-    assert page == [
-        "Worth knowing",
-        f"  * {A}: an operator disabled it:\\x1b[2J new disks",
-        "",
-        "No changes. The cloud is as declared.",
-    ]
+    assert page == ["Worth knowing", f"  * {told}", "", "No changes. The cloud is as declared."]
     assert plan_data(plan)["remarks"] == [{"address": str(A), "text": step.remarks[0]}]
-    catalog = Catalog(units={A: unit}, endpoints={}, resources=dict.fromkeys(unit.origins), positions={})
+    resources: dict[Key, Any] = dict.fromkeys(unit.origins)
+    catalog = Catalog(units={A: unit}, endpoints={}, resources=resources, positions={})
     status = fold(plan, {}, catalog)
-    assert text_of(status_lines(status)[-1]) == f"    note: {A}: an operator disabled it:\\x1b[2J new disks"
+    assert text_of(status_lines(status)[-1]) == f"    note: {told}"
     assert status_data(status)["resources"][0]["remarks"] == [f"{A}: {step.remarks[0]}"]
     assert status.ready
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from resources.contract import Facts, Reply, TargetId, Value
 
 HEARD = "heard"
-"""The field: True when Nova has heard of the process, or when there is none that it could hear of."""
+"""The field: True when Nova has heard of the process that runs. Of none it has not: a start is to change both."""
 
 HEARD_S = 180.0
 """Seconds that a nova-compute may take from its start until Nova has heard of it."""
@@ -51,7 +51,7 @@ class Hearing:
         reported, newest = data.get("reported_at") or 0, data.get("newest_report") or 0
         up = data["exists"] and data["state"] == "up"
         if not runs or (up and (not reported or reported > started)):
-            return {HEARD: True}
+            return {HEARD: runs}
         silent = newest - max(reported, started)
         hung = bool(data["exists"] and not up and started and silent >= GRACE_S)
         if hung:

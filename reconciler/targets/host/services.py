@@ -41,7 +41,7 @@ def service_show(args: "dict[str, Any]", batch: "Batch") -> "dict[str, Any]":
         "sub": shown.get("SubState", ""),
         "enabled": shown.get("UnitFileState", ""),
         "invocation": shown.get("InvocationID", ""),
-        "started": _moment(process_start(shown)),
+        "started": unix_time(process_start(shown)),
         "main_pid": int(shown.get("MainPID") or 0),
         "reload_needed": shown.get("NeedDaemonReload") == "yes",
         "stale": stale,
@@ -87,7 +87,7 @@ def process_start(shown: "Shown") -> "float | None":
     return (int(first or 0) or int(second or 0)) / 1e6
 
 
-def _moment(started: "float | None") -> int:
+def unix_time(started: "float | None") -> int:
     """Return a moment of the monotonic clock in Unix time; the clocks' distance is told to the second, so that it rests."""
     return 0 if started is None else round(time.time() - time.monotonic()) + int(started)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
     from resources.cloud import Resource, Secrets
+    from resources.contract import Address
     from resources.specs.secret import SecretSpec
 
 COMMAND_TIMEOUT_S = 30
@@ -39,6 +40,7 @@ COMMAND_TIMEOUT_S = 30
 class Desired:
     """What the documents declare, ready to be compared with the world.
 
+    `aliases` are the names that were followed: of things that were renamed since they were declared.
     `supposed` is empty, or a sentence that says how this differs from the documents: then it is only to be looked at.
     """
 
@@ -46,7 +48,15 @@ class Desired:
     catalog: Catalog
     graph: Graph
     redact: Redactor
+    secrets: Secrets = field(default_factory=dict, repr=False)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    aliases: Mapping[Address, str] = field(default_factory=dict)
     supposed: str = ""
+
+    def following(self, aliases: Mapping[Address, str]) -> Desired:
+        """Return what the same documents mean when those things are called so now."""
+        catalog = compile_units(self.loaded, KINDS, self.secrets, self.files, aliases)
+        return replace(self, catalog=catalog, graph=build_graph(catalog.units), aliases=aliases)
 
 
 def read_folder(folder: Path) -> dict[str, str]:
@@ -107,7 +117,7 @@ async def read_desired(folder: Path, release: str = "") -> Desired:
     loaded, supposed = _supposed(load_folder(folder), release)
     secrets, files = await _resolve(loaded)
     catalog = compile_units(loaded, KINDS, secrets, files)
-    return Desired(loaded, catalog, build_graph(catalog.units), Redactor(secrets), supposed=supposed)
+    return Desired(loaded, catalog, build_graph(catalog.units), Redactor(secrets), secrets, files, supposed=supposed)
 
 
 def _supposed(loaded: Loaded, release: str) -> tuple[Loaded, str]:

@@ -11,32 +11,32 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.targets import TargetError
-from resources.contract import UnreadableError
+from resources.contract import Reply, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from reconciler.targets.open import Targets
-    from resources.contract import Address, Query, Reply, TargetId, Unit
+    from resources.contract import Address, Query, TargetId, Unit
+
+    Answer = Sequence[Reply] | TargetError
 
 
-@dataclass(slots=True)
-class _Round:
-    """The questions to one target, and the facts that its last answer gave."""
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What each target is asked, and where in its answer the replies for each unit stand, in the order of its queries."""
 
-    units: tuple[Unit, ...]
-    queries: tuple[Query, ...]
-    replies: Sequence[Reply] = ()
-    facts: dict[Address, Observed] = field(default_factory=dict)
+    by_target: Mapping[TargetId, tuple[Query, ...]]
+    places: Mapping[Address, tuple[tuple[TargetId, int], ...]]
 
 
 @dataclass(slots=True)
 class _Everything:
-    """All units by their targets, and what was seen of them last: by target, and together."""
+    """All units, what was asked about them, and what the last answers said."""
 
     units: Mapping[Address, Unit]
-    by_target: Mapping[TargetId, tuple[Unit, ...]]
-    facts: Sequence[Mapping[Address, Observed]] = ()
+    questions: _Questions
+    answers: dict[TargetId, Answer] = field(default_factory=dict)
     observed: Mapping[Address, Observed] = field(default_factory=dict)
 
 
@@ -47,8 +47,7 @@ class Observer:
         """Observe through these targets; whatever they say passes `redact` before it becomes a value."""
         self._targets = targets
         self._redact = redact
-        self._rounds: dict[TargetId, _Round] = {}
-        self._last = _Everything({}, {})
+        self._last = _Everything({}, _questions(()))
 
     async def everything(self, units: Mapping[Address, Unit]) -> Mapping[Address, Observed]:
         """Return what is known about each unit: one round trip per target, all targets at the same time.
@@ -56,63 +55,61 @@ class Observer:
         When no target has answered anything new about the same units, the very mapping of the last time is returned.
         """
         if units is not self._last.units:
-            self._last = _Everything(units, _by_target(units.values()))
+            self._last = _Everything(units, _questions(units.values()))
         last = self._last
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._target(target, found)) for target, found in last.by_target.items()]
-        facts = [task.result() for task in tasks]
-        if not _the_very_same(facts, last.facts):
-            last.facts = facts
-            last.observed = {address: seen for each in facts for address, seen in each.items()}
+        answers = await self._ask(last.questions.by_target)
+        news = {target for target, answer in answers.items() if answer is not last.answers.get(target)}
+        if news:
+            last.answers = answers
+            last.observed = {
+                address: self._read(unit, last.questions, answers)
+                if any(target in news for target, _ in last.questions.places[address])
+                else last.observed[address]
+                for address, unit in units.items()
+            }
         return last.observed
 
     async def one(self, unit: Unit) -> Observed:
         """Return what is known about this unit now."""
+        questions = _questions((unit,))
+        return self._read(unit, questions, await self._ask(questions.by_target))
+
+    async def _ask(self, questions: Mapping[TargetId, tuple[Query, ...]]) -> dict[TargetId, Answer]:
+        async with asyncio.TaskGroup() as group:
+            tasks = {target: group.create_task(self._target(target, asked)) for target, asked in questions.items()}
+        return {target: task.result() for target, task in tasks.items()}
+
+    async def _target(self, target: TargetId, queries: tuple[Query, ...]) -> Answer:
         try:
-            target = self._targets.get(unit.address.target)
-            replies = await target.ask(unit.queries())
+            return await self._targets.get(target).ask(queries)
         except TargetError as error:
-            return self._unobserved(error)
-        return self._read(unit, tuple(replies))
+            return error
 
-    async def _target(self, target_id: TargetId, units: tuple[Unit, ...]) -> Mapping[Address, Observed]:
-        last = self._rounds.get(target_id)
-        if last is None or last.units != units:
-            last = _Round(units, tuple(query for unit in units for query in unit.queries()))
-            self._rounds[target_id] = last
+    def _read(self, unit: Unit, questions: _Questions, answers: Mapping[TargetId, Answer]) -> Observed:
+        replies = []
+        for target, index in questions.places[unit.address]:
+            answer = answers[target]
+            if not isinstance(answer, TargetError):
+                replies.append(answer[index])
+            elif target == unit.address.target:
+                return Unobserved(self._redact(answer.reason), retry=answer.retry)
+            else:
+                replies.append(Reply({}, "unanswered", self._redact(answer.reason)))
         try:
-            replies = await self._targets.get(target_id).ask(last.queries)
-        except TargetError as error:
-            nobody_knows = self._unobserved(error)
-            return {unit.address: nobody_knows for unit in units}
-        if replies is not last.replies:
-            last.replies = replies
-            last.facts = dict(self._read_all(units, replies))
-        return last.facts
-
-    def _read_all(self, units: Iterable[Unit], replies: Sequence[Reply]) -> Iterable[tuple[Address, Observed]]:
-        start = 0
-        for unit in units:
-            end = start + len(unit.queries())
-            yield unit.address, self._read(unit, tuple(replies[start:end]))
-            start = end
-
-    def _read(self, unit: Unit, replies: tuple[Reply, ...]) -> Observed:
-        try:
-            return unit.observe(replies)
+            return unit.observe(tuple(replies))
         except UnreadableError as error:
             return Unobserved(self._redact(str(error)), retry=True)
 
-    def _unobserved(self, error: TargetError) -> Unobserved:
-        return Unobserved(self._redact(error.reason), retry=error.retry)
 
-
-def _by_target(units: Iterable[Unit]) -> Mapping[TargetId, tuple[Unit, ...]]:
-    found: dict[TargetId, list[Unit]] = {}
+def _questions(units: Iterable[Unit]) -> _Questions:
+    by_target: dict[TargetId, list[Query]] = {}
+    places: dict[Address, tuple[tuple[TargetId, int], ...]] = {}
     for unit in units:
-        found.setdefault(unit.address.target, []).append(unit)
-    return {target: tuple(some) for target, some in found.items()}
-
-
-def _the_very_same(some: Sequence[object], others: Sequence[object]) -> bool:
-    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
+        found = []
+        for query in unit.queries():
+            target = query.target or unit.address.target
+            asked = by_target.setdefault(target, [])
+            found.append((target, len(asked)))
+            asked.append(query)
+        places[unit.address] = tuple(found)
+    return _Questions({target: tuple(asked) for target, asked in by_target.items()}, places)

@@ -74,9 +74,16 @@ class Reconciler:
         self._rollout = Rollout(max_unavailable=min((r.max_unavailable for r in desired.catalog.rollouts), default=1))
 
     async def look(self) -> Look:
-        """Observe everything and plan; change nothing. When nothing new was seen, the last plan still stands."""
+        """Observe everything and plan; change nothing. When nothing new was seen, the last plan still stands.
+
+        What was renamed is looked at once more by its present name, and so is whatever uses that.
+        """
+        observed = await self._observer.everything(self._desired.catalog.units)
+        aliases = _aliases(self._desired, observed)
+        if aliases != self._desired.aliases:
+            self._desired = self._desired.following(aliases)
+            observed = await self._observer.everything(self._desired.catalog.units)
         desired = self._desired
-        observed = await self._observer.everything(desired.catalog.units)
         if self._last is None or observed is not self._last.observed:
             plan = make_plan(desired.catalog, desired.graph, observed)
             self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
@@ -120,6 +127,17 @@ class Reconciler:
                 await asyncio.sleep(LOOK_AGAIN_S)
             idle = not done.acted
             look = await self._look_after(done)
+
+
+def _aliases(desired: Desired, observed: Mapping[Address, Observed]) -> dict[Address, str]:
+    """Return the present names of what was renamed. Of what nobody sees now the last known one stays."""
+    found: dict[Address, str] = {}
+    for address, unit in desired.catalog.units.items():
+        seen = observed[address]
+        name = desired.aliases.get(address, "") if isinstance(seen, Unobserved) else unit.alias(seen)
+        if name:
+            found[address] = name
+    return found
 
 
 def _newly_silent(look: Look, before: Look) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from resources.contract import Key, Need, Problem, Reference, SecretText, TargetId, Unit
+from resources.contract import Address, Key, Need, Problem, Reference, SecretText, TargetId, Unit
 
 if TYPE_CHECKING:
     from resources.endpoints import Endpoint
@@ -192,7 +192,11 @@ class RolloutFacts:
 
 @dataclass(frozen=True, slots=True)
 class ZoneFacts:
-    """An availability zone of one hypervisor type; `nodes` chooses those that run a libvirt compute of it."""
+    """An availability zone of one hypervisor type; `nodes` chooses those that run a libvirt compute of it.
+
+    `clusters` are the present names of its vSphere clusters, `found` is what must be so before somebody relies on them,
+    `hosts` are the computes that drive them.
+    """
 
     name: str
     availability_zone: str
@@ -200,6 +204,8 @@ class ZoneFacts:
     nodes: Selector
     vcenter: str = ""
     clusters: tuple[str, ...] = ()
+    found: tuple[Need, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +244,17 @@ class GlanceAccountFacts:
 class Cloud:
     """All that the kinds published, looked up by type and name. Read-only."""
 
-    def __init__(self, published: Iterable[object], secrets: Secrets | None, files: Mapping[str, str] | None) -> None:
+    def __init__(
+        self,
+        published: Iterable[object],
+        secrets: Secrets | None,
+        files: Mapping[str, str] | None,
+        aliases: Mapping[Address, str] | None = None,
+    ) -> None:
         """Index the published values by their type, then by their `name`.
 
-        `secrets` or `files` of None mean "not resolved" (validate, graph): each lookup gives a placeholder.
+        `secrets` or `files` of None mean "not resolved" (validate, graph): each lookup gives a placeholder. `aliases` are the
+        present names of things that were renamed since they were declared.
         """
         index: dict[type, dict[str, Any]] = {}
         for item in published:
@@ -249,6 +262,7 @@ class Cloud:
         self._index = index
         self._secrets = secrets
         self._files = files
+        self._aliases = aliases or {}
 
     def all(self, of: type[T]) -> tuple[T, ...]:
         """Return every published value of that type, sorted by name."""
@@ -282,6 +296,10 @@ class Cloud:
     def account(self, ref: SecretRef) -> tuple[SecretText, SecretText]:
         """Return user name and password of a Secret that holds an account. Raises MissingSecretError."""
         return self.secret(ref, "username"), self.secret(ref, "password")
+
+    def called(self, address: Address) -> str:
+        """Return the name that this unit's thing has now: that of its address, unless it was seen to be renamed."""
+        return self._aliases.get(address, address.name)
 
     def file(self, path: str) -> str:
         """Return the text of a file named by a `DocumentPath(read=True)` field."""

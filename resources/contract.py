@@ -98,10 +98,15 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question to a target; it changes nothing. `op` is from the target's closed vocabulary, `args` JSON data."""
+    """A question to a target; it changes nothing. `op` is from the target's closed vocabulary, `args` JSON data.
+
+    It goes to the unit's own target, or to `target` where the truth about a unit lies in two places: what Nova heard of
+    a process that a host runs, which hypervisor Nova has for a cluster of a vCenter.
+    """
 
     op: str
     args: Mapping[str, Any]
+    target: TargetId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,8 @@ class Reply:
     """What a target answered. A failed command is a reply too: `error` says what failed, for a person.
 
     `code` is a short constant for programs: `conflict` (somebody changed it between look and write), `failed`,
-    `not-running`, `denied`, `unsupported`. Both are empty when all went well.
+    `not-running`, `denied`, `unsupported`. Both are empty when all went well. `unanswered` is what a unit reads where
+    another target than its own gave no answer; without an answer of its own target it is not read at all.
     """
 
     data: Mapping[str, Any]
@@ -205,6 +211,17 @@ class Unit:
         """Return the name of what would lose more than the sum if two units of that name were down at once, or ''.
 
         `the ring of demo` would lose its quorum: two of its members are never interrupted together, whatever the budget.
+        """
+        return ""
+
+    def remarks(self, facts: Facts | None) -> tuple[str, ...]:  # noqa: ARG002 - the default has none
+        """Return what is worth knowing without being a difference (`an operator disabled it: new disks`), as sentences."""
+        return ()
+
+    def alias(self, facts: Facts | None) -> str:  # noqa: ARG002 - the default is called as declared
+        """Return the name that the thing has now, where it was renamed since it was declared, or ''.
+
+        What is declared is then compiled again with that name (`Cloud.called`), so that whatever uses it follows.
         """
         return ""
 

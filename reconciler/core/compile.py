@@ -41,16 +41,21 @@ class Catalog:
 
 
 def compile_units(
-    loaded: Loaded, kinds: Mapping[str, Kind[Any]], secrets: Secrets | None, files: Mapping[str, str] | None
+    loaded: Loaded,
+    kinds: Mapping[str, Kind[Any]],
+    secrets: Secrets | None,
+    files: Mapping[str, str] | None,
+    aliases: Mapping[Address, str] | None = None,
 ) -> Catalog:
     """Return the catalogue of all units and endpoints.
 
     `secrets` by Secret name, `files` by the `file` of `loaded.reads`; None means "not resolved" (validate, graph).
+    `aliases` are present names, by the address of the unit whose thing was renamed.
     Raises InputError (a secret without the key that is asked for, something the release does not have, a need for
     something nobody declares) and its DisagreementError.
     """
-    published = _publish(loaded, kinds, Cloud((), secrets, files))
-    compiled = _compile(loaded, kinds, Cloud(published, secrets, files))
+    published = _publish(loaded, kinds, Cloud((), secrets, files, aliases))
+    compiled = _compile(loaded, kinds, Cloud(published, secrets, files, aliases))
     units = _merge(compiled, loaded)
     _refuse_dangling(units, loaded)
     return Catalog(

@@ -62,6 +62,7 @@ class Step:
     `intended`    the verb that it would have if nothing held it.
     `later`       held only until other restarts of this plan are done: a following pass lets it go by itself.
     `root`        the unit that is unknown or held for a reason of its own, where this step is held for its sake.
+    `remarks`     sentences about what is worth knowing and is no difference; a step that does nothing may have some.
     """
 
     address: Address
@@ -75,6 +76,7 @@ class Step:
     intended: Verb = Verb.NOTHING
     later: bool = False
     root: Address | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def pending(self) -> bool:
@@ -167,6 +169,7 @@ def _step(unit: Unit, needs: Sequence[Need], seen: Observed) -> Step:
     if isinstance(seen, Unobserved):
         return replace(step, verb=Verb.UNKNOWN, held=seen.reason)
     changes, why = diff(unit, seen), unit.blocked(seen)
+    step = replace(step, remarks=unit.remarks(seen))
     if changes:
         step = _change(step, unit, changes, seen, possible=not why)
     return hold(step, why) if why else step

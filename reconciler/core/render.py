@@ -71,7 +71,7 @@ def plan_lines(plan: Plan, paper: Paper = _BARE) -> tuple[Line, ...]:
     lines: list[Line] = []
     for target, steps in groupby(shown, key=lambda step: step.address.target):
         lines += [(Span(str(target), Tone.TITLE),), *_target_lines(list(steps), twins, paper), ()]
-    return _set((*lines, *totals_lines(plan, paper)), paper)
+    return _set((*lines, *_remark_lines(plan, paper), *totals_lines(plan, paper)), paper)
 
 
 def supposed_lines(supposed: str, paper: Paper = _BARE) -> tuple[Line, ...]:
@@ -155,9 +155,21 @@ def status_lines(status: Status, paper: Paper = _BARE) -> tuple[Line, ...]:
         tone = {Truth.TRUE: Tone.GOOD, Truth.FALSE: Tone.BAD, Truth.UNKNOWN: Tone.UNKNOWN}[ready.status]
         lines.append((Span(f"{key:<{first}}  "), Span(f"{standing:<{second}}", tone), Span(f"  {units:>{third}}")))
         lines += _sentence("    ", ready.message, "", Tone.REASON, paper)
+        for remark in resource.remarks:
+            lines += _sentence("    ", remark, "note: ", Tone.REASON, paper)
     if others := [str(resource.key) for resource in status.resources if not resource.units]:
         lines += _sentence("", ", ".join(others), "Nothing of their own to converge: ", Tone.DIM, paper)
     return _set(lines, paper)
+
+
+def _remark_lines(plan: Plan, paper: Paper) -> Iterable[Line]:
+    """Return what is worth knowing and no difference, below everything that is one."""
+    remarks = [f"{step.address}: {text}" for step in plan.steps for text in step.remarks]
+    if remarks:
+        yield (Span("Worth knowing", Tone.TITLE),)
+        for remark in remarks:
+            yield from _sentence("  ", remark, "* ", Tone.REASON, paper)
+        yield ()
 
 
 def _target_lines(steps: Sequence[Step], twins: _Twins, paper: Paper) -> Iterable[Line]:

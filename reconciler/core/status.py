@@ -57,12 +57,16 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class ResourceStatus:
-    """The state of one resource: `units` it has, how many are `ready`, and its conditions, `Ready` first."""
+    """The state of one resource: `units` it has, how many are `ready`, and its conditions, `Ready` first.
+
+    `remarks` are sentences about what is worth knowing and no difference.
+    """
 
     key: Key
     units: int
     ready: int
     conditions: tuple[Condition, ...]
+    remarks: tuple[str, ...] = ()
 
     def condition(self, kind: str) -> Condition:
         """Return the condition of that type. Raises StopIteration for a type that does not exist."""
@@ -87,7 +91,7 @@ def fold(plan: Plan, results: Mapping[Address, Result], catalog: Catalog) -> Sta
     for step in plan.steps:
         for origin in step.origins:
             steps[origin].append(step)
-    return Status(tuple(_resource(key, [_judge(step, results) for step in found]) for key, found in steps.items()))
+    return Status(tuple(_resource(key, found, results) for key, found in steps.items()))
 
 
 def exit_code(plan: Plan, results: Mapping[Address, Result] | None = None, *, detailed: bool = False) -> int:
@@ -144,7 +148,8 @@ def _judge(step: Step, results: Mapping[Address, Result]) -> _Judged:
     return _Judged(state, bool(step.changes), f"{step.address}: {told or f'to {step.verb}'}", cause)
 
 
-def _resource(key: Key, units: Sequence[_Judged]) -> ResourceStatus:
+def _resource(key: Key, steps: Sequence[Step], results: Mapping[Address, Result]) -> ResourceStatus:
+    units = [_judge(step, results) for step in steps]
     by_state = {state: [unit for unit in units if unit.state is state] for state in _State}
     failed, unknown, held = by_state[_State.FAILED], by_state[_State.UNKNOWN], by_state[_State.HELD]
     pending, drifted = by_state[_State.PENDING], [unit for unit in units if unit.drifted]
@@ -157,7 +162,8 @@ def _resource(key: Key, units: Sequence[_Judged]) -> ResourceStatus:
         _when("Degraded", failed, "StepFailed", unknown, otherwise="NoFailure"),
         _when("Stalled", held, "Held", otherwise="NotHeld"),
     )
-    return ResourceStatus(key, len(units), len(by_state[_State.READY]), conditions)
+    remarks = tuple(f"{step.address}: {text}" for step in steps for text in step.remarks)
+    return ResourceStatus(key, len(units), len(by_state[_State.READY]), conditions, remarks)
 
 
 def _when(kind: str, found: Sequence[_Judged], reason: str, unknown: Sequence[_Judged] = (), *, otherwise: str) -> Condition:

@@ -13,7 +13,9 @@ A plan:
         "intended": "update",                           what it would be if nothing held it
         "changes": [{"field": "[DEFAULT] host", "before": null, "after": "kvm1", "secret": false}],
         "reasons": [], "disrupts": null, "held": "Cluster/demo is only observed", "later": false,
-        "needs": ["…"], "origins": ["Cluster/demo"]}]}
+        "needs": ["…"], "origins": ["Cluster/demo"]}],
+     "remarks": [                                       what is worth knowing and no difference; about any unit
+       {"address": "openstack:demo/compute_service/kvm1", "text": "an operator disabled it: new disks"}]}
 
 A value is a string, a number, a boolean, a list of strings, or null where it is absent; secrets are masked as on
 every page. Fields may be added under the same version; one that changes its meaning or goes raises it.
@@ -46,6 +48,7 @@ def plan_data(plan: Plan, supposed: str = "") -> dict[str, Any]:
         "totals": {str(verb): count for verb, count in plan.counts.items()},
         "interrupts": list(services),
         "steps": [_step(step) for step in plan.steps if step.verb is not Verb.NOTHING],
+        "remarks": [{"address": str(step.address), "text": masked_urls(text)} for step in plan.steps for text in step.remarks],
     }
 
 
@@ -64,7 +67,7 @@ def status_data(status: Status) -> dict[str, Any]:
     """Return the state of every resource.
 
     `{"version": 1, "ready": false, "resources": [{"key": "Cluster/demo", "kind", "name", "units": 3, "ready": 2,
-    "conditions": [{"type": "Ready", "status": "True", "reason": "AsDeclared", "message": ""}]}]}`
+    "remarks": [], "conditions": [{"type": "Ready", "status": "True", "reason": "AsDeclared", "message": ""}]}]}`
     """
     return {
         "version": VERSION,
@@ -76,6 +79,7 @@ def status_data(status: Status) -> dict[str, Any]:
                 "name": each.key.name,
                 "units": each.units,
                 "ready": each.ready,
+                "remarks": [masked_urls(text) for text in each.remarks],
                 "conditions": [
                     {"type": c.type, "status": str(c.status), "reason": str(c.reason), "message": masked_urls(c.message)}
                     for c in each.conditions

@@ -1,13 +1,19 @@
 """The APIs of an OpenStack, found through Keystone and spoken to with keystoneauth, openstacksdk's session layer, in threads.
 
-Queries      aggregate.get {name}            exists, id, availability_zone, hosts, metadata
-             compute_service.get {host}      exists, id, state, status, disabled_reason, hypervisor {type, hostname, state}
+Queries      aggregate.get {name, zone?}     exists, id, availability_zone, hosts, metadata, instances (by host, where the
+                                             zone is another one than `zone`, else null)
+             compute_service.get {host}      exists, id, state, status, disabled_reason, hypervisor {type, hostname, state},
+                                             reported_at, newest_report (of any service of Nova; Unix time)
+             computes.list {}                computes [{host, state, status, reported_at}], newest_report
+             hypervisors.list {type, uuids}  hypervisors [{hostname, host, uuid}], the last one '' unless `uuids` asks for it
+             instances.list {host}           instances [name]
              volume_service.get {host}       exists, state, status, disabled_reason, availability_zone
              volume_type.get {name}          exists, id, public, specs
              image.find {name}               images [{id, fields}]
 Actions      aggregate.create {name, availability_zone}      aggregate.set {name, availability_zone}
              aggregate.add_host {name, host}                 aggregate.remove_host {name, host}
              aggregate.delete {name}                         compute_service.enable {host}
+             compute_service.disable {host, reason}          compute_service.delete {host}
              volume_type.create {name, public, specs}        volume_type.set_specs {name, specs}
              volume_type.set_public {name, public}           volume_type.delete {name}
              image.set {id, properties}
@@ -26,7 +32,7 @@ from reconciler.targets import TargetError
 from reconciler.targets.openstack_api import RefusedError
 from reconciler.targets.openstack_cinder import Cinder
 from reconciler.targets.openstack_glance import Glance
-from reconciler.targets.openstack_nova import Nova
+from reconciler.targets.openstack_nova import Nova, moment
 from reconciler.targets.openstack_session import close_connection, connect, explain, image_api, volume_api
 from reconciler.targets.threads import Threads
 from resources.contract import Reply
@@ -127,13 +133,20 @@ def _answer(queries: Sequence[Query], apis: Apis) -> list[Reply]:
     return [_reply(query, apis) for query in queries]
 
 
-def _reply(query: Query, apis: Apis) -> Reply:
+def _reply(query: Query, apis: Apis) -> Reply:  # noqa: PLR0911 - one for each query
     args = query.args
     match query.op:
         case "aggregate.get":
-            return Reply(_aggregate(apis.nova.aggregate(args["name"])))
+            return Reply(_aggregate(args["name"], args.get("zone"), apis.nova))
         case "compute_service.get":
-            return Reply(_compute(apis.nova.compute_service(args["host"]), apis.nova.hypervisor(args["host"])))
+            return Reply(_compute(args["host"], apis.nova))
+        case "computes.list":
+            computes = [_row(found, "host", "state", "status") for found in apis.nova.compute_services()]
+            return Reply({"computes": computes, "newest_report": apis.nova.newest_report()})
+        case "hypervisors.list":
+            return Reply({"hypervisors": _hypervisors(args["type"], apis.nova, uuids=args["uuids"])})
+        case "instances.list":
+            return Reply({"instances": apis.nova.instances(args["host"])})
         case "volume_service.get":
             return Reply(_volume_service(apis.cinder.service(args["host"])))
         case "volume_type.get":
@@ -144,17 +157,26 @@ def _reply(query: Query, apis: Apis) -> Reply:
             return _unsupported(query.op)
 
 
-def _aggregate(found: Mapping[str, Any] | None) -> dict[str, Any]:
+def _aggregate(name: str, zone: str | None, nova: Nova) -> dict[str, Any]:
+    found = nova.aggregate(name)
     if found is None:
-        return {"exists": False, "id": None, "availability_zone": None, "hosts": [], "metadata": {}}
+        return {"exists": False, "id": None, "availability_zone": None, "hosts": [], "metadata": {}, "instances": None}
     metadata = {key: value for key, value in found["metadata"].items() if key != "availability_zone"}
-    zone = found["availability_zone"]
-    return {"exists": True, "id": found["id"], "availability_zone": zone, "hosts": sorted(found["hosts"]), "metadata": metadata}
+    told = {"availability_zone": found["availability_zone"], "hosts": sorted(found["hosts"]), "metadata": metadata}
+    looked = zone is not None and zone != found["availability_zone"]
+    instances = {host: nova.instances(host) for host in told["hosts"]} if looked else None
+    return {"exists": True, "id": found["id"], **told, "instances": instances}
 
 
-def _compute(service: Mapping[str, Any] | None, hypervisor: Mapping[str, Any] | None) -> dict[str, Any]:
-    fields = ("id", "state", "status", "disabled_reason")
-    told = {field: service.get(field) if service else None for field in fields}
+def _hypervisors(kind: str, nova: Nova, *, uuids: bool) -> list[dict[str, str]]:
+    found = [each for each in nova.hypervisors() if each["hypervisor_type"] == kind]
+    known = nova.hypervisor_uuids() if uuids and found else {}
+    names = [(each["hypervisor_hostname"], each["service"]["host"]) for each in found]
+    return [{"hostname": hostname, "host": host, "uuid": known.get(hostname, "")} for hostname, host in names]
+
+
+def _compute(host: str, nova: Nova) -> dict[str, Any]:
+    service, hypervisor = nova.compute_service(host), nova.hypervisor(host)
     shown = None
     if hypervisor is not None:
         shown = {
@@ -162,7 +184,12 @@ def _compute(service: Mapping[str, Any] | None, hypervisor: Mapping[str, Any] | 
             "hostname": hypervisor["hypervisor_hostname"],
             "state": hypervisor.get("state"),
         }
-    return {"exists": service is not None, **told, "hypervisor": shown}
+    told = _row(service or {}, "id", "state", "status", "disabled_reason")
+    return {"exists": service is not None, **told, "newest_report": nova.newest_report(), "hypervisor": shown}
+
+
+def _row(service: Mapping[str, Any], *fields: str) -> dict[str, Any]:
+    return {**{field: service.get(field) for field in fields}, "reported_at": moment(service.get("updated_at"))}
 
 
 def _volume_service(found: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -196,6 +223,10 @@ def _computes(action: Action, apis: Apis) -> bool:
             apis.nova.delete_aggregate(args["name"])
         case "compute_service.enable":
             apis.nova.enable(args["host"])
+        case "compute_service.disable":
+            apis.nova.disable(args["host"], args["reason"])
+        case "compute_service.delete":
+            apis.nova.delete_service(args["host"])
         case _:
             return False
     return True

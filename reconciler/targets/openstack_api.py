@@ -48,31 +48,32 @@ class Api:
         """Nothing is listed yet."""
         self._adapter = adapter
         self._name = name
-        self._listed: dict[str, list[dict[str, Any]]] = {}
+        self._listed: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
 
-    def collect(self, path: str, collection: str) -> list[dict[str, Any]]:
+    def collect(self, path: str, collection: str, microversion: str | None = None) -> list[dict[str, Any]]:
         """Return a collection with all its pages, asked for once. Raises ApiError and HalfAnswerError."""
-        if path not in self._listed:
-            items, body = self.page(path, collection)
+        known = (path, microversion)
+        if known not in self._listed:
+            items, body = self.page(path, collection, microversion)
             found = list(items)
             while items and _has_next(body):
                 join = "&" if "?" in path else "?"
-                items, body = self.page(f"{path}{join}marker={items[-1]['id']}", collection)
+                items, body = self.page(f"{path}{join}marker={items[-1]['id']}", collection, microversion)
                 found += items
-            self._listed[path] = found
-        return self._listed[path]
+            self._listed[known] = found
+        return self._listed[known]
 
-    def page(self, path: str, collection: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    def page(self, path: str, collection: str, microversion: str | None = None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Return the items of one page of a collection, and all of its body. Raises ApiError and HalfAnswerError."""
-        body = self.get(path)
+        body = self.get(path, microversion)
         found = body.get(collection)
         if not isinstance(found, list):
             raise HalfAnswerError(f"{self._name}'s {path} answered without {collection}")
         return found, body
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, microversion: str | None = None) -> dict[str, Any]:
         """Return the object that the API answers; no object at all is an empty one. Raises ApiError and HalfAnswerError."""
-        response = self._adapter.get(path)
+        response = self._adapter.get(path, microversion=microversion)
         if not response.ok:
             raise ApiError(response.status_code, _told(response), self._name)
         try:

@@ -5,7 +5,10 @@ Everything here blocks: it runs in a thread.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 from reconciler.targets.openstack_api import Api, RefusedError
 
@@ -25,13 +28,36 @@ class Nova:
 
     def compute_service(self, host: str) -> dict[str, Any] | None:
         """Return the nova-compute of that host."""
-        listed = self._api.collect(f"/os-services?binary={_COMPUTE}", "services")
-        return next((found for found in listed if found["host"] == host and found["binary"] == _COMPUTE), None)
+        return self._computes_by_host.get(host)
+
+    def compute_services(self) -> list[dict[str, Any]]:
+        """Return all nova-computes."""
+        return [found for found in self._api.collect("/os-services", "services") if found["binary"] == _COMPUTE]
+
+    def newest_report(self) -> int | None:
+        """Return when Nova heard last of any of its services, in Unix time: what "now" is by its own clock.
+
+        They report every few seconds (`report_interval`, 10). When all are silent, time stands still, and nobody is late.
+        """
+        return self._newest_report
 
     def hypervisor(self, host: str) -> dict[str, Any] | None:
         """Return the hypervisor that the compute of that host reports."""
-        listed = self._api.collect("/os-hypervisors/detail", "hypervisors")
-        return next((found for found in listed if found["service"]["host"] == host), None)
+        return self._hypervisors_by_host.get(host)
+
+    def hypervisors(self) -> list[dict[str, Any]]:
+        """Return all hypervisors."""
+        return self._api.collect("/os-hypervisors/detail", "hypervisors")
+
+    def hypervisor_uuids(self) -> dict[str, str]:
+        """Return the UUID of each hypervisor, by its name; Nova tells it since Pike (microversion 2.53)."""
+        listed = self._api.collect("/os-hypervisors/detail", "hypervisors", microversion="2.53")
+        return {str(found["hypervisor_hostname"]): str(found["id"]) for found in listed}
+
+    def instances(self, host: str) -> list[str]:
+        """Return the names of the instances of a compute, whosever they are; of very many (1000 by default) the first."""
+        listed = self._api.collect(f"/servers?{urlencode({'all_tenants': 'True', 'host': host})}", "servers")
+        return sorted(str(found["name"]) for found in listed)
 
     def set_aggregate(self, name: str, zone: str | None, *, create: bool) -> None:
         """Give an aggregate its zone; make it when there is none and `create` says so. Raises RefusedError."""
@@ -68,3 +94,39 @@ class Nova:
             raise RefusedError("failed", f'there is no nova-compute on "{host}"')
         if found["status"] != "enabled":
             self._api.write("PUT", "/os-services/enable", {"host": host, "binary": _COMPUTE})
+
+    def disable(self, host: str, reason: str) -> None:
+        """Let the scheduler use a compute no more, and say why. Raises RefusedError."""
+        found = self.compute_service(host)
+        if found is None:
+            raise RefusedError("failed", f'there is no nova-compute on "{host}"')
+        if (found["status"], found["disabled_reason"]) != ("disabled", reason):
+            body = {"host": host, "binary": _COMPUTE, "disabled_reason": reason}
+            self._api.write("PUT", "/os-services/disable-log-reason", body)
+
+    def delete_service(self, host: str) -> None:
+        """Forget a compute; Nova refuses while instances live there (since 18.0.0; LP1646255). Raises RefusedError."""
+        found = self.compute_service(host)
+        if found is not None:
+            self._api.write("DELETE", f"/os-services/{found['id']}", None)
+
+    @cached_property
+    def _computes_by_host(self) -> dict[str, dict[str, Any]]:
+        return {found["host"]: found for found in reversed(self.compute_services())}
+
+    @cached_property
+    def _hypervisors_by_host(self) -> dict[str, dict[str, Any]]:
+        return {found["service"]["host"]: found for found in reversed(self.hypervisors())}
+
+    @cached_property
+    def _newest_report(self) -> int | None:
+        moments = [moment(found.get("updated_at")) for found in self._api.collect("/os-services", "services")]
+        return max((found for found in moments if found is not None), default=None)
+
+
+def moment(text: object) -> int | None:
+    """Return a time of the API (`2026-01-01T00:00:00.000000`, in UTC) as Unix time; None for none."""
+    try:
+        return int(datetime.fromisoformat(str(text)).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return None

@@ -4,7 +4,8 @@ Queries      cluster.show {}                        running, quorate, maintenanc
                                                     unplaced (resources without a location constraint)
              cib.element {section, id, name?}       exists, xml; `name` finds a cluster option under another id
              resource.show {id, unit, loads}        exists, xml, role, node, managed, failed, failures, blocked, stale,
-                                                    invocation (of the process on that node, where it was asked)
+                                                    invocation, started (of the process on that node, where it was
+                                                    asked; Unix time)
 Actions      cib.upsert {section, element, if}      cib.remove {section, id, if}
              resource.restart {id, timeout_s?, node?, unit, if_invocation}      resource.cleanup {id}
 
@@ -252,7 +253,8 @@ def _merge(resource: Reply, service: Reply) -> Reply:
     if not service.ok:
         return Reply({}, service.code, service.error)
     loaded = {name: list(service.data.get(name, ())) for name in ("stale", "stale_if_written")}
-    return Reply({**resource.data, **loaded, "invocation": service.data.get("invocation", "")})
+    process = {"invocation": service.data.get("invocation", ""), "started": service.data.get("started", 0)}
+    return Reply({**resource.data, **loaded, **process})
 
 
 def _unsupported(op: str) -> Reply:

@@ -1,7 +1,8 @@
 """A vCenter, read through pyVmomi in threads; one session is kept.
 
 Queries      session.check {}             logged_in, fault, about {version, instance_uuid, full_name}
-             cluster.find {name}          exists, moref, matches, hosts, usable_hosts, drs, known (all clusters' names)
+             cluster.find {name}          exists, moref, matches, hosts, usable_hosts, drs, names (of all clusters, by MoRef),
+                                          instance_uuid (of the vCenter)
              datastores.list {cluster}    datastores [{name, type, accessible, maintenance, multiple_host_access,
                                           capacity, free}]
              switch.find {name}           switches (how many distributed switches have that name), known (all their names)
@@ -168,7 +169,8 @@ def _reply(query: Query, session: Session, inventory: Inventory, networks: Netwo
             told = {"version": about.version, "instance_uuid": about.instanceUuid, "full_name": about.fullName}
             return Reply({"logged_in": True, "fault": "", "about": told})
         case "cluster.find":
-            return Reply(_found(inventory, query.args["name"]))
+            uuid = str(session.content.about.instanceUuid)
+            return Reply({**_found(inventory, query.args["name"]), "instance_uuid": uuid})
         case "datastores.list":
             return _datastores(inventory, query.args["cluster"])
         case _:
@@ -185,7 +187,7 @@ def _found(inventory: Inventory, name: str) -> dict[str, Any]:
         "hosts": len(hosts),
         "usable_hosts": sum(host.connected and not host.maintenance for host in hosts),
         "drs": matches[0].drs if matches else "",
-        "known": [cluster.name for cluster in inventory.clusters],
+        "names": {cluster.moref: cluster.name for cluster in inventory.clusters},
     }
 
 

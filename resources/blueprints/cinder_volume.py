@@ -20,7 +20,6 @@ from resources.units.config_file import ConfigFile
 from resources.units.file import WholeFile
 from resources.units.package import Package
 from resources.units.service import Service
-from resources.units.systemd_unit import SystemdUnit
 from resources.units.volume_service import VolumeService
 from resources.units.volume_type import VolumeType
 
@@ -84,21 +83,14 @@ class CinderVolume:
 
     def _run(self) -> Generator[Unit, None, tuple[Unit, ...]]:
         """Yield what makes it run; return what keeps it running."""
-        prepared: list[Need] = []
-        loads: list[Address] = []
-        services: list[Unit] = []
-        for node in self.nodes:
-            units = tuple(self._own(node) if self.kept else self._shared(node))
-            yield from units
-            services += (unit for unit in units if isinstance(unit, Service))
-            prepared += (Need(unit.address, f"it must be able to start on {node.name}") for unit in units)
-            loads += (unit.address for unit in units if isinstance(unit, ConfigFile | WholeFile | SystemdUnit))
+        prepared = tuple(unit for node in self.nodes for unit in (self._own(node) if self.kept else self._shared(node)))
+        yield from prepared
         if not self.kept:
-            return tuple(services)
+            return tuple(unit for unit in prepared if isinstance(unit, Service))
         yield from self._service.places()
-        primitive = self._service.primitive(tuple(prepared), tuple(loads))
-        yield primitive
-        return (primitive,)
+        keeper = self._service.keeper(prepared)
+        yield keeper
+        return (keeper,)
 
     def _shared(self, node: NodeFacts) -> Iterator[Unit]:
         """Yield a node's share of the packaged service."""
@@ -121,7 +113,7 @@ class CinderVolume:
         own: Options = {"DEFAULT": default, "oslo_concurrency": {"lock_path": f"{_STATE}/lock"}}
         options = merged(written(self.cloud.release, "cinder", literal(own)), self._options((self.name,)))
         yield from self._configuration(node, self._conf, options, installed)
-        yield from self._service.unit_files(node, installed[0])
+        yield from self._service.unit_files(node, installed[:1])
 
     def _installed(self, node: NodeFacts) -> Generator[Unit, None, tuple[Need, ...]]:
         """Yield the packages; return that they are there, first the one of the program."""

@@ -55,7 +55,8 @@ class DvsAgent:
         yield from self._switches()
         prepared = tuple(unit for node in self.nodes for unit in self._on(node))
         yield from prepared
-        yield from self._service.keep(prepared)
+        yield from self._service.places()
+        yield self._service.keeper(prepared)
 
     @property
     def _service(self) -> KeptService:
@@ -95,7 +96,7 @@ class DvsAgent:
         yield ConfigFile.at(node.target, ini, self._options(), attributes=_READABLE, needs=needs)
         if self.vcenter.ca_pem:
             yield WholeFile.at(node.target, self._ca_path, self.vcenter.ca_pem, attributes=_READABLE, needs=(made,))
-        yield from self._service.unit_files(node, installed)
+        yield from self._service.unit_files(node, (installed,))
 
     def _folders(self, node: NodeFacts, installed: Need) -> Iterator[Unit]:
         for root, path, attributes in ((_CONF_ROOT, self._conf, _ETC), (_STATE_ROOT, self._state, _STATE)):

@@ -17,7 +17,7 @@ from resources.units.service import Service
 from resources.units.systemd_unit import SystemdUnit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from resources.cloud import CloudFacts, NodeFacts
     from resources.contract import Unit
@@ -101,7 +101,7 @@ _NOTIFIES = """\
 Type=notify
 NotifyAccess=all
 """
-_SIMPLE = "Type=simple\n"
+_SILENT = "Type=exec\n"
 
 _INSTALL = """
 [Install]
@@ -134,19 +134,27 @@ class KeptService:
         """Tell whether Pacemaker may have to move it away from a node that nobody can prove dead."""
         return self.kept and not self.cloud.fenced
 
-    def unit_files(self, node: NodeFacts, installed: Need) -> tuple[SystemdUnit, ...]:
+    def unit_files(self, node: NodeFacts, installed: tuple[Need, ...]) -> tuple[SystemdUnit, ...]:
         """Return the service's unit file, and its lifeline's if it has one; the same on every node."""
         files = {f"{self.name}.service": self._unit_file()}
         if self._has_lifeline:
             files[f"{self.name}-lifeline.service"] = _LIFELINE.format(name=self.name)
-        return tuple(SystemdUnit.named(node.target, name, text, (installed,)) for name, text in files.items())
+        return tuple(SystemdUnit.named(node.target, name, text, installed) for name, text in files.items())
 
     def places(self) -> tuple[Unit, ...]:
         """Return one permission per candidate: in an opt-in cluster a resource runs nowhere else."""
-        return places(self.cloud, self.name, self.nodes)
+        return places(self.cloud, self.name, self.nodes) if self.kept else ()
 
-    def primitive(self, prepared: tuple[Need, ...], loads: tuple[Address, ...]) -> Unit:
-        """Return the resource; `prepared` is what must stand on the candidates, `loads` what its process reads there."""
+    def keeper(self, prepared: Iterable[Unit], *also: Need) -> Primitive | Service:
+        """Return what keeps it running, once everything that it starts with is prepared on every node."""
+        units = tuple(prepared)
+        needs = (*(Need(unit.address, f"it must be able to start on {unit.address.target.name}") for unit in units), *also)
+        loads = tuple(unit.address for unit in units if isinstance(unit, ConfigFile | WholeFile | SystemdUnit))
+        if self.kept:
+            return self._primitive(needs, loads)
+        return Service.running(self.nodes[0].target, self.name, loads=loads, needs=needs)
+
+    def _primitive(self, prepared: tuple[Need, ...], loads: tuple[Address, ...]) -> Primitive:
         allowed = tuple(Need(unit.address, "it says where the resource may run") for unit in self.places())
         reached = tuple(
             Need(remote_address(self.cloud, node), f"Pacemaker runs things on {node.name} over this connection")
@@ -160,17 +168,6 @@ class KeptService:
             unit=f"{self.name}.service",
         )
 
-    def keep(self, prepared: Iterable[Unit]) -> Iterator[Unit]:
-        """Yield what keeps it running, once everything that it starts with is prepared on every node; the keeper comes last."""
-        units = tuple(prepared)
-        needs = tuple(Need(unit.address, f"it must be able to start on {unit.address.target.name}") for unit in units)
-        loads = tuple(unit.address for unit in units if isinstance(unit, ConfigFile | WholeFile | SystemdUnit))
-        if self.kept:
-            yield from self.places()
-            yield self.primitive(needs, loads)
-        else:
-            yield Service.running(self.nodes[0].target, self.name, loads=loads, needs=needs)
-
     @property
     def _has_lifeline(self) -> bool:
         return self.unfenced and bool(self.remotes)
@@ -183,7 +180,7 @@ class KeptService:
             user=self.user,
             folder=self.folder,
             command=self.command,
-            type=_NOTIFIES if self.notifies else _SIMPLE,
+            type=_NOTIFIES if self.notifies else _SILENT,
             restart="no" if self.kept else "on-failure",
             start_s=_START_S - _RESERVE_S,
             stop_s=_UNFENCED_STOP_S if self.unfenced else _STOP_S - _RESERVE_S,

@@ -61,7 +61,7 @@ class LibvirtCompute:
             Need(libvirtd.address, "it drives libvirt"),
         )
         service = Service.running(target, "nova-compute", loads=(shared.address, own.address), needs=needs)
-        yield service
+        yield service.heard_by(self.cloud.openstack, self.node.name)
         yield ComputeService(
             address=Address(self.cloud.openstack, ComputeService.type, self.node.name),
             desired={"registered": True, "state": "up", "hypervisor": HYPERVISOR},

@@ -71,7 +71,8 @@ class SingleHost:
         """Yield everything from the package to the service that runs."""
         prepared = tuple(unit for node in self.nodes for unit in self._on(node))
         yield from prepared
-        yield from self._service.keep(prepared)
+        yield from self._service.places()
+        yield self._service.keeper(prepared)
 
     @property
     def _service(self) -> KeptService:
@@ -102,7 +103,7 @@ class SingleHost:
         own_options = literal({"DEFAULT": own, "oslo_concurrency": {"lock_path": f"{_STATE}/lock"}})
         options = merged(self.options, written(self.cloud.release, "nova", own_options))
         yield ConfigFile.at(node.target, conf, options, attributes=_READABLE, needs=(made,))
-        yield from self._service.unit_files(node, installed)
+        yield from self._service.unit_files(node, (installed,))
 
 
 def multi_host_on(node: NodeFacts, options: Options) -> Iterator[Unit]:

@@ -14,15 +14,14 @@ from resources.blueprints.kept_service import UNFENCED_GRACE_S, KeptService
 from resources.contract import Address, Need
 from resources.options import literal, merged
 from resources.releases.spelling import written
-from resources.units.compute_cluster import ComputeCluster
-from resources.units.compute_service import ComputeService
+from resources.units.compute_cluster import HYPERVISOR, ComputeCluster
+from resources.units.compute_service import DRIVER_DISABLED, ComputeService
 from resources.units.config_file import ConfigFile
 from resources.units.datastores import Datastores
 from resources.units.directory import Directory
 from resources.units.file import WholeFile
 from resources.units.package import Package
 from resources.units.service import Service
-from resources.units.systemd_unit import SystemdUnit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from resources.cloud import CloudFacts, NodeFacts, VCenterFacts
     from resources.contract import Unit
     from resources.options import Options, OptionValue
-
-HYPERVISOR = "VMware vCenter Server"
-"""Nova's name of the hypervisor type (nova/virt/vmwareapi/host.py takes it from vCenter's AboutInfo)."""
 
 _CONF_ROOT = "/etc/nova/vcenter"
 _STATE_ROOT = "/var/lib/nova/vcenter"
@@ -47,11 +43,15 @@ class VmwareCompute:
 
     `nodes` are the candidates. Several, or `pacemaker`, mean that Pacemaker decides where it runs; else systemd starts
     it on the one node. `compute_id` is set for releases that want that file, `free` lists nodes where the packaged
-    nova-compute must be masked.
+    nova-compute must be masked. `called` is the name that the cluster has now, `moref` its lasting one if that is declared,
+    `program` a nova-compute that no package brings, or ''.
     """
 
     host: str
     cluster: str
+    called: str
+    moref: str
+    program: str
     datastore_regex: str
     compute_id: str
     vcenter: VCenterFacts
@@ -64,27 +64,21 @@ class VmwareCompute:
     def units(self) -> Iterator[Unit]:
         """Yield everything from what vCenter must offer to the compute that Nova knows."""
         yield from self._in_vcenter()
-        prepared: list[Need] = []
-        loads: list[Address] = []
-        for node in self.nodes:
-            units = tuple(self._on(node))
-            yield from units
-            prepared += (Need(unit.address, f"it must be able to start on {node.name}") for unit in units)
-            loads += (unit.address for unit in units if isinstance(unit, ConfigFile | WholeFile | SystemdUnit))
-        if self.pacemaker:
-            yield from self._kept.places()
-        keeper = (self._kept.primitive if self.pacemaker else self._service)(tuple(prepared), tuple(loads))
+        prepared = tuple(unit for node in self.nodes for unit in self._on(node))
+        yield from prepared
+        yield from self._kept.places()
+        keeper = self._kept.keeper(prepared, *self._reached()).heard_by(self.cloud.openstack, self.host)
         yield keeper
         yield ComputeService(
             address=Address(self.cloud.openstack, ComputeService.type, self.host),
-            desired={"registered": True, "state": "up", "hypervisor": HYPERVISOR},
-            needs=(Need(keeper.address, "a compute registers itself when it runs"),),
+            desired={"registered": True, "state": "up", "hypervisor": HYPERVISOR, DRIVER_DISABLED: False},
+            needs=(Need(keeper.address, "a compute registers itself when it runs"), *self._reached()),
         )
 
     @property
     def service(self) -> str:
         """Name of the systemd unit (without `.service`) and of the Pacemaker resource."""
-        return f"nova-compute-{self.host}"
+        return service_name(self.host)
 
     def _in_vcenter(self) -> tuple[Unit, ...]:
         login = (self.vcenter.session,)
@@ -92,23 +86,35 @@ class VmwareCompute:
             address=Address(self.vcenter.target, ComputeCluster.type, self.cluster),
             desired={"exists": True, "usable_hosts": True},
             needs=login,
+            host=self.host,
+            openstack=self.cloud.openstack,
+            moref=self.moref,
+            called="" if self.called == self.cluster else self.called,
+            compute_id=self.compute_id,
         )
         name = f"{self.cluster} {self.datastore_regex}".strip()
         datastores = Datastores(
             address=Address(self.vcenter.target, Datastores.type, name),
             desired={"matching": True},
             needs=login,
-            cluster=self.cluster,
+            cluster=self.called,
             regex=self.datastore_regex,
         )
         return (cluster, datastores)
 
+    def _reached(self) -> tuple[Need, ...]:
+        """Return what must be so before the process is touched, or trusted again: its own cluster is there."""
+        cluster = Need(self._in_vcenter()[0].address, "it drives this cluster and no other")
+        return (self.vcenter.session, cluster)
+
     def _on(self, node: NodeFacts) -> Iterator[Unit]:
-        package = Package.named(node.target, "nova-compute")
-        installed = Need(package.address, "the package brings the program and the user nova")
-        yield package
+        installed: tuple[Need, ...] = ()
+        if not self.program:
+            package = Package.named(node.target, "nova-compute")
+            installed = (Need(package.address, "the package brings the program and the user nova"),)
+            yield package
         if node in self.masked:
-            yield Service.forbidden(node.target, "nova-compute", needs=(installed,))
+            yield Service.forbidden(node.target, "nova-compute", needs=installed)
         folders = self._folders(node, installed)
         yield from folders
         made = Need(folders[1].address, "it is in this directory")
@@ -118,12 +124,14 @@ class VmwareCompute:
         if self.vcenter.ca_pem:
             yield WholeFile.at(node.target, self._ca_path, self.vcenter.ca_pem, attributes=_READABLE, needs=(made,))
         if self.compute_id:
-            yield WholeFile.at(node.target, f"{self._conf}/compute_id", self.compute_id, attributes=_READABLE, needs=(made,))
+            yield WholeFile.at(
+                node.target, f"{self._conf}/compute_id", self.compute_id, attributes=_READABLE, needs=(made, *tried)
+            )
         yield from self._kept.unit_files(node, installed)
 
-    def _folders(self, node: NodeFacts, installed: Need) -> tuple[Unit, ...]:
+    def _folders(self, node: NodeFacts, installed: tuple[Need, ...]) -> tuple[Unit, ...]:
         parents = [
-            Directory.at(node.target, path, attributes, needs=(installed,))
+            Directory.at(node.target, path, attributes, needs=installed)
             for path, attributes in ((_CONF_ROOT, _ETC), (_STATE_ROOT, _STATE))
         ]
         inside = [
@@ -149,7 +157,7 @@ class VmwareCompute:
             "host_port": str(vcenter.port),
             "host_username": vcenter.username,
             "host_password": vcenter.password,
-            "cluster_name": self.cluster,
+            "cluster_name": self.called,
             # The image cache in the datastore is found again after a failover; by default it is named after the node.
             "cache_prefix": self.host,
             **({"ca_file": self._ca_path} if vcenter.ca_pem else {}),
@@ -159,15 +167,12 @@ class VmwareCompute:
         own: Options = {"DEFAULT": default, "vmware": vmware, "oslo_concurrency": {"lock_path": f"{self._state}/lock"}}
         return merged(self.cloud.nova_options, written(self.cloud.release, "nova", literal(own)), self.settings)
 
-    def _service(self, prepared: tuple[Need, ...], loads: tuple[Address, ...]) -> Unit:
-        return Service.running(self.nodes[0].target, self.service, loads=loads, needs=prepared)
-
     @property
     def _kept(self) -> KeptService:
         return KeptService(
             name=self.service,
             description=f"OpenStack nova-compute {self.host} (a vSphere cluster)",
-            command=f"/usr/bin/nova-compute --config-file {self._conf}/nova.conf",
+            command=f"{self.program or '/usr/bin/nova-compute'} --config-file {self._conf}/nova.conf",
             user="nova",
             folder=self._state,
             cloud=self.cloud,
@@ -177,7 +182,7 @@ class VmwareCompute:
 
     @property
     def _conf(self) -> str:
-        return f"{_CONF_ROOT}/{self.host}"
+        return conf_folder(self.host)
 
     @property
     def _state(self) -> str:
@@ -186,6 +191,16 @@ class VmwareCompute:
     @property
     def _ca_path(self) -> str:
         return f"{self._conf}/vcenter-ca.pem"
+
+
+def service_name(host: str) -> str:
+    """Return the name of the compute's systemd unit and Pacemaker resource."""
+    return f"nova-compute-{host}"
+
+
+def conf_folder(host: str) -> str:
+    """Return the directory of the compute's configuration."""
+    return f"{_CONF_ROOT}/{host}"
 
 
 def derived_compute_id(cloud: str, host: str) -> str:

@@ -19,14 +19,17 @@ from resources.cloud import (
     RolloutFacts,
     SshDefaults,
     VolumeBackendFacts,
+    ZoneFacts,
 )
-from resources.contract import Need, SecretText, TargetId
+from resources.contract import Address, Need, SecretText, TargetId
 from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint
 from resources.options import from_settings, literal, merged
 from resources.releases.spelling import written
 from resources.releases.table import RELEASES
 from resources.specs.cluster import ClusterSpec
 from resources.specs.network import NovaNetwork
+from resources.units.compute_service import ComputeService
+from resources.units.computes import Computes
 from resources.units.config_file import ConfigFile
 from resources.units.service import Service
 
@@ -109,6 +112,7 @@ def _compile(resource: Resource[ClusterSpec], cloud: Cloud) -> Compiled:
         *remotes.units(),
         *_api(spec, cloud),
         *_network(resource, cloud, members),
+        *_computes(resource, cloud),
     )
     return Compiled(units=units, endpoints=(openstack, pacemaker))
 
@@ -236,6 +240,18 @@ def _network(resource: Resource[ClusterSpec], cloud: Cloud, members: tuple[NodeF
         host = (network.nova_network or NovaNetwork()).host
         options, facts = _nova_network(resource.spec, cloud), cloud.get(CloudFacts, resource.key.name)
         yield from SingleHost(host, options, facts, members).units()
+
+
+def _computes(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[Unit]:
+    """Yield the list of all computes, and the rows of those that are gone."""
+    openstack, gone = TargetId("openstack", resource.key.name), resource.spec.compute.gone
+    for host in gone:
+        yield ComputeService(address=Address(openstack, ComputeService.type, host), desired=None)
+    if zones := cloud.all(ZoneFacts):
+        known = {node.name for zone in zones for node in cloud.nodes(zone.nodes)} | {
+            host for zone in zones for host in zone.hosts
+        }
+        yield Computes(address=Address(openstack, Computes.type, "all"), desired={}, known=tuple(sorted(known.union(gone))))
 
 
 CLUSTER = Kind("Cluster", ClusterSpec, _publish, _compile)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resources.blueprints.dvs_agent import DvsAgent
+from resources.blueprints.leaving_compute import LeavingCompute
 from resources.blueprints.libvirt_compute import LibvirtCompute
 from resources.blueprints.nova_network import multi_host_on
-from resources.blueprints.vmware_compute import VmwareCompute, derived_compute_id
+from resources.blueprints.vmware_compute import VmwareCompute, conf_folder, derived_compute_id, service_name
 from resources.cloud import (
     CloudFacts,
     Compiled,
@@ -19,11 +20,13 @@ from resources.cloud import (
     VCenterFacts,
     ZoneFacts,
 )
-from resources.contract import Address, Need
+from resources.contract import Address, Need, TargetId
 from resources.options import from_settings
 from resources.releases.table import RELEASES
 from resources.specs.hypervisor_zone import HypervisorZoneSpec, Libvirt, NodesPlacement
 from resources.units.aggregate import Aggregate
+from resources.units.compute_cluster import ComputeCluster
+from resources.units.compute_exit import ComputeExit
 from resources.units.compute_service import ComputeService
 from resources.units.image_property import ImageProperty
 from resources.units.port_group import PortGroup
@@ -32,22 +35,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from resources.cloud import Cloud, Resource
-    from resources.contract import TargetId, Unit
-    from resources.specs.hypervisor_zone import Vmware
+    from resources.contract import Unit
+    from resources.specs.hypervisor_zone import Vmware, VmwareComputeSpec
+
+_NAMED = "what it is called now is known only when it was seen"
 
 _IMAGE_TYPES = {"libvirt": "qemu", "vmware": "vmware"}
 """An image's `hypervisor_type`, by which Nova's ImagePropertiesFilter chooses hosts; qemu means KVM as well."""
 
 
-def _publish(resource: Resource[HypervisorZoneSpec], cloud: Cloud) -> tuple[ZoneFacts]:  # noqa: ARG001 - every kind publishes alike
+def _publish(resource: Resource[HypervisorZoneSpec], cloud: Cloud) -> tuple[ZoneFacts]:
     spec, vmware = resource.spec, resource.spec.vmware
+    computes = vmware.computes if vmware else ()
     facts = ZoneFacts(
         name=resource.key.name,
         availability_zone=spec.availability_zone,
         hypervisor=spec.hypervisor,
         nodes=_chosen(spec) if spec.hypervisor == "libvirt" else Selector(),
         vcenter=vmware.vcenter if vmware else "",
-        clusters=tuple(compute.cluster for compute in vmware.computes) if vmware else (),
+        clusters=tuple(cloud.called(_cluster(vmware, compute)) for compute in computes) if vmware else (),
+        found=tuple(Need(_cluster(vmware, compute), _NAMED) for compute in computes if not compute.remove) if vmware else (),
+        hosts=tuple(compute.host for compute in computes),
     )
     return (facts,)
 
@@ -83,10 +91,16 @@ def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, cloud: 
     nodes = cloud.nodes(facts.controllers if by_pacemaker else _chosen(spec))
     wants_id = RELEASES[facts.release].has_compute_id
     for compute in vmware.computes:
+        if compute.remove:
+            yield from _leaving(compute, facts, nodes, pacemaker=by_pacemaker).units()
+            continue
         identity = compute.compute_id or derived_compute_id(facts.name, compute.host)
         blueprint = VmwareCompute(
             host=compute.host,
             cluster=compute.cluster,
+            called=cloud.called(_cluster(vmware, compute)),
+            moref=compute.moref or "",
+            program=vmware.program or "",
             datastore_regex=compute.datastore_regex,
             compute_id=identity if wants_id else "",
             vcenter=cloud.get(VCenterFacts, vmware.vcenter),
@@ -117,17 +131,37 @@ def _network(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Itera
                 yield from DvsAgent(compute.host, maps, dvs, vcenter, facts, nodes, by_pacemaker).units()
 
 
+def _leaving(compute: VmwareComputeSpec, facts: CloudFacts, nodes: tuple[NodeFacts, ...], *, pacemaker: bool) -> LeavingCompute:
+    host = compute.host
+    return LeavingCompute(host, service_name(host), conf_folder(host), facts, nodes, pacemaker)
+
+
+def _cluster(vmware: Vmware, compute: VmwareComputeSpec) -> Address:
+    return Address(TargetId("vcenter", vmware.vcenter), ComputeCluster.type, compute.cluster)
+
+
 def _without_libvirt(nodes: tuple[NodeFacts, ...], cloud: Cloud) -> tuple[NodeFacts, ...]:
     """Return the nodes on which no zone wants the packaged nova-compute to run."""
     return tuple(node for node in nodes if not any(zone.nodes.chooses(node) for zone in cloud.all(ZoneFacts)))
 
 
 def _aggregate(resource: Resource[HypervisorZoneSpec], openstack: TargetId, units: list[Unit]) -> Unit:
-    hosts = [unit.address for unit in units if isinstance(unit, ComputeService)]
+    hosts = {unit.address: True if unit.desired else None for unit in units if isinstance(unit, ComputeService)}
+    registered = (
+        Need(host, "Nova takes only a registered compute into an aggregate") for host, stays in hosts.items() if stays
+    )
+    emptied = (
+        Need(unit.address, "an instance must not lose its zone")
+        for unit in units
+        if isinstance(unit, ComputeExit) and "instances" in (unit.desired or {})
+    )
     return Aggregate(
         address=Address(openstack, Aggregate.type, resource.key.name),
-        desired={"availability_zone": resource.spec.availability_zone, **{f"host {host.name}": True for host in hosts}},
-        needs=tuple(Need(host, "Nova takes only a registered compute into an aggregate") for host in hosts),
+        desired={
+            "availability_zone": resource.spec.availability_zone,
+            **{f"host {host.name}": stays for host, stays in hosts.items()},
+        },
+        needs=(*registered, *emptied),
     )
 
 

@@ -49,7 +49,7 @@ def _units(resource: Resource[VolumeBackendSpec], facts: CloudFacts, cloud: Clou
         settings=spec.settings,
         files=_files(resource, vcenter),
         packages=_packages(spec),
-        tried=(vcenter.session,) if vcenter else (),
+        tried=(vcenter.session, *zone.found) if vcenter else (),
         cloud=facts,
         nodes=nodes,
         remotes=tuple(node for node in nodes if not facts.controllers.chooses(node)),

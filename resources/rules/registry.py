@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.rules import clusters, images, networks, placements, storage, zones
+from resources.rules import clusters, identities, images, networks, placements, storage, zones
 
 if TYPE_CHECKING:
     from resources.cloud import Rule
@@ -30,6 +30,9 @@ RULES: tuple[Rule, ...] = (
     zones.compute_hosts_are_no_nodes,
     zones.zones_can_check_their_vcenter,
     zones.vsphere_computes_run_once,
+    identities.compute_ids_differ,
+    identities.morefs_differ,
+    identities.the_gone_are_declared_nowhere,
     storage.backends_fit_their_zone,
     storage.fcd_only_where_nova_attaches_it,
     storage.backends_without_ha_have_one_node,

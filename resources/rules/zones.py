@@ -26,7 +26,7 @@ def vsphere_clusters_have_one_compute(resources: Resources) -> Iterator[Problem]
     found = (
         (zone.key, index, compute.cluster, landscape.vcenter(resources, zone.spec.vmware.vcenter).spec)
         for zone, index, compute in landscape.computes(resources)
-        if zone.spec.vmware is not None
+        if zone.spec.vmware is not None and not compute.remove
     )
     for first, second in landscape.repeated(found, lambda one: (one[3].host, one[3].port, one[2])):
         key, index, cluster, _ = second

@@ -134,6 +134,11 @@ class Compute(Spec):
     settings: SettingsField = Field(
         default_factory=dict, description="Further options of every nova-compute, by section: {DEFAULT: {report_interval: 5}}."
     )
+    gone: tuple[Annotated[str, Shape(r"\S+", "the host of a compute")], ...] = Field(
+        default=(),
+        description="Hosts of computes that are no more: their rows are removed from Nova once they are down and no instance "
+        "lives there.",
+    )
 
 
 class Rollout(Spec):

@@ -46,6 +46,11 @@ class VmwareComputeSpec(Spec):
         description="The compute's identity in Nova, for ever: another name is another compute, and the instances of the "
         "former one are lost. Take a name that nobody will want to change, no zone's and no cluster's.",
     )
+    moref: Annotated[str, Shape(r"domain-c[0-9]+", "a cluster's MoRef such as domain-c9")] | None = Field(
+        default=None,
+        description="The cluster's lasting name in vCenter. Without it Bivisor holds on to the one that Nova has for this "
+        "compute; with it also where Nova has none.",
+    )
     datastore_regex: Annotated[str, AfterValidator(_regex)] = Field(
         default="",
         description="Datastores for instances: a regular expression, matched from the beginning of the name; empty: all of the "
@@ -53,7 +58,13 @@ class VmwareComputeSpec(Spec):
     )
     compute_id: Annotated[str | None, AfterValidator(_compute_id)] = Field(
         default=None,
-        description="From 2023.1 on, the UUID in the compute_id file of a compute that exists already; a new one gets its own.",
+        description="From 2023.1 on, the UUID by which Nova knows a compute that exists already; a new one gets its own, and a "
+        "plan tells when this one is needed.",
+    )
+    remove: bool = Field(
+        default=False,
+        description="Take the compute out of the cloud: close it, wait until no instance lives there, then remove its "
+        "resource, its files and its row. Delete the line when nothing is left to do.",
     )
     dvs: DvsMaps | None = Field(default=None, description="The switches of this cluster, where they are not those of the zone.")
 
@@ -68,6 +79,11 @@ class Vmware(Spec):
     dvs: DvsMaps | None = Field(default=None, description="Distributed switches that the DVS agents of these computes work on.")
     port_groups: tuple[PortGroupSpec, ...] = Field(
         default=(), description="Port groups of provider networks: made where they are missing, and their VLAN kept."
+    )
+    program: Annotated[str, Shape(r"/[^\s%$\"']+", "an absolute path")] | None = Field(
+        default=None,
+        description="A nova-compute of your own, such as /opt/nova/bin/nova-compute. The package is then not installed; the "
+        "user nova, /etc/nova, /var/lib/nova and /var/log/nova must be there.",
     )
     settings: SettingsField = Field(
         default_factory=dict, description="Further options of these computes, by section: {DEFAULT: {report_interval: 5}}."

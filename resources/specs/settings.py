@@ -23,6 +23,7 @@ _RESERVED = {
     },
     **{("vmware", name): "the VCenter decides it" for name in ("host_ip", "host_port", "host_username", "ca_file", "insecure")},
     ("vmware", "cluster_name"): "the cluster of each compute decides it",
+    ("vmware", "cache_prefix"): "it is the compute's host, by which the image cache is found again",
     ("vmware", "datastore_regex"): "the datastoreRegex of each compute decides it",
 }
 

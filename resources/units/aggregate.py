@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from resources.contract import Action, Query, Unit, UnreadableError, changed_fields
+from resources.wording import counted
 
 if TYPE_CHECKING:
     from resources.contract import Change, Facts, Reply
@@ -24,8 +25,9 @@ class Aggregate(Unit):
     type: ClassVar[str] = "aggregate"
 
     def queries(self) -> tuple[Query, ...]:
-        """Ask for the aggregate by its name."""
-        return (Query("aggregate.get", {"name": self.address.name}),)
+        """Ask for the aggregate by its name, and, if its zone is another one, for the instances of its hosts."""
+        zone = (self.desired or {}).get("availability_zone")
+        return (Query("aggregate.get", {"name": self.address.name, **({"zone": zone} if zone else {})}),)
 
     def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
         """Read the zone and the members."""
@@ -35,12 +37,25 @@ class Aggregate(Unit):
         if not reply.data["exists"]:
             return None
         facts: Facts = {_HOST + str(host): True for host in reply.data["hosts"]}
-        return {**facts, "availability_zone": reply.data["availability_zone"], "@id": reply.data["id"]}
+        instances = reply.data.get("instances") or {}
+        housed = tuple(f"{name} on {host}" for host in sorted(instances) for name in instances[host])
+        zone = reply.data["availability_zone"]
+        return {**facts, "availability_zone": zone, "@id": reply.data["id"], "@instances": housed}
+
+    def blocked(self, facts: Facts | None) -> str:
+        """Tell which instances keep the zone as it is: Nova changes no zone of hosts with instances."""
+        instances, wanted = (facts or {}).get("@instances"), (self.desired or {}).get("availability_zone")
+        if not facts or not isinstance(instances, tuple) or not instances:
+            return ""
+        return (
+            f'its zone cannot become "{wanted}": {counted(instances, "instance")} in "{facts["availability_zone"]}"; move or '
+            "delete them, or declare that zone"
+        )
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Make the aggregate or set its zone, then let go of the hosts that must leave, then take in those that must come.
 
-        Nova refuses a host in two zones, and a new zone for hosts with instances; its answer is then the step's.
+        Nova refuses a host in two zones; its answer is then the step's.
         """
         name = self.address.name
         if self.desired is None:

@@ -1,14 +1,20 @@
-"""A nova-compute as Nova knows it: registered, reporting, with the hypervisor that was meant."""
+"""A nova-compute as Nova knows it: registered, reporting, with the hypervisor that was meant; or gone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from resources.contract import Query, Unit, UnreadableError
+from resources.contract import Action, Query, Unit, UnreadableError, changed_fields
+from resources.wording import counted
 
 if TYPE_CHECKING:
-    from resources.contract import Action, Change, Facts, Reply
+    from resources.contract import Change, Facts, Reply
+
+DRIVER_DISABLED = "driver_disabled"
+_BY_DRIVER = "set by vmwareapi host_state"
+"""The reason that Nova's vCenter driver gives when it disables its own service, because vCenter does not answer. Only the
+process that did so enables it again (nova/virt/vmwareapi/host.py, VCState): one that was restarted meanwhile does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +22,11 @@ class ComputeService(Unit):
     """A compute, called after its `host` option: `openstack:demo/compute_service/kvm1`.
 
     Fields: `registered` (True), `state` (`up`), `hypervisor` (Nova's name of the type: `QEMU`, `VMware vCenter
-    Server`). It has no actions: a compute registers itself. Whether it is enabled is the operator's word; it is
-    shown in `@status` and `@disabled_reason`.
+    Server`): a compute registers itself, so these are only waited for. `driver_disabled` (False: the vCenter driver has not
+    left it disabled). Whether an operator disabled it is the operator's word: told in a remark, and never touched.
+
+    Declared absent, the row of a dead compute is removed, but not while it reports (what it then needs may stop it) or
+    instances live there.
     """
 
     type: ClassVar[str] = "compute_service"
@@ -25,28 +34,54 @@ class ComputeService(Unit):
     settle_s: float = 180.0
 
     def queries(self) -> tuple[Query, ...]:
-        """Ask for the compute by its host."""
-        return (Query("compute_service.get", {"host": self.address.name}),)
+        """Ask for the compute by its host; of one that must go ask for its instances as well."""
+        host = {"host": self.address.name}
+        get = Query("compute_service.get", host)
+        return (get,) if self.desired is not None else (get, Query("instances.list", host))
 
     def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
         """Read what Nova knows; None while the compute has never reported."""
-        (reply,) = replies
-        if not reply.ok:
-            raise UnreadableError(reply.error)
-        data = reply.data
+        for reply in replies:
+            if not reply.ok:
+                raise UnreadableError(reply.error)
+        data = replies[0].data
         if not data["exists"]:
             return None
-        hypervisor = data["hypervisor"] or {}
+        hypervisor, reason = data["hypervisor"] or {}, data["disabled_reason"] or ""
+        disabled = data["status"] == "disabled"
         return {
             "registered": True,
             "state": str(data["state"]),
             "hypervisor": hypervisor.get("type"),
+            DRIVER_DISABLED: disabled and reason == _BY_DRIVER,
             "@hypervisor_hostname": hypervisor.get("hostname"),
             "@status": str(data["status"]),
-            "@disabled_reason": data["disabled_reason"] or "",
+            "@disabled_reason": reason,
             "@id": str(data["id"]),
+            "@instances": tuple(map(str, replies[1].data["instances"])) if self.desired is None else None,
         }
 
-    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:  # noqa: ARG002 - there are none
-        """Return nothing: a compute registers itself when its service runs."""
-        return ()
+    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
+        """Enable what the driver left disabled; remove what must go. All else comes by itself when the service runs."""
+        host = {"host": self.address.name}
+        if self.desired is None:
+            return (Action("compute_service.delete", host),)
+        return (Action("compute_service.enable", host),) if DRIVER_DISABLED in changed_fields(changes) and facts else ()
+
+    def blocked(self, facts: Facts | None) -> str:
+        """Tell why the row of a compute that is declared gone must stay."""
+        if self.desired is not None or facts is None:
+            return ""
+        if facts["state"] == "up" and not self.needs:
+            return "it is declared gone, and reports to Nova: stop it first"
+        instances = facts["@instances"]
+        if isinstance(instances, tuple) and instances:
+            return f"it is declared gone, and {counted(instances, 'instance')} there: evacuate or delete them first"
+        return ""
+
+    def remarks(self, facts: Facts | None) -> tuple[str, ...]:
+        """Tell that somebody disabled it, and why."""
+        if not facts or self.desired is None or facts["@status"] != "disabled" or facts[DRIVER_DISABLED]:
+            return ()
+        reason = f': "{facts["@disabled_reason"]}"' if facts["@disabled_reason"] else ", without a reason"
+        return (f"it is disabled{reason}; no instance is started there until somebody enables it",)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 from xml.etree import ElementTree as ET
 
-from resources import cib
+from resources import cib, heard
 from resources.contract import PROCESS, Action, Disruption, Query, SecretText, Unit, UnreadableError, changed_fields
 from resources.files import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resources.contract import Address, Change, Facts, Reply, Value
+    from resources.contract import Address, Change, Facts, Reply, TargetId, Value
 
 _SECTION = "resources"
 _AGENT = {"class": "class", "provider": "provider", "agent": "type"}
 _SETS = {"meta": "meta_attributes", "param": "instance_attributes"}
 _RUNNING_ROLES = frozenset({"Started", "Promoted", "Unpromoted", "Master", "Slave"})
-_OBSERVED_ONLY = frozenset({"running", "fresh"})
+_OBSERVED_ONLY = frozenset({"running", "fresh", heard.HEARD})
 
 Digests = tuple[tuple[str, str], ...]
 
@@ -33,19 +33,26 @@ class Primitive(Unit):
     `running` (True) and `fresh` (True: the process has loaded the configuration that is declared now).
 
     `unit` is the systemd unit behind it, which the nodes are asked about; `loads_by_node` holds, per node, the path
-    and digest of each configuration that it loads there.
+    and digest of each configuration that it loads there. `hearing` is set for a nova-compute, which then has a further
+    field, `heard`: Nova has heard of it since its start. One that hangs is restarted.
     """
 
     type: ClassVar[str] = "primitive"
 
     unit: str = ""
     loads_by_node: tuple[tuple[str, Digests], ...] = ()
+    hearing: heard.Hearing | None = None
     settle_s: float = 150.0
 
     def __post_init__(self) -> None:
         """Refuse secrets. Raises TypeError: a kind that declares one is wrong, whatever the user wrote."""
         if any(isinstance(value, SecretText) for value in (self.desired or {}).values()):
             raise TypeError(f"{self.address}: a secret must not be written into the CIB")
+
+    def heard_by(self, openstack: TargetId, host: str) -> Self:
+        """Return the primitive as a nova-compute that Nova must have heard of since its start."""
+        desired = {**(self.desired or {}), heard.HEARD: True}
+        return replace(self, desired=desired, hearing=heard.Hearing(openstack, host), settle_s=heard.HEARD_S)
 
     def loading(self, digests: Mapping[Address, str]) -> Primitive:
         """Return the primitive with the digests of what it loads, grouped by the node where it would load it."""
@@ -62,18 +69,21 @@ class Primitive(Unit):
     def queries(self) -> tuple[Query, ...]:
         """Ask what is configured, where it runs, and whether what runs has loaded what is declared."""
         loads = {node: dict(digests) for node, digests in self.loads_by_node}
-        return (Query("resource.show", {"id": self.address.name, "unit": self.unit, "loads": loads}),)
+        show = Query("resource.show", {"id": self.address.name, "unit": self.unit, "loads": loads})
+        return (show, *((self.hearing.query(),) if self.hearing else ()))
 
     def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
         """Read the element in the declaration's words, and how the resource is doing."""
-        (reply,) = replies
+        reply = replies[0]
         if not reply.ok:
             raise UnreadableError(reply.error)
         data = reply.data
         if not data["exists"]:
             return None
-        text = str(data["xml"])
-        return {**self._declared_words(_element(text)), **_state(data), "@xml": text}
+        text, state = str(data["xml"]), _state(data)
+        if self.hearing:
+            state |= self.hearing.facts(replies[1], runs=bool(state["running"]), started=int(data.get("started", 0)))
+        return {**self._declared_words(_element(text)), **state, "@xml": text}
 
     def foreseen(self, facts: Facts | None, rewritten: frozenset[Address]) -> Facts | None:
         """Return the facts with the resource stale where its process would not have loaded what is about to be written."""
@@ -96,23 +106,31 @@ class Primitive(Unit):
         fields = changed_fields(changes)
         if "running" in fields and facts["@gave_up"]:
             return (*writes, Action("resource.cleanup", {"id": self.address.name}))
-        if "fresh" in fields and not any(map(_makes_pacemaker_restart, fields)):
+        if _wants_restart(fields, facts) and not any(map(_makes_pacemaker_restart, fields)):
             return (*writes, self._restart(facts))
         return writes
 
     def disruption(self, changes: tuple[Change, ...], facts: Facts | None) -> Disruption | None:
-        """Tell that it restarts when it runs and its parameters, its agent or its configuration change."""
+        """Tell that it restarts when it runs and its parameters, its agent or its configuration change, or it hangs."""
         if facts is None or not facts["running"]:
             return None
         fields = changed_fields(changes)
-        if self.desired is not None and "fresh" not in fields and not any(map(_makes_pacemaker_restart, fields)):
+        if self.desired is not None and not _wants_restart(fields, facts) and not any(map(_makes_pacemaker_restart, fields)):
             return None
         return Disruption(self._service(facts), forbidden=self._forbidden(facts))
 
     def down(self, facts: Facts | None) -> str:
-        """Return the resource, and its last node if one is known, when it is declared to run and does not."""
+        """Return the resource, and its last node if one is known, when it is declared to run and does not.
+
+        A compute that Nova has not heard of since its start counts as down, too.
+        """
         declared = self.desired is not None and self.desired.get("running") is True
-        return self._service(facts) if declared and not (facts and facts["running"]) else ""
+        works = facts and facts["running"] and facts.get(heard.HEARD, True)
+        return self._service(facts) if declared and not works else ""
+
+    def remarks(self, facts: Facts | None) -> tuple[str, ...]:
+        """Tell what Nova does not hear."""
+        return heard.remark(facts)
 
     def blocked(self, facts: Facts | None) -> str:
         """Tell when Pacemaker itself would not start what is stopped: in maintenance, or unmanaged."""
@@ -164,7 +182,9 @@ class Primitive(Unit):
             return "the partition has no quorum"
         if facts["@maintenance"]:
             return "the cluster is in maintenance mode"
-        return "" if facts["@managed"] else f"{self.address.name} is unmanaged"
+        if not facts["@managed"]:
+            return f"{self.address.name} is unmanaged"
+        return str(facts.get("@deaf", ""))
 
 
 def _state(data: Mapping[str, object]) -> dict[str, Value]:
@@ -228,6 +248,11 @@ def _set_attribute(element: ET.Element, key: str, value: str | None) -> None:
         element.attrib.pop(key, None)
     else:
         element.set(key, value)
+
+
+def _wants_restart(fields: frozenset[str], facts: Facts) -> bool:
+    """Tell whether the process must go although Pacemaker has no reason to stop it: it is stale, or it hangs."""
+    return "fresh" in fields or (heard.HEARD in fields and facts.get("@hung") is True)
 
 
 def _makes_pacemaker_restart(field: str) -> bool:

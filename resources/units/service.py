@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from resources import heard
 from resources.contract import PROCESS, Action, Address, Disruption, Query, Unit, UnreadableError, changed_fields
 from resources.files import path_of
 
@@ -24,17 +25,21 @@ STEADY_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service(Unit):
-    """Address `ssh:NODE/service/NAME` (without `.service`). Fields, as far as declared: masked, enabled, active, fresh.
+    """Address `ssh:NODE/service/NAME` (without `.service`).
+
+    Fields, as far as declared: masked, enabled, active, fresh, heard.
 
     `fresh` is a level: the running process has loaded the declared content of everything in `loads`. What does not
     run is fresh. `digests` maps the paths of `loads` to the digests of their declared content. `part_of` is what is
-    exclusive: the name of what would suffer if two parts of it were down.
+    exclusive: the name of what would suffer if two parts of it were down. `hearing` is set for a nova-compute: one that
+    Nova has not heard of since its start is waited for, and counts as down.
     """
 
     type: ClassVar[str] = "service"
 
     digests: Mapping[str, str] = field(default_factory=dict)
     part_of: str = ""
+    hearing: heard.Hearing | None = None
 
     @classmethod
     def running(
@@ -44,6 +49,11 @@ class Service(Unit):
         desired = {"masked": False, "enabled": True, "active": True, **({"fresh": True} if loads else {})}
         address = Address(target, cls.type, name)
         return cls(address=address, desired=desired, loads=loads, needs=needs, part_of=part_of, steady_s=STEADY_S)
+
+    def heard_by(self, openstack: TargetId, host: str) -> Self:
+        """Return the service as a nova-compute that Nova must have heard of since its start."""
+        desired = {**(self.desired or {}), heard.HEARD: True}
+        return replace(self, desired=desired, hearing=heard.Hearing(openstack, host), settle_s=heard.HEARD_S)
 
     @classmethod
     def refreshed(cls, target: TargetId, name: str, *, loads: tuple[Address, ...], needs: tuple[Need, ...] = ()) -> Self:
@@ -66,12 +76,12 @@ class Service(Unit):
         return self._unit() if self.loads else ""
 
     def queries(self) -> tuple[Query, ...]:
-        """Ask systemd, and the host's memory of what the process was started with."""
-        return (Query("service.show", self._args()),)
+        """Ask systemd, and the host's memory of what the process was started with; of a nova-compute ask Nova as well."""
+        return (Query("service.show", self._args()), *((self.hearing.query(),) if self.hearing else ()))
 
     def observe(self, replies: tuple[Reply, ...]) -> Facts | None:
         """Read the states; a unit that systemd does not know is neither running nor enabled nor masked."""
-        (reply,) = replies
+        reply = replies[0]
         if not reply.ok:
             raise UnreadableError(f"{self._unit()}: {reply.error or reply.code}")
         match reply.data:
@@ -85,6 +95,9 @@ class Service(Unit):
                 later = tuple(map(str, reply.data.get("stale_if_written", ())))
                 hidden: dict[str, Value] = {"@stale": tuple(map(str, stale)), "@stale_if_written": later}
                 process = str(reply.data.get("invocation", ""))
+                if self.hearing:
+                    runs, started = bool(facts["active"]), int(reply.data.get("started", 0))
+                    facts |= self.hearing.facts(replies[1], runs=runs, started=started)
                 return {**facts, **hidden, "@load": load, "@state": active, PROCESS: process}
             case _:
                 raise UnreadableError(f"{self._unit()}: half an answer")
@@ -103,16 +116,22 @@ class Service(Unit):
     def disruption(self, changes: tuple[Change, ...], facts: Facts | None) -> Disruption | None:
         """Name the service when it runs and is stopped or restarted; a start disrupts nobody."""
         stops = any(action.op in ("service.stop", "service.restart") for action in self.actions(changes, facts))
-        return Disruption(self._service()) if stops and (facts or {}).get("active") else None
+        running = facts or {}
+        return Disruption(self._service(), str(running.get("@deaf", ""))) if stops and running.get("active") else None
 
     def exclusive(self) -> str:
         """Return what it is a part of."""
         return self.part_of
 
     def down(self, facts: Facts | None) -> str:
-        """Name the service when it is declared to run and does not."""
+        """Name the service when it is declared to run and does not, or is a compute that Nova has not heard of."""
         declared = (self.desired or {}).get("active")
-        return self._service() if declared is True and facts is not None and not facts["active"] else ""
+        works = facts is None or (facts["active"] and facts.get(heard.HEARD, True))
+        return self._service() if declared is True and not works else ""
+
+    def remarks(self, facts: Facts | None) -> tuple[str, ...]:
+        """Tell what Nova does not hear."""
+        return heard.remark(facts)
 
     def _actions(self, changes: tuple[Change, ...], facts: Facts) -> Iterator[Action]:
         wanted, changed, unit = self.desired or {}, changed_fields(changes), {"unit": self._unit()}

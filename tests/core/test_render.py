@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.compile import Catalog
 from reconciler.core.drawing import to_dot, to_mermaid
 from reconciler.core.graph import build_graph
 from reconciler.core.plan import Plan, Step, Verb
@@ -15,7 +17,7 @@ from reconciler.core.render import changes_lines, outcome_lines, plan_lines, res
 from reconciler.core.shown import Paper, Tone, is_secret, masked_lines, natural, printable, text_of
 from reconciler.core.status import Outcome, Result, fold
 from reconciler.core.structured import plan_data, results_data, status_data
-from resources.contract import Address, Change, Need, SecretText, TargetId
+from resources.contract import Address, Change, Key, Need, SecretText, TargetId
 from tests.core.simple import Simple, address
 from tests.core.worlds import World, worlds
 
@@ -109,6 +111,23 @@ def test_a_long_difference_is_cut_and_counted() -> None:
     change = Change("content", None, "line\n" * 100)
     assert shown(change)[-1] == "… 60 more lines"
     assert len(shown(change, paper=Paper(full=True))) == 101
+
+
+def test_what_is_worth_knowing_is_told_although_nothing_is_to_be_done() -> None:
+    """It stands below a plan without changes, below its resource in the status, and in the data of both; in one line each."""
+    unit = Simple(address=A, desired={}, origins=(Key("Cluster", "demo"),))
+    step = Step(A, Verb.NOTHING, origins=unit.origins, remarks=("an operator disabled it:\x1b[2J new disks",))
+    plan = Plan((step,))
+    told = f"{A}: an operator disabled it:\\x1b[2J new disks"
+    page = [text_of(line) for line in plan_lines(plan)]
+    assert page == ["Worth knowing", f"  * {told}", "", "No changes. The cloud is as declared."]
+    assert plan_data(plan)["remarks"] == [{"address": str(A), "text": step.remarks[0]}]
+    resources: dict[Key, Any] = dict.fromkeys(unit.origins)
+    catalog = Catalog(units={A: unit}, endpoints={}, resources=resources, positions={})
+    status = fold(plan, {}, catalog)
+    assert text_of(status_lines(status)[-1]) == f"    note: {told}"
+    assert status_data(status)["resources"][0]["remarks"] == [f"{A}: {step.remarks[0]}"]
+    assert status.ready
 
 
 def test_what_came_of_it() -> None:

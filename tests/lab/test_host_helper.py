@@ -6,6 +6,7 @@ The tests use a unit and folders of their own on one of the lab's hosts and take
 from __future__ import annotations
 
 import textwrap
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -150,9 +151,11 @@ async def test_new_configuration_makes_the_process_stale_until_it_restarts(probe
     await probe.write("A=2\n", "d2")
     assert not await probe.fresh("d2")
     before = await probe.invocation()
+    started = (await probe.show())["started"]
     await probe.do("service.restart", unit=UNIT, loads={CONFIG: "d2"})
     assert await probe.fresh("d2")
     assert await probe.invocation() != before
+    assert started <= (await probe.show())["started"] <= time.time() + 2
 
 
 async def test_freshness_needs_no_witness(probe: Probe) -> None:

@@ -50,9 +50,11 @@ class Cloud:
     cinder: SmallCinder = field(default_factory=SmallCinder)
     images: list[dict[str, Any]] = field(default_factory=list)
     has_image_api: bool = True
+    instances: dict[str, list[str]] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
     half: set[str] = field(default_factory=set)
     broken: dict[str, tuple[int, str]] = field(default_factory=dict)
+    microversion: str = ""
     tokens: set[str] = field(default_factory=set)
     seen: list[str] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -83,13 +85,17 @@ class Cloud:
         """Return how many requests of that method and path came."""
         return self.seen.count(text)
 
-    def nova(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any] | None:  # noqa: PLR0911 - one for each call
+    def nova(  # noqa: C901, PLR0911 - one branch for each call
+        self, method: str, path: str, query: dict[str, list[str]], body: dict[str, Any]
+    ) -> dict[str, Any] | None:
         """Answer Nova's calls. Raises ApiFaultError."""
         match method, path.strip("/").split("/"):
             case "GET", ["os-services"]:
                 return {"services": self.computes}
             case "GET", ["os-hypervisors", "detail"]:
-                return {"hypervisors": self.hypervisors}
+                uuids = self.microversion == "compute 2.53"
+                shown = [{**each, "id": f"uuid-of-{each['service']['host']}"} for each in self.hypervisors]
+                return {"hypervisors": shown if uuids else self.hypervisors}
             case "GET", ["os-aggregates"]:
                 return {"aggregates": self.aggregates}
             case "POST", ["os-aggregates"]:
@@ -103,6 +109,13 @@ class Cloud:
                 return {"aggregate": self._member(int(number), body)}
             case "PUT", ["os-services", "enable"]:
                 return {"service": self._enable(body["host"])}
+            case "PUT", ["os-services", "disable-log-reason"]:
+                return {"service": self._enable(body["host"], "disabled", body["disabled_reason"])}
+            case "DELETE", ["os-services", number]:
+                self._forget(int(number))
+                return None
+            case "GET", ["servers"]:
+                return {"servers": [{"id": name, "name": name} for name in self.instances.get(query["host"][0], ())]}
         raise ApiFaultError(404, "The resource could not be found.")
 
     def glance(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> dict[str, Any]:
@@ -167,10 +180,16 @@ class Cloud:
         found["hosts"].append(host)
         return found
 
-    def _enable(self, host: str) -> dict[str, Any]:
+    def _enable(self, host: str, status: str = "enabled", reason: str | None = None) -> dict[str, Any]:
         found = next(compute for compute in self.computes if compute["host"] == host)
-        found |= {"status": "enabled", "disabled_reason": None}
+        found |= {"status": status, "disabled_reason": reason}
         return found
+
+    def _forget(self, number: int) -> None:
+        found = next(compute for compute in self.computes if compute["id"] == number)
+        if self.instances.get(found["host"]):
+            raise ApiFaultError(409, "Unable to delete compute service that is hosting instances.")
+        self.computes.remove(found)
 
     def _find(self, number: int) -> dict[str, Any]:
         return next(found for found in self.aggregates if found["id"] == number)
@@ -267,8 +286,9 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"version": version} if path.rstrip("/") == base else {"versions": [version]}, {}
         if self.headers.get("X-Auth-Token") not in self.cloud.tokens:
             return 401, {"error": {"code": 401, "message": "Unauthorized"}}, {}
+        self.cloud.microversion = self.headers.get("OpenStack-API-Version", "")
         try:
-            return 200, self.cloud.nova(self.command, path.removeprefix(base), body), {}
+            return 200, self.cloud.nova(self.command, path.removeprefix(base), parse_qs(urlsplit(self.path).query), body), {}
         except ApiFaultError as fault:
             return fault.status, {"fault": {"code": fault.status, "message": fault.message}}, {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from reconciler.targets.host.pacemaker_changes import version_of
 from reconciler.targets.host.package_changes import allow_starts, forbid_starts
 from reconciler.targets.host.packages import from_status, installed
-from reconciler.targets.host.services import expect_invocation, is_name, process_start, read_units
+from reconciler.targets.host.services import expect_invocation, is_name, process_start, read_units, unix_time
 from reconciler.targets.host.wire import Refusal
 
 if TYPE_CHECKING:
@@ -103,6 +104,12 @@ def shown(state: str, kind: str, main: int, left: int) -> dict[str, str]:
 def test_when_a_process_was_started(unit: dict[str, str], start: float | None) -> None:
     """The main process counts; of a daemon that forks the moment at which its unit began; nothing runs: None."""
     assert process_start(unit) == start
+
+
+def test_the_start_of_a_process_in_unix_time() -> None:
+    """It is right to about a second, so that others can compare it with what they saw; no process has none."""
+    assert abs(unix_time(time.monotonic()) - time.time()) <= 2
+    assert unix_time(None) == 0
 
 
 def test_only_the_observed_process_is_restarted() -> None:

@@ -26,6 +26,8 @@ DEMO = TargetId("openstack", "demo")
 KVM_AZ = Query("aggregate.get", {"name": "kvm-az"})
 KVM1 = Query("compute_service.get", {"host": "kvm1"})
 MAKE = Action("aggregate.create", {"name": "kvm-az", "availability_zone": "kvm-az"})
+MIDNIGHT = 1767225600
+"""2026-01-01T00:00:00, when all services of the small cloud reported."""
 JOIN = Action("aggregate.add_host", {"name": "kvm-az", "host": "kvm1"})
 
 
@@ -68,15 +70,68 @@ async def test_what_is_there_is_told(cloud: Cloud, target: OpenStackTarget) -> N
     )
     aggregate, compute = await target.ask([KVM_AZ, Query("compute_service.get", {"host": "vcenter-c0"})])
     expected = {"id": 4, "availability_zone": "kvm-az", "hosts": ["kvm1", "kvm2"], "metadata": {"ssd": "true"}}
-    assert aggregate.data == {"exists": True, **expected}
+    assert aggregate.data == {"exists": True, **expected, "instances": None}
     assert compute.data == {
         "exists": True,
         "id": 2,
         "state": "up",
         "status": "disabled",
         "disabled_reason": "set by vmwareapi host_state",
+        "reported_at": MIDNIGHT,
+        "newest_report": MIDNIGHT,
         "hypervisor": {"type": "VMware vCenter Server", "hostname": "vcenter-c0.hypervisor", "state": "up"},
     }
+
+
+async def test_novas_own_clock_is_told(cloud: Cloud, target: OpenStackTarget) -> None:
+    """The newest report of any service of Nova is its "now"; a compute that never reported has no moment."""
+    cloud.add_compute("silent", "QEMU", state="down", updated_at=None)
+    cloud.computes.append({**cloud.computes[0], "binary": "nova-scheduler", "updated_at": "2026-01-01T00:05:00.000000"})
+    silent, rows = await target.ask([Query("compute_service.get", {"host": "silent"}), Query("computes.list", {})])
+    assert (silent.data["reported_at"], silent.data["newest_report"]) == (None, MIDNIGHT + 300)
+    assert rows.data["newest_report"] == MIDNIGHT + 300
+    assert [(row["host"], row["state"], row["reported_at"]) for row in rows.data["computes"]] == [
+        ("kvm1", "up", MIDNIGHT),
+        ("vcenter-c0", "up", MIDNIGHT),
+        ("silent", "down", None),
+    ]
+
+
+async def test_the_hypervisors_of_one_type_are_told(target: OpenStackTarget) -> None:
+    """Each with the compute that drives it."""
+    wanted = {"type": "VMware vCenter Server"}
+    for uuids, uuid in ((False, ""), (True, "uuid-of-vcenter-c0")):
+        (reply,) = await target.ask([Query("hypervisors.list", {**wanted, "uuids": uuids})])
+        assert reply.data == {"hypervisors": [{"hostname": "vcenter-c0.hypervisor", "host": "vcenter-c0", "uuid": uuid}]}
+
+
+async def test_instances_are_looked_for_only_where_a_zone_is_another_one(cloud: Cloud, target: OpenStackTarget) -> None:
+    """They decide whether a zone may change; one that is as wanted costs no listing of instances."""
+    await target.do(MAKE)
+    await target.do(JOIN)
+    cloud.instances["kvm1"] = ["web", "db"]
+    same, other = (Query("aggregate.get", {"name": "kvm-az", "zone": zone}) for zone in ("kvm-az", "other"))
+    (reply,) = await target.ask([same])
+    assert reply.data["instances"] is None
+    assert cloud.count("GET /compute/v2.1/servers") == 0
+    reply, listed = await target.ask([other, Query("instances.list", {"host": "kvm1"})])
+    assert reply.data["instances"] == {"kvm1": ["db", "web"]}
+    assert listed.data == {"instances": ["db", "web"]}
+
+
+async def test_a_compute_is_disabled_and_forgotten(cloud: Cloud, target: OpenStackTarget) -> None:
+    """Told twice, done once; Nova itself forgets no compute with instances."""
+    disable = Action("compute_service.disable", {"host": "kvm1", "reason": "leaves"})
+    forget = Action("compute_service.delete", {"host": "kvm1"})
+    assert [await target.do(disable) for _ in range(2)] == [Reply({}), Reply({})]
+    assert (cloud.computes[0]["status"], cloud.computes[0]["disabled_reason"]) == ("disabled", "leaves")
+    assert cloud.count("PUT /compute/v2.1/os-services/disable-log-reason") == 1
+    cloud.instances["kvm1"] = ["web"]
+    refused = await target.do(forget)
+    assert (refused.code, "hosting instances" in refused.error) == ("failed", True)
+    cloud.instances.clear()
+    assert [await target.do(forget) for _ in range(2)] == [Reply({}), Reply({})]
+    assert [compute["host"] for compute in cloud.computes] == ["vcenter-c0"]
 
 
 async def test_what_is_not_there_is_absent(target: OpenStackTarget) -> None:

@@ -84,7 +84,7 @@ class Member:
 
     def _answer(self, query: Query) -> Reply:
         if query.op == "service.show":
-            return Reply({"active": "active", "stale": self.stale.get(query.args["unit"], [])})
+            return Reply({"active": "active", "started": 1000, "stale": self.stale.get(query.args["unit"], [])})
         if self.mode == "stopped":
             return Reply({"saved": self.saved}, "not-running", "pacemaker.service is inactive")
         if self.mode == "broken":
@@ -254,7 +254,7 @@ async def test_what_is_stale_comes_from_the_node_that_runs_it() -> None:
     found["ctl2"].stale = {"nova-compute-c0.service": ["/etc/nova/c0/nova.conf"]}
     loads = {"ctl1": {"/etc/nova/c0/nova.conf": "d1"}, "ctl2": {"/etc/nova/c0/nova.conf": "d2"}}
     replies = await target(found).ask([nova("nova-compute-c0.service", loads), C0])
-    assert replies[0].data["stale"] == ["/etc/nova/c0/nova.conf"]
+    assert (replies[0].data["stale"], replies[0].data["started"]) == (["/etc/nova/c0/nova.conf"], 1000)
     assert found["ctl2"].seen[-1] == (
         "service.show",
         {"unit": "nova-compute-c0.service", "loads": {"/etc/nova/c0/nova.conf": "d2"}},

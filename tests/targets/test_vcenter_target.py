@@ -57,15 +57,16 @@ async def test_one_session_answers_everything(vcenter: Running, target: VCenterT
     checked, found, stores = await target.ask([CHECK, FIND, STORES])
     assert checked.data["logged_in"] is True
     assert checked.data["about"]["full_name"].startswith("VMware vCenter Server")
-    moref = next(cluster.moref for cluster in vcenter.control.state().clusters if cluster.name == "DC0_C0")
+    morefs = {cluster.name: cluster.moref for cluster in vcenter.control.state().clusters}
     assert {**found.data, "drs": ""} == {
         "exists": True,
-        "moref": moref,
+        "moref": morefs["DC0_C0"],
         "matches": 1,
         "hosts": 3,
         "usable_hosts": 3,
         "drs": "",
-        "known": ["DC0_C0", "DC0_C1"],
+        "names": {moref: name for name, moref in morefs.items()},
+        "instance_uuid": checked.data["about"]["instance_uuid"],
     }
     assert [(store["name"], store["type"], store["accessible"]) for store in stores.data["datastores"]] == [
         ("LocalDS_0", "VMFS", True),
@@ -96,7 +97,7 @@ async def test_what_the_owner_changes_is_seen(vcenter: Running, target: VCenterT
     assert stores.data["datastores"][0]["free"] == 7
     vcenter.control.rename_cluster("DC0_C0", "gold")
     found, stores = await target.ask([FIND, STORES])
-    assert (found.data["exists"], found.data["known"]) == (False, ["DC0_C1", "gold"])
+    assert (found.data["exists"], sorted(found.data["names"].values())) == (False, ["DC0_C1", "gold"])
     assert (stores.code, stores.error) == ("failed", 'no cluster named "DC0_C0" in vCenter')
 
 

@@ -2,8 +2,9 @@
 
 A case has `case` (its promise in one sentence), `declared` (the arguments that the test's own builder turns into a
 unit), `replies` (data, or `[code, error]` for a failed question), and any of: `queries`, `facts` (null: it does not
-exist), `unreadable` (the message), `changes`, `actions`, `disruption`, `down`, `blocked`. What a case does not
-mention is not looked at. `!secret TEXT` is a secret.
+exist), `unreadable` (the message), `changes`, `actions`, `disruption`, `forbidden`, `down`, `blocked`, `remarks`.
+What a case does not mention is not looked at. A query to another target than the unit's own has that as a third
+part. `!secret TEXT` is a secret.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from _pytest.mark import ParameterSet
 
-    from resources.contract import Facts, Unit
+    from resources.contract import Facts, Query, Unit
 
 CASES = Path(__file__).parent / "cases"
 
@@ -45,7 +46,7 @@ def check(case: dict[str, Any], build: Callable[[dict[str, Any]], Unit]) -> None
     """Walk through one case."""
     unit = build(case["declared"])
     if "queries" in case:
-        assert [[query.op, dict(query.args)] for query in unit.queries()] == case["queries"]
+        assert [_asked(query) for query in unit.queries()] == case["queries"]
     replies = tuple(_reply(reply) for reply in case["replies"])
     if "unreadable" in case:
         assert _refusal(unit, replies) == case["unreadable"]
@@ -64,8 +65,16 @@ def check(case: dict[str, Any], build: Callable[[dict[str, Any]], Unit]) -> None
     disruption = unit.disruption(changes, facts) if changes else None
     if "disruption" in case:
         assert (disruption.service if disruption else None) == case["disruption"]
+    if "forbidden" in case:
+        assert disruption is not None
+        assert disruption.forbidden == case["forbidden"]
     assert unit.down(facts) == case.get("down", unit.down(facts))
     assert unit.blocked(facts) == case.get("blocked", unit.blocked(facts))
+    assert list(unit.remarks(facts)) == case.get("remarks", list(unit.remarks(facts)))
+
+
+def _asked(query: Query) -> list[Any]:
+    return [query.op, dict(query.args), *([str(query.target)] if query.target else [])]
 
 
 def _reply(data: Any) -> Reply:

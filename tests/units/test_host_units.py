@@ -57,6 +57,7 @@ def service(declared: dict[str, Any]) -> Service:
             unit = Service.refreshed(KVM1, name, loads=loads)
         case _:
             unit = Service.forbidden(KVM1, declared["forbidden"])
+    unit = unit.heard_by(TargetId("openstack", "demo"), "kvm1") if "heard" in declared else unit
     return unit.loading(dict.fromkeys(loads, "d1"))
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from resources.contract import Address, TargetId
 from resources.units.aggregate import Aggregate
+from resources.units.compute_exit import ComputeExit
 from resources.units.compute_service import ComputeService
+from resources.units.computes import Computes
 from resources.units.image_property import ImageProperty
 from resources.units.volume_service import VolumeService
 from resources.units.volume_type import VolumeType
@@ -25,10 +27,28 @@ def test_aggregate(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", cases("compute_service"))
 def test_compute_service(case: dict[str, Any]) -> None:
-    """A compute is only waited for."""
+    """A compute is waited for, enabled where only its driver disabled it, and removed where it is declared gone."""
 
     def build(declared: dict[str, Any]) -> ComputeService:
         return ComputeService(address=Address(DEMO, "compute_service", declared["host"]), desired=declared["fields"])
+
+    check(case, build)
+
+
+@pytest.mark.parametrize("case", cases("computes"))
+def test_computes(case: dict[str, Any]) -> None:
+    """What nobody declares and nobody runs is told and left alone."""
+    check(case, lambda known: Computes(address=Address(DEMO, "computes", "all"), desired={}, known=tuple(known)))
+
+
+@pytest.mark.parametrize("case", cases("compute_exit"))
+def test_compute_exit(case: dict[str, Any]) -> None:
+    """A compute is closed by us and emptied by people; whatever lives there is told by name."""
+
+    def build(declared: dict[str, Any]) -> ComputeExit:
+        return ComputeExit(
+            address=Address(DEMO, "compute_exit", f"c0 {declared['stage']}"), desired=declared["fields"], host="c0"
+        )
 
     check(case, build)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from resources.contract import Address, Change, Disruption, Facts, Reply, SecretText, TargetId
+from resources.heard import Hearing
 from resources.units.constraint import Constraint
 from resources.units.membership import Membership
 from resources.units.primitive import Primitive
@@ -33,7 +34,9 @@ RUNNING: dict[str, Any] = {
 def _primitive(declared: dict[str, Any]) -> Primitive:
     loads = tuple((node, tuple(digests.items())) for node, digests in declared.get("loads", {}).items())
     address = Address(RING, "primitive", declared["id"])
-    return Primitive(address=address, desired=declared["fields"], unit=declared.get("unit", ""), loads_by_node=loads)
+    hearing = Hearing(TargetId("openstack", "demo"), declared["heard"]) if "heard" in declared else None
+    fields, unit = declared["fields"], declared.get("unit", "")
+    return Primitive(address=address, desired=fields, unit=unit, loads_by_node=loads, hearing=hearing)
 
 
 def _constraint(declared: dict[str, Any]) -> Constraint:

@@ -26,11 +26,18 @@ def test_session(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", cases("compute_cluster"))
 def test_compute_cluster(case: dict[str, Any]) -> None:
-    """A cluster is never made; one that is missing or ambiguous is named together with those that exist."""
+    """A cluster is never made; one that is missing, ambiguous or another one is told, and a rename is followed."""
 
     def build(declared: dict[str, Any]) -> ComputeCluster:
-        address = Address(VC1, "compute_cluster", declared["name"])
-        return ComputeCluster(address=address, desired={"exists": True, "usable_hosts": True})
+        return ComputeCluster(
+            address=Address(VC1, "compute_cluster", declared["name"]),
+            desired={"exists": True, "usable_hosts": True},
+            host="c0",
+            openstack=TargetId("openstack", "demo"),
+            moref=declared.get("moref", ""),
+            called=declared.get("called", ""),
+            compute_id=declared.get("computeId", ""),
+        )
 
     check(case, build)
 

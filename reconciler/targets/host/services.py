@@ -27,7 +27,8 @@ ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 def service_show(args: "dict[str, Any]", batch: "Batch") -> "dict[str, Any]":
     """Answer `service.show`: the states, and which of the files in `loads` the running process has not loaded.
 
-    `stale_if_written` are those that it would not have loaded any more if their owned facts were written now.
+    `stale_if_written` are those that it would not have loaded any more if their owned facts were written now. `started`
+    is when the process was started, in whole seconds of Unix time, 0 without one.
     """
     units = [unit for unit in batch.all("service.show", "unit") if is_name(unit)]
     if args["unit"] not in units:
@@ -40,6 +41,7 @@ def service_show(args: "dict[str, Any]", batch: "Batch") -> "dict[str, Any]":
         "sub": shown.get("SubState", ""),
         "enabled": shown.get("UnitFileState", ""),
         "invocation": shown.get("InvocationID", ""),
+        "started": unix_time(process_start(shown)),
         "main_pid": int(shown.get("MainPID") or 0),
         "reload_needed": shown.get("NeedDaemonReload") == "yes",
         "stale": stale,
@@ -83,6 +85,11 @@ def process_start(shown: "Shown") -> "float | None":
     main, left = shown.get("ExecMainStartTimestampMonotonic"), shown.get("InactiveExitTimestampMonotonic")
     first, second = (left, main) if shown.get("Type") == "forking" else (main, left)
     return (int(first or 0) or int(second or 0)) / 1e6
+
+
+def unix_time(started: "float | None") -> int:
+    """Return a moment of the monotonic clock in Unix time; the clocks' distance is told to the second, so that it rests."""
+    return 0 if started is None else round(time.time() - time.monotonic()) + int(started)
 
 
 def expect_invocation(unit: str, shown: "Shown", invocation: "str | None") -> None:

@@ -1,0 +1,161 @@
+"""A compute leaves the cloud, from its first instance to its last file, on a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.core.graph import build_graph
+from reconciler.core.load import Loaded
+from reconciler.core.plan import Verb
+from reconciler.desired import Desired
+from reconciler.reconcile import Reconciler
+from reconciler.redact import Redactor
+from reconciler.targets.fake import FakeTarget
+from resources.contract import Action, Query, Reply
+from tests.kinds.cloud import compiled
+
+if TYPE_CHECKING:
+    from reconciler.apply import Progress
+    from reconciler.core.compile import Catalog
+    from reconciler.core.plan import Step
+    from reconciler.reconcile import Pass
+    from reconciler.targets import Target
+    from resources.contract import TargetId
+
+pytestmark = pytest.mark.looptime
+
+LEAVES = "      - {cluster: DC0_C1, host: vcenter-c1, remove: true}"
+STAYS = '      - {cluster: DC0_C0, host: vcenter-c0, datastoreRegex: "^LocalDS"}'
+RESOURCE = "nova-compute-vcenter-c1"
+DOWN_S = 60.0
+FILE = {"exists": True, "kind": "file", "text": "", "digest": "d", "mode": "0640", "owner": "root", "group": "nova"}
+
+
+@dataclass
+class Places:
+    """Nova, Pacemaker and the hosts, as far as they know of this compute; `order` is what was done, in words."""
+
+    instances: list[str] = field(default_factory=list)
+    row: dict[str, Any] | None = field(default_factory=lambda: {"exists": True, "state": "up", "status": "enabled"})
+    in_the_cib: set[str] = field(default_factory=set)
+    files: set[tuple[str, str]] = field(default_factory=set)
+    order: list[str] = field(default_factory=list)
+    stopped_at: float | None = None
+
+    def get(self, target: TargetId) -> Target:
+        """Return a target."""
+
+        def answer(asked: Query | Action) -> Reply:
+            words = asked.op, dict(asked.args), target.name
+            return Reply(self._told(*words)) if isinstance(asked, Query) else Reply(self._done(*words))
+
+        return FakeTarget(answer)
+
+    def _told(self, op: str, args: dict[str, Any], host: str) -> dict[str, Any]:
+        match op:
+            case "compute_service.get":
+                return self._row()
+            case "instances.list":
+                return {"instances": self.instances}
+            case "resource.show" | "cib.element":
+                return self._element(args["id"])
+            case "file.read":
+                return FILE if (host, args["path"]) in self.files else {"exists": False}
+            case _:
+                return {"load": "loaded", "active": "inactive", "enabled": "disabled", "stale": [], "reload_needed": False}
+
+    def _done(self, op: str, args: dict[str, Any], host: str) -> dict[str, Any]:
+        self.order.append(f"{op} {args.get('host') or args.get('id') or args.get('path')}")
+        match op:
+            case "compute_service.disable":
+                self.row = {**(self.row or {}), "status": "disabled"}
+            case "compute_service.delete":
+                self.row = None
+            case "cib.remove":
+                self.in_the_cib.remove(args["id"])
+                if args["id"] == RESOURCE:
+                    self.stopped_at = asyncio.get_running_loop().time()
+            case "file.remove":
+                self.files.remove((host, args["path"]))
+        return {}
+
+    def _row(self) -> dict[str, Any]:
+        if self.row is None:
+            return {"exists": False, "state": None, "status": None}
+        if self.stopped_at is not None and asyncio.get_running_loop().time() - self.stopped_at > DOWN_S:
+            self.row["state"] = "down"
+        return {**self.row, "hypervisor": None, "disabled_reason": None, "id": 9}
+
+    def _element(self, name: str) -> dict[str, Any]:
+        runs = RESOURCE in self.in_the_cib
+        if name == RESOURCE:
+            xml = f"<primitive id='{name}' class='systemd' type='x'/>"
+        else:
+            xml = f"<rsc_location id='{name}' rsc-pattern='^{RESOURCE}$' node='{name.rpartition('-')[2]}' score='0'/>"
+        cluster = {"running": True, "quorate": True, "maintenance": False, "managed": True, "failed": False, "blocked": False}
+        state: dict[str, Any] = {
+            "role": "Started" if runs else "Stopped",
+            "node": "ctl2" if runs else "",
+            "failures": [],
+            "stale": [],
+        }
+        return {"exists": name in self.in_the_cib, "xml": xml, **cluster, **state}
+
+
+def leaving() -> Catalog:
+    """Return the units of the leaving compute, without those of the ring, which stands."""
+    catalog = compiled({STAYS: f"{STAYS}\n{LEAVES}"})
+    units = {address: unit for address, unit in catalog.units.items() if "vcenter-c1" in address.name}
+    units = {a: replace(unit, needs=tuple(need for need in unit.needs if need.address in units)) for a, unit in units.items()}
+    return replace(catalog, units=units)
+
+
+def places(*instances: str) -> Places:
+    """Return a world in which the compute lives."""
+    units = leaving().units
+    cib = {address.name for address in units if address.target.kind == "pacemaker"}
+    files = {(a.target.name, unit.queries()[0].args["path"]) for a, unit in units.items() if a.target.kind == "ssh"}
+    return Places(list(instances), in_the_cib=cib, files=files)
+
+
+def reconciler(world: Places) -> Reconciler:
+    """Return who brings it about."""
+    catalog = leaving()
+    desired = Desired(Loaded(resources={}, positions={}), catalog, build_graph(catalog.units), Redactor())
+    return Reconciler(desired, world)  # type: ignore[arg-type]  # it is enough of Targets
+
+
+async def passes(engine: Reconciler) -> list[Pass]:
+    """Return all passes until it stops."""
+
+    def unheard(_: Progress) -> None:
+        """Listen to no progress."""
+
+    return [done async for done in engine.passes(await engine.look(), unheard)]
+
+
+async def test_a_compute_with_instances_is_closed_and_stays() -> None:
+    """Nothing is taken away from instances; the plan names them."""
+    world = places("web", "db")
+    done = await passes(reconciler(world))
+    assert world.order == ["compute_service.disable vcenter-c1"]
+    held: dict[str, Step] = {str(step.address): step for step in done[-1].look.plan.held}
+    assert held["openstack:demo/compute_exit/vcenter-c1 empty"].held.startswith("2 instances live (web, db) on vcenter-c1")
+    assert f"pacemaker:demo/primitive/{RESOURCE}" in held
+    assert "openstack:demo/compute_service/vcenter-c1" in held
+
+
+async def test_an_empty_compute_is_taken_away_and_then_nothing_is_left_to_do() -> None:
+    """Closed, stopped, its places and files removed, its row last, when Nova calls it down; the plan is empty afterwards."""
+    world = places()
+    engine = reconciler(world)
+    done = await passes(engine)
+    assert done[-1].converged, [result for result in done[-1].results.values() if result.message]
+    assert world.order[:2] == ["compute_service.disable vcenter-c1", f"cib.remove {RESOURCE}"]
+    assert world.order[-1] == "compute_service.delete vcenter-c1"
+    assert (world.row, world.in_the_cib, world.files) == (None, set(), set())
+    assert {step.verb for step in (await engine.look()).plan.steps} == {Verb.NOTHING}

@@ -1,0 +1,105 @@
+"""Who a compute is, on real daemons: its cluster is renamed, its host is not, a second cluster comes and goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.test_converge import COMPUTE, compute_node, computes, wait_for, world
+from tests.lab.workspace import Workspace, invocations, started
+
+if TYPE_CHECKING:
+    from tests.lab.lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+
+C0 = '      - {cluster: DC0_C0, host: vcenter-c0, datastoreRegex: "^LocalDS"}\n'
+C1 = '      - {cluster: DC0_C1, host: vcenter-c1, datastoreRegex: "^LocalDS"}\n'
+CONTROLLERS = ("ctl1", "ctl2", "ctl3")
+
+
+@pytest.fixture(scope="module")
+def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A converged cloud."""
+    lab.reset()
+    made = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
+    made.run("apply", "--yes")
+    return made
+
+
+def hypervisors(lab: Lab) -> dict[str, str]:
+    """Return Nova's hypervisors: the compute's host to the hypervisor's name."""
+    return {found.service_details["host"]: found.name for found in lab.openstack().compute.hypervisors(details=True)}
+
+
+def test_a_renamed_cluster_is_followed(lab: Lab, desk: Workspace) -> None:
+    """The plan says so and shows the new name; the compute restarts once, and is the same compute on the same cluster."""
+    before, processes = hypervisors(lab), invocations(lab)
+    lab.vcenter.rename_cluster("DC0_C0", "gold")
+    try:
+        page = desk.run("plan", "--detailed-exitcode", exits=2).stdout
+        assert 'called "gold" in vCenter now' in page
+        assert '"DC0_C0" → "gold"' in page
+        desk.run("apply", "--yes")
+        conf = lab.exec(compute_node(lab), "cat", "/etc/nova/vcenter/vcenter-c0/nova.conf").stdout
+        assert "gold" in conf
+        # the volume service of the zone uses the cluster's name as well
+        assert started(lab, processes) == {(compute_node(lab), COMPUTE), ("vol1", "cinder-volume")}
+        assert hypervisors(lab) == before
+        assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up"}
+        assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout
+    finally:
+        lab.vcenter.rename_cluster("gold", "DC0_C0")
+        desk.run("apply", "--yes")
+    assert hypervisors(lab) == before
+
+
+def test_another_host_is_refused(lab: Lab, desk: Workspace) -> None:
+    """No file is written, nothing is restarted, and the plan tells the way out."""
+    before, processes = world(lab), invocations(lab)
+    desk.edit("desired/zones.yaml", "host: vcenter-c0,", "host: renamed,")
+    try:
+        page = desk.run("apply", "--yes", exits=3).stdout
+    finally:
+        desk.edit("desired/zones.yaml", "host: renamed,", "host: vcenter-c0,")
+    assert "write host: vcenter-c0 again" in " ".join(page.split())
+    assert invocations(lab) == processes
+    after = world(lab)
+    assert {name: after[name] for name in CONTROLLERS} == {name: before[name] for name in CONTROLLERS}
+    assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up"}
+
+
+def test_a_cluster_comes_and_goes(lab: Lab, desk: Workspace) -> None:
+    """Adding it restarts nothing of the others; removing waits for its instance, then takes away all that was its own."""
+    processes, cloud = invocations(lab), lab.openstack()
+    desk.edit("desired/zones.yaml", C0, C0 + C1)
+    desk.run("apply", "--yes")
+    assert started(lab, processes) <= {("vol1", "cinder-volume")}
+    assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up", "vcenter-c1": "up"}
+    server = cloud.compute.create_server(
+        name="last",
+        image_id=cloud.image.find_image("tiny-vmw", ignore_missing=False).id,
+        flavor_id=cloud.compute.find_flavor("tiny", ignore_missing=False).id,
+        availability_zone="vcenter-az:vcenter-c1",
+        networks="none",
+    )
+    cloud.compute.wait_for_server(server, wait=180)
+    desk.edit("desired/zones.yaml", "host: vcenter-c1,", "host: vcenter-c1, remove: true,")
+    held = " ".join(desk.run("apply", "--yes", exits=3).stdout.split())
+    assert "1 instance lives (last) on vcenter-c1" in held
+    (row,) = (found for found in cloud.compute.services() if found.host == "vcenter-c1")
+    assert (row.status, row.state) == ("disabled", "up")
+    cloud.compute.delete_server(server)
+    cloud.compute.wait_for_delete(server, wait=120)
+    desk.run("apply", "--yes")
+    assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up"}
+    for node in CONTROLLERS:
+        assert lab.exec(node, "ls", "/etc/nova/vcenter/vcenter-c1", check=False).stdout.split() == []
+        assert lab.exec(node, "test", "-e", "/etc/systemd/system/nova-compute-vcenter-c1.service", check=False).returncode
+    assert "vcenter-c1" not in lab.exec("ctl1", "cibadmin", "--query", "--scope", "configuration").stdout
+    assert cloud.compute.find_aggregate("vcenter-az", ignore_missing=False).hosts == ["vcenter-c0"]
+    assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout
+    desk.edit("desired/zones.yaml", C1.replace("host: vcenter-c1,", "host: vcenter-c1, remove: true,"), "")
+    desk.run("apply", "--yes")
+    wait_for(lambda: desk.run("plan", "--detailed-exitcode", exits=None).returncode == 0, "nothing left", 60)

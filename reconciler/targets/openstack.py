@@ -88,8 +88,9 @@ class OpenStackTarget:
         self._connection: Any = None
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
-        """Answer all queries from one listing of each collection. Raises TargetError."""
-        return await self._with_apis(partial(_answer, tuple(queries)))
+        """Answer all queries from one listing of each collection. Raises TargetError when no API answers any of them."""
+        answers = await self._with_apis(partial(_answer, tuple(queries)))
+        return [answer if isinstance(answer, Reply) else self._failed(answer) for answer in answers]
 
     async def do(self, action: Action) -> Reply:
         """Carry out one action; a refusal is a reply. Raises TargetError when it is unknown whether it was done."""
@@ -113,6 +114,10 @@ class OpenStackTarget:
                 raise TargetError(self._endpoint.target, reason) from error
             return result
 
+    def _failed(self, error: Exception) -> Reply:
+        """Return what is said of a query whose API failed while another one answered."""
+        return Reply({}, "failed", explain(self._endpoint, error, self._socket_timeout_s).reason)
+
     def _run(self, kept: Any, call: Callable[[Apis], T]) -> tuple[T, Any]:
         """Call with a connection. Raises TargetError. Blocks."""
         connection = kept
@@ -129,8 +134,26 @@ def _dispose(result: tuple[object, Any]) -> None:
     close_connection(result[1])
 
 
-def _answer(queries: Sequence[Query], apis: Apis) -> list[Reply]:
-    return [_reply(query, apis) for query in queries]
+def _answer(queries: Sequence[Query], apis: Apis) -> list[Reply | Exception]:
+    """Return each reply, or why its API gave none. Raises that when all failed; one that failed is not asked again."""
+    errors: dict[str, Exception] = {}
+    answers: list[Reply | Exception] = []
+    for query in queries:
+        api = _api_of(query.op)
+        if api not in errors:
+            try:
+                answers.append(_reply(query, apis))
+                continue
+            except Exception as error:  # noqa: BLE001 - whatever ails one API, the other ones' answers count
+                errors[api] = error
+        answers.append(errors[api])
+    if answers and all(isinstance(answer, Exception) for answer in answers):
+        raise next(iter(errors.values()))
+    return answers
+
+
+def _api_of(op: str) -> str:
+    return next((api for start, api in (("volume_", "volume"), ("image.", "image")) if op.startswith(start)), "compute")
 
 
 def _reply(query: Query, apis: Apis) -> Reply:  # noqa: PLR0911 - one for each query

@@ -31,7 +31,8 @@ _CONNECTION = {
     "agent": "remote",
     "op monitor interval": "10s",
     "op monitor timeout": "15s",
-    "op start timeout": "60s",
+    # In vain it tries for so long, and the cluster decides nothing else meanwhile.
+    "op start timeout": "30s",
     "op stop timeout": "60s",
 }
 

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 _AUTHKEY_MIN, _AUTHKEY_MAX = 128, 4096
 
+RECHECK = "30s"
+"""After the loss of a remote node that cannot be fenced, Pacemaker may go idle before it starts what ran there elsewhere, and
+thinks again at this interval, by default after 15 minutes (seen: Pacemaker 2.1.5)."""
+
 NO_CROSSING = {"cross_az_attach": "False"}
 """Nova refuses to attach a volume of another zone; nova-api and every nova-compute need it (Nova, availability-zones)."""
 
@@ -107,8 +111,9 @@ def _compile(resource: Resource[ClusterSpec], cloud: Cloud) -> Compiled:
         {node.name: node.target for node in members},
         {node.name: node.target for node in remotes.remotes},
     )
+    ring = _ring(resource, cloud, members, lonely=bool(remotes.remotes) and not spec.pacemaker.stonith.enabled)
     units = (
-        *_ring(resource, cloud, members).units(),
+        *ring.units(),
         *remotes.units(),
         *_api(spec, cloud),
         *_network(resource, cloud, members),
@@ -117,7 +122,8 @@ def _compile(resource: Resource[ClusterSpec], cloud: Cloud) -> Compiled:
     return Compiled(units=units, endpoints=(openstack, pacemaker))
 
 
-def _ring(resource: Resource[ClusterSpec], cloud: Cloud, members: tuple[NodeFacts, ...]) -> Ring:
+def _ring(resource: Resource[ClusterSpec], cloud: Cloud, members: tuple[NodeFacts, ...], *, lonely: bool = False) -> Ring:
+    """Return the ring; `lonely` tells that it has remote nodes which nobody fences."""
     pacemaker, name = resource.spec.pacemaker, resource.key.name
     system = {"move_to_root_cgroup": pacemaker.system.move_to_root_cgroup, "sched_rr": pacemaker.system.sched_rr}
     return Ring(
@@ -127,7 +133,7 @@ def _ring(resource: Resource[ClusterSpec], cloud: Cloud, members: tuple[NodeFact
         authkey=cloud.secret(pacemaker.authkey, unfit=_unfit_authkey),
         node_ids=pacemaker.node_ids,
         system={key: "yes" if value else "no" for key, value in system.items() if value is not None},
-        properties=_properties(pacemaker),
+        properties={**({"cluster-recheck-interval": RECHECK} if lonely else {}), **_properties(pacemaker)},
     )
 
 

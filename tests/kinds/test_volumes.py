@@ -95,10 +95,13 @@ def test_a_lost_remote_node_comes_back_by_itself_only_where_it_was_fenced() -> N
     connection = "pacemaker:demo/primitive/vol1"
     facts = declared(compiled(REMOTE), connection)
     assert facts["op monitor on-fail"] == "stop"
+    assert declared(compiled(REMOTE), "pacemaker:demo/property/cluster-recheck-interval") == {"value": "30s"}
     assert "param reconnect_interval" not in facts
     facts = declared(compiled({**REMOTE, **FENCED}), connection)
     assert facts["param reconnect_interval"] == "20s"
     assert "op monitor on-fail" not in facts
+    for catalog in (compiled({**REMOTE, **FENCED}), compiled(ON_CONTROLLERS)):
+        assert not [address for address in catalog.units if address.name == "cluster-recheck-interval"]
 
 
 def test_on_controllers_no_remote_node_is_needed() -> None:

@@ -130,3 +130,13 @@ async def test_a_catalog_without_cinder_is_told(cloud: Cloud, target: OpenStackT
     with pytest.raises(TargetError, match=r'no volume API in region "RegionOne"') as caught:
         await target.ask([VMDK])
     assert caught.value.retry is False
+
+
+async def test_one_api_that_fails_does_not_spoil_the_others_answers(cloud: Cloud, target: OpenStackTarget) -> None:
+    """With Cinder broken, Nova's aggregates are known and Cinder's types are not; Cinder is not asked again and again."""
+    cloud.broken[TYPES] = (503, "down")
+    aggregate, first, second = await target.ask([Query("aggregate.get", {"name": "a"}), VMDK, VMDK])
+    assert aggregate.data["exists"] is False
+    assert (first.code, first.error) == ("failed", "Cinder answered 503: 503 Service Unavailable")
+    assert second == first
+    assert cloud.count(f"GET {TYPES}") == 1

@@ -281,6 +281,20 @@ async def test_a_remote_node_answers_for_what_it_runs_and_for_nothing_else() -> 
     assert ops(found)["vol1"] == ["service.show", "crm.restart"]
 
 
+async def test_a_lost_remote_node_is_told_by_its_connection() -> None:
+    """The ring is whole; the connection is stopped with the reason; what ran on the lost node runs on the other one."""
+    shown, lost, held, moved = await target(members(Ring("remote-lost"))).ask(
+        [
+            Query("cluster.show", {}),
+            *(Query("resource.show", {"id": name, "unit": "", "loads": {}}) for name in ("vol1", "vol2", "cinder-volume-vmdk")),
+        ]
+    )
+    assert list(shown.data["nodes"]) == ["ctl1"]
+    assert (lost.data["role"], lost.data["failures"]) == ("Stopped", ["monitor on ctl1: Remote executor did not respond"])
+    assert (held.data["role"], held.data["node"]) == ("Started", "ctl1")
+    assert (moved.data["role"], moved.data["node"]) == ("Started", "vol2")
+
+
 async def test_nobody_asks_a_remote_node_whether_the_cluster_runs() -> None:
     """With all members stopped the cluster is stopped, whatever a remote node would say."""
     found = {**members(Ring(), ctl1="stopped", ctl2="stopped", ctl3="stopped"), "vol1": Member("vol1", Ring(), "silent")}

@@ -6,6 +6,7 @@ instance or a volume shows here first, within seconds.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,12 +52,12 @@ def nova(image: Path, vcenter: Running, tmp_path: Path) -> Iterator[Driver]:
         yield driver
 
 
-@pytest.fixture
-def cinder(image: Path, vcenter: Running, tmp_path: Path) -> Iterator[Driver]:
-    """Cinder's VMDK driver, logged in."""
-    with program("cinder_volume", image, vcenter, tmp_path) as driver:
-        driver.ask(
+@contextmanager
+def _cinder(driver: str, image: Path, vcenter: Running, folder: Path) -> Iterator[Driver]:
+    with program("cinder_volume", image, vcenter, folder) as running:
+        running.ask(
             "start",
+            driver=driver,
             vmware_host_ip=vcenter.host,
             vmware_host_port=vcenter.port,
             vmware_host_username=vcenter.settings.user,
@@ -66,6 +67,13 @@ def cinder(image: Path, vcenter: Running, tmp_path: Path) -> Iterator[Driver]:
             vmware_task_poll_interval=0.1,
             vmware_tmp_dir="/tmp",  # noqa: S108 - inside the copy-on-write root
         )
+        yield running
+
+
+@pytest.fixture
+def cinder(image: Path, vcenter: Running, tmp_path: Path) -> Iterator[Driver]:
+    """Cinder's VMDK driver, logged in."""
+    with _cinder("vmdk", image, vcenter, tmp_path) as driver:
         yield driver
 
 
@@ -145,3 +153,22 @@ def test_wrong_password_is_told(nova: Driver, vcenter: Running) -> None:
     vcenter.control.set_password("changed", drop_sessions=True)
     with pytest.raises(AssertionError, match=r"InvalidLogin|Login failure"):
         nova.ask("resources")
+
+
+def test_a_first_class_disk_is_attached_and_detached(nova: Driver, image: Path, vcenter: Running, tmp_path: Path) -> None:
+    """Cinder's FCD driver makes a volume; vCenter takes Nova's word to attach and detach it; then it is deleted.
+
+    The simulator knows who has the disk, but shows no device of it in the instance.
+    """
+    nova.ask("spawn")
+    connector = nova.ask("connector")
+    with _cinder("fcd", image, vcenter, tmp_path) as cinder:
+        volume = cinder.ask("create")
+        connection = cinder.ask("connect", volume=volume, connector=connector)
+        assert connection["driver_volume_type"] == "vstorageobject"
+        for _ in range(2):
+            nova.ask("attach", connection=connection)
+            nova.ask("detach", connection=connection)
+        cinder.ask("delete", volume=volume)
+        with pytest.raises(AssertionError, match="attach"):
+            nova.ask("attach", connection=connection)

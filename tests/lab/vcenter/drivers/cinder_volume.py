@@ -1,4 +1,4 @@
-"""Volumes in the hands of Cinder's real VMDK driver."""
+"""Volumes in the hands of Cinder's real VMDK and FCD drivers."""
 
 # mypy: disable-error-code="import-not-found,no-untyped-call"
 # ruff: noqa: E402
@@ -17,7 +17,7 @@ objects.register_all()  # the modules below name its classes when they are loade
 
 from cinder.image import image_utils
 from cinder.volume import configuration, manager
-from cinder.volume.drivers.vmware import vmdk
+from cinder.volume.drivers.vmware import fcd, vmdk
 from oslo_config import cfg
 from oslo_vmware import vim_util
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from typing import IO
 
 _IMAGE_BYTES = 1 << 20
+
+_DRIVERS = {"vmdk": vmdk.VMwareVcVmdkDriver, "fcd": fcd.VMwareVStorageObjectDriver}
 
 
 class Images:
@@ -58,9 +60,9 @@ class Images:
 class Cinder:
     """The driver; each public method is a request. Volumes and snapshots are named by their ids."""
 
-    def __init__(self, **vcenter: object) -> None:
-        """Log in. Takes options of a backend's section."""
-        self._driver = vmdk.VMwareVcVmdkDriver(configuration=_configure(vcenter), host="driver-test@vmdk")
+    def __init__(self, driver: str, **vcenter: object) -> None:
+        """Log in with the driver of that name. Takes options of a backend's section."""
+        self._driver = _DRIVERS[driver](configuration=_configure(vcenter), host="driver-test@vmdk")
         self._context = context.get_admin_context()
         self._driver.do_setup(self._context)
         self._driver.check_for_setup_error()
@@ -69,7 +71,8 @@ class Cinder:
     def create(self) -> str:
         """Make a volume of 1 GiB; VMware sees nothing of it before it is connected."""
         volume = self._new_volume()
-        self._driver.create_volume(volume)
+        for name, value in (self._driver.create_volume(volume) or {}).items():
+            setattr(volume, name, value)
         return str(volume.id)
 
     def create_from_image(self) -> str:

@@ -4,6 +4,7 @@ Queries      session.check {}             logged_in, fault, about {version, inst
              cluster.find {name}          exists, moref, matches, hosts, usable_hosts, drs, known (all clusters' names)
              datastores.list {cluster}    datastores [{name, type, accessible, maintenance, multiple_host_access,
                                           capacity, free}]
+             datacenter.datastores {path}     exists, names
 There are no actions: Bivisor changes nothing in vCenter.
 
 A refused login is an answer, in `session.check`; the other questions then get code `denied`. An ask lists the inventory
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.targets import TargetError
 from reconciler.targets.threads import Threads
-from reconciler.targets.vcenter_inventory import Inventory, read_inventory
+from reconciler.targets.vcenter_inventory import Inventory, read_datastore_names, read_inventory
 from reconciler.targets.vcenter_session import (
     HalfAnswerError,
     LoginRefusedError,
@@ -147,6 +148,9 @@ def _reply(query: Query, session: Session, inventory: Inventory) -> Reply:
             return Reply(_found(inventory, query.args["name"]))
         case "datastores.list":
             return _datastores(inventory, query.args["cluster"])
+        case "datacenter.datastores":
+            names = read_datastore_names(session.content, query.args["path"])
+            return Reply({"exists": names is not None, "names": list(names or ())})
         case _:
             return Reply({}, "unsupported", f"a vCenter has no {query.op}")
 

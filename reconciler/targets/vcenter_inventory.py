@@ -77,7 +77,7 @@ def read_inventory(content: Any) -> Inventory:
     """List clusters, hosts and datastores. Raises LostSessionError, HalfAnswerError, and what pyVmomi raises."""
     found: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _PROPERTIES}
     with reading():
-        for item in _retrieve(content):
+        for item in _retrieve(content, content.rootFolder, _PROPERTIES):
             kind, moref = type(item.obj).__name__.rpartition(".")[2], item.obj._moId  # noqa: SLF001 - the documented name of it
             found[kind][moref] = _complete(kind, moref, item)
     hosts = {moref: _host(values) for moref, values in found["HostSystem"].items()}
@@ -88,17 +88,33 @@ def read_inventory(content: Any) -> Inventory:
     return Inventory(tuple(sorted(clusters, key=lambda cluster: (cluster.name, cluster.moref))), hosts, datastores)
 
 
-def _retrieve(content: Any) -> Iterator[Any]:
-    """Yield every object of the three types, over all pages, through a view that is given back at the end."""
+def read_datastore_names(content: Any, datacenter: str) -> tuple[str, ...] | None:
+    """Return the names of a datacenter's datastores; None when no datacenter is at that path (`Folder/DC`).
+
+    Raises LostSessionError, HalfAnswerError, and what pyVmomi raises.
+    """
+    from pyVmomi import vim  # noqa: PLC0415 - see vcenter_session
+
+    with reading():
+        found = content.searchIndex.FindByInventoryPath(datacenter)
+        if not isinstance(found, vim.Datacenter):
+            return None
+        properties = {"Datastore": ("name",)}
+        items = list(_retrieve(content, found, properties))
+        return tuple(sorted(unquote(_complete("Datastore", item.obj._moId, item, properties)["name"]) for item in items))  # noqa: SLF001 - the documented name of it
+
+
+def _retrieve(content: Any, root: Any, properties: Mapping[str, tuple[str, ...]]) -> Iterator[Any]:
+    """Yield every object of those types below `root`, over all pages, through a view that is given back at the end."""
     from pyVmomi import vim, vmodl  # noqa: PLC0415 - see vcenter_session
 
     collector = vmodl.query.PropertyCollector
-    types = {name: getattr(vim, name) for name in _PROPERTIES}
-    view = content.viewManager.CreateContainerView(content.rootFolder, list(types.values()), recursive=True)
+    types = {name: getattr(vim, name) for name in properties}
+    view = content.viewManager.CreateContainerView(root, list(types.values()), recursive=True)
     walk = collector.TraversalSpec(name="view", path="view", skip=False, type=vim.view.ContainerView)
     spec = collector.FilterSpec(
         objectSet=[collector.ObjectSpec(obj=view, skip=True, selectSet=[walk])],
-        propSet=[collector.PropertySpec(type=types[name], pathSet=list(paths)) for name, paths in _PROPERTIES.items()],
+        propSet=[collector.PropertySpec(type=types[name], pathSet=list(paths)) for name, paths in properties.items()],
     )
     page = content.propertyCollector.RetrievePropertiesEx([spec], collector.RetrieveOptions(maxObjects=_PAGE))
     while page is not None:
@@ -107,11 +123,11 @@ def _retrieve(content: Any) -> Iterator[Any]:
     view.DestroyView()
 
 
-def _complete(kind: str, moref: str, item: Any) -> dict[str, Any]:
+def _complete(kind: str, moref: str, item: Any, properties: Mapping[str, tuple[str, ...]] = _PROPERTIES) -> dict[str, Any]:
     """Return the object's properties. Raises HalfAnswerError when one is missing that every such object has."""
     values = {found.name: found.val for found in item.propSet}
     reasons = {missing.path: getattr(missing.fault.fault, "msg", None) or "not told" for missing in item.missingSet}
-    for path in _PROPERTIES[kind]:
+    for path in properties[kind]:
         if path not in values and path not in _OPTIONAL and not (path in {"host", "datastore"} and path not in reasons):
             raise HalfAnswerError(f"{kind} {moref} comes without {path} ({reasons.get(path, 'no reason given')})")
     return values

@@ -9,6 +9,7 @@ import pytest
 from resources.contract import Address, TargetId
 from resources.units.compute_cluster import ComputeCluster
 from resources.units.datastores import Datastores
+from resources.units.image_datastores import ImageDatastores
 from resources.units.session import Session
 from tests.units.casebook import cases, check
 
@@ -40,5 +41,16 @@ def test_datastores(case: dict[str, Any]) -> None:
     def build(declared: dict[str, Any]) -> Datastores:
         address = Address(VC1, "datastores", declared["cluster"])
         return Datastores(address=address, desired={"matching": True}, cluster=declared["cluster"], regex=declared["regex"])
+
+    check(case, build)
+
+
+@pytest.mark.parametrize("case", cases("image_datastores"))
+def test_image_datastores(case: dict[str, Any]) -> None:
+    """Datastores for images are there before a Glance gets their names."""
+
+    def build(declared: dict[str, Any]) -> ImageDatastores:
+        places = tuple(map(tuple, declared["places"]))
+        return ImageDatastores(address=Address(VC1, "image_datastores", "esx"), desired={"exist": True}, places=places)
 
     check(case, build)

@@ -50,14 +50,14 @@ ceph-authtool mon.keyring --import-keyring $admin
 monmaptool --create --add a {address} --fsid 7d5ca2f5-1f2c-4c5e-9d0a-2f8f6f3f1c11 monmap
 chown -R ceph: /var/lib/ceph /run/ceph /var/log/ceph
 ceph-mon -i a --mkfs --monmap monmap --keyring mon.keyring --setuser ceph --setgroup ceph
-ceph-mon -i a --public-addr {address} --setuser ceph --setgroup ceph
+ceph-mon -i a --public-addr {address} --setuser ceph --setgroup ceph < /dev/null > /var/log/ceph/mon.out 2>&1
 osd=11111111-2222-3333-4444-555555555555
 key=/var/lib/ceph/osd/ceph-0/keyring
 ceph --connect-timeout 60 osd new $osd
 ceph auth get-or-create osd.0 mon 'allow profile osd' osd 'allow *' -o $key
 chown ceph: $key
 ceph-osd -i 0 --mkfs --osd-uuid $osd --setuser ceph --setgroup ceph
-ceph-osd -i 0 --setuser ceph --setgroup ceph
+ceph-osd -i 0 --setuser ceph --setgroup ceph < /dev/null > /var/log/ceph/osd.out 2>&1
 ceph osd pool create images 8
 timeout 100 rbd pool init images
 ceph auth get-or-create client.glance mon 'profile rbd' osd 'profile rbd pool=images' -o /etc/ceph/ceph.client.glance.keyring

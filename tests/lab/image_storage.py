@@ -47,7 +47,7 @@ admin=/etc/ceph/ceph.client.admin.keyring
 ceph-authtool --create-keyring mon.keyring --gen-key -n mon. --cap mon 'allow *'
 ceph-authtool --create-keyring $admin --gen-key -n client.admin --cap mon 'allow *' --cap osd 'allow *' --cap mgr 'allow *'
 ceph-authtool mon.keyring --import-keyring $admin
-monmaptool --create --add a {address} --fsid 7d5ca2f5-1f2c-4c5e-9d0a-2f8f6f3f1c11 monmap
+monmaptool --create --clobber --add a {address} --fsid 7d5ca2f5-1f2c-4c5e-9d0a-2f8f6f3f1c11 monmap
 chown -R ceph: /var/lib/ceph /run/ceph /var/log/ceph
 ceph-mon -i a --mkfs --monmap monmap --keyring mon.keyring --setuser ceph --setgroup ceph
 ceph-mon -i a --public-addr {address} --setuser ceph --setgroup ceph < /dev/null > /var/log/ceph/mon.out 2>&1

@@ -21,6 +21,8 @@ _FORBIDDEN = 403
 _NOT_FOUND = 404
 _UNAUTHORIZED = 401
 _SERVER_ERROR = 500
+_LONGEST = 300
+"""Characters of an error that are told: a page that is not Glance's may be long."""
 _PAGES = 100
 """More pages of images of one name than any cloud has: whoever sends them sends the same ones again and again."""
 
@@ -125,12 +127,6 @@ def _image(body: Any) -> dict[str, Any]:
 
 
 def _told(response: Any) -> str:
-    """Return the message of an error body, in which Glance writes HTML even as JSON, else the HTTP reason."""
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    message = body.get("message") if isinstance(body, dict) else None
-    if not isinstance(message, str):
-        return f"{response.status_code} {response.reason}"
-    return " ".join(re.sub(r"<[^>]*>", " ", message).split())
+    """Return what an error page says below its headline (Glance writes errors in HTML), else the HTTP reason."""
+    text = re.sub(r"(?s)<head>.*?</head>|<h1>.*?</h1>|<[^>]*>", " ", response.text)
+    return " ".join(text.split())[:_LONGEST] or f"{response.status_code} {response.reason}"

@@ -210,11 +210,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(status, text.encode(), {})
             return
         with self.cloud.lock:
-            if path.startswith("/image"):
-                status, answer, headers = self._glance(path, body)
-            else:
-                status, answer, headers = self._keystone(path, body) if path.startswith("/identity") else self._nova(path, body)
-        self._send(status, b"" if answer is None else json.dumps(answer).encode(), headers, half=path in self.cloud.half)
+            status, answer, headers = self._answer(path, body)
+        content = answer.encode() if isinstance(answer, str) else b"" if answer is None else json.dumps(answer).encode()
+        self._send(status, content, headers, half=path in self.cloud.half)
+
+    def _answer(self, path: str, body: Any) -> tuple[int, dict[str, Any] | str | None, dict[str, str]]:
+        if path.startswith("/image"):
+            return self._glance(path, body)
+        return self._keystone(path, body) if path.startswith("/identity") else self._nova(path, body)
 
     def _keystone(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
         url = f"{self.cloud.url}/identity/v3"
@@ -239,18 +242,19 @@ class _Handler(BaseHTTPRequestHandler):
             catalog.append({"type": "image", "name": "glance", "id": "g", "endpoints": images})
         return 201, {"token": _token(catalog)}, {"X-Subject-Token": token}
 
-    def _glance(self, path: str, body: Any) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
+    def _glance(self, path: str, body: Any) -> tuple[int, dict[str, Any] | str, dict[str, str]]:
         if path.rstrip("/") == "/image":
             links = [{"rel": "self", "href": f"{self.cloud.url}/image/v2/"}]
             return 300, {"versions": [{"id": "v2.15", "status": "CURRENT", "links": links}]}, {}
         if self.headers.get("X-Auth-Token") not in self.cloud.tokens:
-            return 401, {"message": "This server could not verify you.", "code": "401 Unauthorized"}, {}
+            return 401, "<html><body>This server could not verify you.</body></html>", {}
         try:
             query = parse_qs(urlsplit(self.path).query)
             return 200, self.cloud.glance(self.command, path.removeprefix("/image/v2"), query, body), {}
         except ApiFaultError as fault:
-            message = f"Refused:<br /><br />\n{fault.message}\n\n\n"
-            return fault.status, {"message": message, "code": f"{fault.status} Error", "title": "Error"}, {}
+            head = f"<head>\n  <title>{fault.status} Error</title>\n </head>"
+            body = f"<body>\n  <h1>{fault.status} Error</h1>\n  {fault.message}<br /><br />\n </body>"
+            return fault.status, f"<html>\n {head}\n {body}\n</html>", {"Content-Type": "text/html; charset=UTF-8"}
 
     def _nova(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
         base = "/compute/v2.1"

@@ -6,6 +6,7 @@ Everything here blocks: it runs in a thread.
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -129,4 +130,4 @@ def _image(body: Any) -> dict[str, Any]:
 def _told(response: Any) -> str:
     """Return what an error page says below its headline (Glance writes errors in HTML), else the HTTP reason."""
     text = re.sub(r"(?s)<head>.*?</head>|<h1>.*?</h1>|<[^>]*>", " ", response.text)
-    return " ".join(text.split())[:_LONGEST] or f"{response.status_code} {response.reason}"
+    return " ".join(unescape(text).split())[:_LONGEST] or f"{response.status_code} {response.reason}"

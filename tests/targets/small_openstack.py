@@ -9,6 +9,7 @@ import json
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -253,7 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, self.cloud.glance(self.command, path.removeprefix("/image/v2"), query, body), {}
         except ApiFaultError as fault:
             head = f"<head>\n  <title>{fault.status} Error</title>\n </head>"
-            body = f"<body>\n  <h1>{fault.status} Error</h1>\n  {fault.message}<br /><br />\n </body>"
+            body = f"<body>\n  <h1>{fault.status} Error</h1>\n  {escape(fault.message)}<br /><br />\n </body>"
             return fault.status, f"<html>\n {head}\n {body}\n</html>", {"Content-Type": "text/html; charset=UTF-8"}
 
     def _nova(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:

@@ -7,6 +7,7 @@ Everything here blocks: it runs in a thread.
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ _CODES = {403: "denied"}
 """A 409 is a service's word for one of its rules (a host in two zones), not for a change between look and write."""
 _SERVER_ERROR = 500
 _UNAUTHORIZED = 401
+_LONGEST = 300
+"""Characters of an error that are told: a page that is not the service's may be long."""
 
 
 class HalfAnswerError(Exception):
@@ -103,15 +106,16 @@ def _has_next(body: Mapping[str, Any]) -> bool:
 
 
 def _told(response: Any) -> str:
-    """Return the message of an error body, else the HTTP reason.
+    """Return the message of an error body ({"conflictingRequest": {"code", "message"}}), else the HTTP reason.
 
-    Nova and Cinder: {"conflictingRequest": {"code", "message"}}. Glance: {"message"}, in which it writes HTML.
+    Glance writes errors in HTML: of those, what stands below the headline.
     """
     try:
         body = response.json()
     except ValueError:
-        body = None
-    for part in (body, *body.values()) if isinstance(body, dict) else ():
+        text = re.sub(r"(?s)<head>.*?</head>|<h1>.*?</h1>|<[^>]*>", " ", response.text)
+        return " ".join(unescape(text).split())[:_LONGEST] or f"{response.status_code} {response.reason}"
+    for part in body.values() if isinstance(body, dict) else ():
         if isinstance(part, dict) and isinstance(part.get("message"), str):
-            return " ".join(re.sub(r"<[^>]*>", " ", part["message"]).split())
+            return str(part["message"])
     return f"{response.status_code} {response.reason}"

@@ -5,6 +5,7 @@ Queries      session.check {}             logged_in, fault, about {version, inst
                                           instance_uuid (of the vCenter)
              datastores.list {cluster}    datastores [{name, type, accessible, maintenance, multiple_host_access,
                                           capacity, free}]
+             datacenter.datastores {path} exists, names
              switch.find {name}           switches (how many distributed switches have that name), known (all their names)
              port_group.find {vds, name}  switches, known, group {moref, vlan, version, uplink} or None,
                                           namesakes (other networks of that name where the switch is)
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.targets import TargetError
 from reconciler.targets.threads import Threads
-from reconciler.targets.vcenter_inventory import Inventory, read_inventory
+from reconciler.targets.vcenter_inventory import Inventory, read_datastore_names, read_inventory
 from reconciler.targets.vcenter_networks import ACTIONS, QUERIES, Networks, answer, change_port_group, read_networks
 from reconciler.targets.vcenter_session import (
     HalfAnswerError,
@@ -173,6 +174,9 @@ def _reply(query: Query, session: Session, inventory: Inventory, networks: Netwo
             return Reply({**_found(inventory, query.args["name"]), "instance_uuid": uuid})
         case "datastores.list":
             return _datastores(inventory, query.args["cluster"])
+        case "datacenter.datastores":
+            names = read_datastore_names(session.content, query.args["path"])
+            return Reply({"exists": names is not None, "names": list(names or ())})
         case _:
             return Reply({}, "unsupported", f"a vCenter has no {query.op}")
 

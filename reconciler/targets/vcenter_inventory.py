@@ -78,7 +78,7 @@ def read_inventory(content: Any) -> Inventory:
     """List clusters, hosts and datastores. Raises LostSessionError, HalfAnswerError, and what pyVmomi raises."""
     found: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _PROPERTIES}
     with reading():
-        for item in retrieve(content, _PROPERTIES):
+        for item in retrieve(content, content.rootFolder, _PROPERTIES):
             kind, moref = type(item.obj).__name__.rpartition(".")[2], item.obj._moId  # noqa: SLF001 - the documented name of it
             found[kind][moref] = _complete(kind, moref, item)
     hosts = {moref: _host(values) for moref, values in found["HostSystem"].items()}
@@ -89,8 +89,24 @@ def read_inventory(content: Any) -> Inventory:
     return Inventory(tuple(sorted(clusters, key=lambda cluster: (cluster.name, cluster.moref))), hosts, datastores)
 
 
-def retrieve(content: Any, properties: Mapping[str, Sequence[str]]) -> Iterator[Any]:
-    """Yield every object of these types, over all pages, through a view that is given back at the end.
+def read_datastore_names(content: Any, datacenter: str) -> tuple[str, ...] | None:
+    """Return the names of a datacenter's datastores; None when no datacenter is at that path (`Folder/DC`).
+
+    Raises LostSessionError, HalfAnswerError, and what pyVmomi raises.
+    """
+    from pyVmomi import vim  # noqa: PLC0415 - see vcenter_session
+
+    with reading():
+        found = content.searchIndex.FindByInventoryPath(datacenter)
+        if not isinstance(found, vim.Datacenter):
+            return None
+        properties = {"Datastore": ("name",)}
+        items = list(retrieve(content, found, properties))
+        return tuple(sorted(unquote(_complete("Datastore", item.obj._moId, item, properties)["name"]) for item in items))  # noqa: SLF001 - the documented name of it
+
+
+def retrieve(content: Any, root: Any, properties: Mapping[str, Sequence[str]]) -> Iterator[Any]:
+    """Yield every object of these types below `root`, over all pages, through a view that is given back at the end.
 
     `properties` maps types, by their names in pyVmomi's `vim`, to the paths wanted of each.
     """
@@ -98,7 +114,7 @@ def retrieve(content: Any, properties: Mapping[str, Sequence[str]]) -> Iterator[
 
     collector = vmodl.query.PropertyCollector
     types = {name: attrgetter(name)(vim) for name in properties}
-    view = content.viewManager.CreateContainerView(content.rootFolder, list(types.values()), recursive=True)
+    view = content.viewManager.CreateContainerView(root, list(types.values()), recursive=True)
     walk = collector.TraversalSpec(name="view", path="view", skip=False, type=vim.view.ContainerView)
     spec = collector.FilterSpec(
         objectSet=[collector.ObjectSpec(obj=view, skip=True, selectSet=[walk])],
@@ -111,11 +127,11 @@ def retrieve(content: Any, properties: Mapping[str, Sequence[str]]) -> Iterator[
     view.DestroyView()
 
 
-def _complete(kind: str, moref: str, item: Any) -> dict[str, Any]:
+def _complete(kind: str, moref: str, item: Any, properties: Mapping[str, tuple[str, ...]] = _PROPERTIES) -> dict[str, Any]:
     """Return the object's properties. Raises HalfAnswerError when one is missing that every such object has."""
     values = {found.name: found.val for found in item.propSet}
     reasons = {missing.path: getattr(missing.fault.fault, "msg", None) or "not told" for missing in item.missingSet}
-    for path in _PROPERTIES[kind]:
+    for path in properties[kind]:
         if path not in values and path not in _OPTIONAL and not (path in {"host", "datastore"} and path not in reasons):
             raise HalfAnswerError(f"{kind} {moref} comes without {path} ({reasons.get(path, 'no reason given')})")
     return values

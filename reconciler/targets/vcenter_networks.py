@@ -63,7 +63,7 @@ def read_networks(content: Any) -> Networks:
     kinds: dict[str, str] = {}
     with reading():
         for properties in (_PLACES, _OWNERS):
-            for item in retrieve(content, properties):
+            for item in retrieve(content, content.rootFolder, properties):
                 moref = item.obj._moId  # noqa: SLF001 - the documented name of it
                 kinds[moref] = type(item.obj).__name__.rpartition(".")[2]
                 places[moref].update(_complete(moref, item))

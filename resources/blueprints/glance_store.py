@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from resources.contract import Need, SecretText
+from resources.contract import Address, Need, SecretText
 from resources.specs.image_store import File, Rbd, Swift
 from resources.units.directory import Directory
 from resources.units.file import WholeFile
+from resources.units.image_datastores import ImageDatastores
 from resources.units.package import Package
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ _PLUGIN_FILES = {
     "METADATA": "Metadata-Version: 2.1\nName: bivisor-vsphere\nVersion: 1\n",
     "entry_points.txt": "[glance_store.drivers]\nvsphere = glance_store._drivers.vmware_datastore:Store\n",
 }
+_PLACE = r"(?P<datacenter>[^:]+):(?P<datastore>[^:]+)(:\d+)?"
 _PUBLIC = {"owner": "root", "group": "root"}
 
 _SWIFT_ACCOUNT = """\
@@ -60,8 +63,22 @@ class GlanceStore:
 
     @property
     def tried(self) -> tuple[Need, ...]:
-        """What must have worked before a host gets the options: the login to the vCenter."""
-        return (self.vcenter.session,) if self.vcenter else ()
+        """What must have worked before a host gets the options: the login to the vCenter, which has the datastores."""
+        looked = (Need(unit.address, "what it names must be there") for unit in self.in_vcenter())
+        return (self.vcenter.session, *looked) if self.vcenter else ()
+
+    def in_vcenter(self) -> tuple[Unit, ...]:
+        """Return what the vCenter must have."""
+        if self.vcenter is None or self.spec.vmware is None:
+            return ()
+        places = (re.fullmatch(_PLACE, place) for place in self.spec.vmware.datastores)
+        unit = ImageDatastores(
+            address=Address(self.vcenter.target, ImageDatastores.type, self.name),
+            desired={"exist": True},
+            needs=(self.vcenter.session,),
+            places=tuple((found["datacenter"].strip(), found["datastore"].strip()) for found in places if found),
+        )
+        return (unit,)
 
     def options(self) -> Mapping[str, OptionValue]:
         """Return the driver's options, wherever the release wants them."""

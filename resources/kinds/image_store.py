@@ -32,7 +32,7 @@ def _publish(resource: Resource[ImageStoreSpec], cloud: Cloud) -> tuple[ImageSto
 
 def _compile(resource: Resource[ImageStoreSpec], cloud: Cloud) -> Compiled:
     spec, store = resource.spec, _store(resource, cloud)
-    units: list[Unit] = []
+    units: list[Unit] = list(store.in_vcenter())
     for facts in cloud.all(CloudFacts):
         for node in cloud.nodes(spec.nodes):
             named = RELEASES[facts.release].has_glance_multistore

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.core.errors import InputError
 from resources.contract import SecretText
+from resources.units.image_datastores import ImageDatastores
 from tests.kinds.cloud import SECRETS, compiled, declared, needs, unit
 
 if TYPE_CHECKING:
@@ -116,7 +117,10 @@ def test_the_api_restarts_when_what_it_reads_changes() -> None:
 def test_the_vcenter_is_asked_before_glance_gets_its_password() -> None:
     """Credentials are tried first; a Glance with a store that cannot log in would not even start."""
     catalog = stores()
-    assert "vcenter:vc1/session/vc1" in needs(catalog, CONF)
+    assert {"vcenter:vc1/session/vc1", "vcenter:vc1/image_datastores/esx"} <= needs(catalog, CONF)
+    datastores = unit(catalog, "vcenter:vc1/image_datastores/esx")
+    assert isinstance(datastores, ImageDatastores)
+    assert datastores.places == (("DC0", "LocalDS_0"), ("DC0", "LocalDS_1"))
     assert "ssh:api1/package/python3-rbd" in needs(catalog, API)
 
 

@@ -9,6 +9,7 @@ import json
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -236,9 +237,10 @@ class _Handler(BaseHTTPRequestHandler):
         with self.cloud.lock:
             api = next((api for start, api in self._apis().items() if path.startswith(start)), self._nova)
             status, answer, headers = api(path, body)
-        self._send(status, b"" if answer is None else json.dumps(answer).encode(), headers, half=path in self.cloud.half)
+        content = answer.encode() if isinstance(answer, str) else b"" if answer is None else json.dumps(answer).encode()
+        self._send(status, content, headers, half=path in self.cloud.half)
 
-    def _apis(self) -> dict[str, Callable[[str, dict[str, Any]], tuple[int, dict[str, Any] | None, dict[str, str]]]]:
+    def _apis(self) -> dict[str, Callable[[str, dict[str, Any]], tuple[int, dict[str, Any] | str | None, dict[str, str]]]]:
         return {"/identity": self._keystone, "/volume": self._cinder, "/image": self._glance}
 
     def _cinder(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
@@ -265,18 +267,19 @@ class _Handler(BaseHTTPRequestHandler):
         ]
         return 201, {"token": _token(catalog)}, {"X-Subject-Token": token}
 
-    def _glance(self, path: str, body: Any) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
+    def _glance(self, path: str, body: Any) -> tuple[int, dict[str, Any] | str, dict[str, str]]:
         if path.rstrip("/") == "/image":
             links = [{"rel": "self", "href": f"{self.cloud.url}/image/v2/"}]
             return 300, {"versions": [{"id": "v2.15", "status": "CURRENT", "links": links}]}, {}
         if self.headers.get("X-Auth-Token") not in self.cloud.tokens:
-            return 401, {"message": "This server could not verify you.", "code": "401 Unauthorized"}, {}
+            return 401, "<html><body>This server could not verify you.</body></html>", {}
         try:
             query = parse_qs(urlsplit(self.path).query)
             return 200, self.cloud.glance(self.command, path.removeprefix("/image/v2"), query, body), {}
         except ApiFaultError as fault:
-            message = f"Refused:<br /><br />\n{fault.message}\n\n\n"
-            return fault.status, {"message": message, "code": f"{fault.status} Error", "title": "Error"}, {}
+            head = f"<head>\n  <title>{fault.status} Error</title>\n </head>"
+            body = f"<body>\n  <h1>{fault.status} Error</h1>\n  {escape(fault.message)}<br /><br />\n </body>"
+            return fault.status, f"<html>\n {head}\n {body}\n</html>", {"Content-Type": "text/html; charset=UTF-8"}
 
     def _nova(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None, dict[str, str]]:
         base = "/compute/v2.1"

@@ -83,7 +83,7 @@ async def test_a_refusal_of_glance_is_a_reply_in_its_words(cloud: Cloud, target:
     """What Glance forbids is denied, and an image that went away in between is no reason to guess."""
     cloud.add_image("tiny")
     reserved = Action("image.set", {"id": "image-1", "properties": {"os_glance_x": "1"}})
-    assert await target.do(reserved) == Reply({}, "denied", "Glance refuses: Refused: Property 'os_glance_x' is reserved.")
+    assert await target.do(reserved) == Reply({}, "denied", "Glance refuses: Property 'os_glance_x' is reserved.")
     gone = await target.do(Action("image.set", {"id": "image-9", "properties": {"a": "b"}}))
     assert gone == Reply({}, "failed", "there is no image image-9 any more")
 
@@ -106,7 +106,7 @@ async def test_pages_without_an_end_are_no_answer(cloud: Cloud, target: OpenStac
 async def test_an_error_of_glance_is_no_answer(cloud: Cloud, target: OpenStackTarget) -> None:
     """A 500 says nothing about what exists, or about what was done."""
     cloud.add_image("tiny")
-    cloud.broken["/image/v2/images"] = (500, '{"message": "Out of<br />order", "code": "500"}')
+    cloud.broken["/image/v2/images"] = (500, "<html><h1>500 Error</h1>Out of<br />order</html>")
     cloud.broken["/image/v2/images/image-1"] = (503, "<html>")
     with pytest.raises(TargetError, match="Glance answered 500: Out of order"):
         await target.ask([TINY])

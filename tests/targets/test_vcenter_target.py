@@ -78,6 +78,14 @@ async def test_one_session_answers_everything(vcenter: Running, target: VCenterT
     assert vcenter.control.traffic("RetrievePropertiesEx").seen == 2
 
 
+async def test_datastores_of_a_datacenter(target: VCenterTarget) -> None:
+    """A datacenter is found by its path, with its datastores; what is not there, or is none, does not exist."""
+    paths = ("DC0", "DC9", "DC0/host")
+    found, missing, folder = await target.ask([Query("datacenter.datastores", {"path": path}) for path in paths])
+    assert found.data == {"exists": True, "names": ["LocalDS_0", "LocalDS_1"]}
+    assert missing.data == folder.data == {"exists": False, "names": []}
+
+
 async def test_close_logs_out(vcenter: Running, target: VCenterTarget) -> None:
     """Nothing of us is left in vCenter; the next question logs in again."""
     await target.ask([CHECK])

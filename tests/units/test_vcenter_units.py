@@ -10,6 +10,7 @@ from resources.contract import Address, TargetId
 from resources.units.compute_cluster import ComputeCluster
 from resources.units.datastores import Datastores
 from resources.units.distributed_switch import DistributedSwitch
+from resources.units.image_datastores import ImageDatastores
 from resources.units.port_group import PortGroup
 from resources.units.session import Session
 from tests.units.casebook import cases, check
@@ -65,5 +66,16 @@ def test_distributed_switch(case: dict[str, Any]) -> None:
 
     def build(declared: dict[str, Any]) -> DistributedSwitch:
         return DistributedSwitch(address=Address(VC1, "distributed_switch", declared["name"]), desired={"exists": True})
+
+    check(case, build)
+
+
+@pytest.mark.parametrize("case", cases("image_datastores"))
+def test_image_datastores(case: dict[str, Any]) -> None:
+    """Datastores for images are there before a Glance gets their names."""
+
+    def build(declared: dict[str, Any]) -> ImageDatastores:
+        places = tuple(map(tuple, declared["places"]))
+        return ImageDatastores(address=Address(VC1, "image_datastores", "esx"), desired={"exist": True}, places=places)
 
     check(case, build)

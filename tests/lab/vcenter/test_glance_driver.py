@@ -48,7 +48,12 @@ _CHANGES = {
 }
 
 
-def _written_by_bivisor(ca_pem: str) -> dict[str, str]:
+_DEFAULT = "  default: true\n"
+_OLDER_STORES = _STORES.replace("  driver: vmware\n", "  driver: vmware\n" + _DEFAULT).replace("{esx: {", "{glance_store: {")
+_OLDER = {"release: zed": "release: stein", _DEMO_STORE: _DEMO_STORE.replace(_DEFAULT, "") + _OLDER_STORES}
+
+
+def _written_by_bivisor(ca_pem: str, changes: dict[str, str] | None = None) -> dict[str, str]:
     """Return the files of a Glance host with those stores beside the demo's own, as Bivisor writes them."""
     secrets = {
         **SECRETS,
@@ -56,7 +61,7 @@ def _written_by_bivisor(ca_pem: str) -> dict[str, str]:
         "glance-service": {"username": SecretText("glance"), "password": SecretText(_SWIFT_PASSWORD)},
     }
     found = {}
-    for address, unit in compiled(_CHANGES, secrets).units.items():
+    for address, unit in compiled({**_CHANGES, **(changes or {})}, secrets).units.items():
         if isinstance(unit, ConfigFile | WholeFile) and ("glance" in address.name or "dist-info" in address.name):
             (write,) = unit.actions((), None)
             found[address.name] = str(write.args["text"])
@@ -114,3 +119,14 @@ def test_swift_reads_its_account(glance: Driver) -> None:
         "user_domain_name": "Default",
     }
     assert glance.ask("look", store="objects", names=sorted(wanted)) == wanted
+
+
+def test_stores_without_names(image: Path, vcenter: Running, tmp_path: Path) -> None:
+    """In the syntax of older releases, which this one still reads, the default store keeps images in the same way."""
+    with program("glance_image_older", image, vcenter, tmp_path) as glance:
+        files = _written_by_bivisor(vcenter.settings.certificates.ca.read_text(), _OLDER)
+        glance.ask("start", files=files, config="/etc/glance/glance-api.conf")
+        address = glance.ask("add", image="11111111-aaaa", content="x" * 5000)
+        assert address == f"vsphere://{_VCENTER}/folder/openstack_glance/11111111-aaaa?dsName=LocalDS_1&dcPath=DC0"
+        assert glance.ask("read", address=address) == "x" * 5000
+        glance.ask("delete", address=address)

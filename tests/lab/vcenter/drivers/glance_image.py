@@ -1,4 +1,4 @@
-"""Images in the hands of Glance's real store driver for vCenter datastores."""
+"""Images in the hands of Glance's real stores, each with its name."""
 
 # mypy: disable-error-code="import-not-found,no-untyped-call"
 # ruff: noqa: E402

@@ -53,8 +53,11 @@ class Hearing:
         if not runs or (up and (not reported or reported > started)):
             return {HEARD: runs}
         silent = newest - max(reported, started)
-        hung = bool(data["exists"] and not up and started and silent >= GRACE_S)
-        if hung:
+        hung = bool(not up and started and silent >= GRACE_S)
+        if hung and not data["exists"]:
+            # a row that somebody removed is made by a start only (nova/servicegroup/drivers/db.py, ServiceNotFound)
+            silence = f"it has been running for {silent} s, and Nova has no row of it: only a restart makes one"
+        elif hung:
             silence = f"it runs, and Nova has not heard of it for {silent} s: it hangs"
         elif reported > started:
             silence = f"it runs, and Nova calls it {data['state']}"

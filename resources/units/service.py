@@ -32,7 +32,7 @@ class Service(Unit):
     `fresh` is a level: the running process has loaded the declared content of everything in `loads`. What does not
     run is fresh. `digests` maps the paths of `loads` to the digests of their declared content. `part_of` is what is
     exclusive: the name of what would suffer if two parts of it were down. `hearing` is set for a nova-compute: one that
-    Nova has not heard of since its start is waited for, and counts as down.
+    Nova has not heard of since its start is waited for, and counts as down; one that hangs is restarted.
     """
 
     type: ClassVar[str] = "service"
@@ -145,7 +145,7 @@ class Service(Unit):
             yield Action("service.enable" if wanted["enabled"] else "service.disable", unit)
         if "active" in changed and wanted["active"]:
             yield Action("service.start", self._args())
-        elif "fresh" in changed and facts.get("active"):
+        elif facts.get("active") and ("fresh" in changed or (heard.HEARD in changed and facts.get("@hung"))):
             # of the very process that was observed: whoever comes second restarts nothing
             yield Action("service.restart", {**self._args(), "if_invocation": facts.get(PROCESS) or None})
 

@@ -164,12 +164,14 @@ def _daemons_conf() -> str:
                 "rocksdb_cache_size": str(16 << 20),
             },
             "mgr": {
+                "public_addr": API.address,
                 "osd_pool_default_size": "1",
                 "mgr_module_path": _MODULES,
                 "mgr_tick_period": "1",
                 "mgr_stats_period": "1",
             },
             "osd": {
+                "public_addr": API.address,
                 "bluestore_block_size": str(_OSD_BYTES),
                 "bluestore_cache_autotune": "false",
                 "bluestore_cache_size": str(32 << 20),

@@ -70,7 +70,7 @@ def build_image(progress: Progress) -> Path:
     sources = _debian_sources()
     with progress.step("image: Debian base system", usually_s=45):
         _bootstrap(base, sources[0][0], logs)
-    with progress.step("image: OpenStack, libvirt, Pacemaker packages", usually_s=130):
+    with progress.step("image: OpenStack, libvirt, Pacemaker, Ceph packages", usually_s=150):
         _install_packages(base, sources, logs)
     with progress.step("image: Python modules compiled", usually_s=30):
         _compile_modules(base)

@@ -9,6 +9,7 @@ keys.py                  host keys, the client's key, passwords, the demo's secr
 network.py, cgroups.py   bridge, cables, namespaces, control groups
 machines.py              a host as a system container: assemble, power on, kill
 controlplane*.py, cloud.py   the existing OpenStack on api1, initialised once, then a layer
+ceph.py, swift.py        the storage on api1: part of that layer, started when a test wants it
 vcenter/, simulated_vcenter.py   the vCenter API simulator, and how the lab runs it
 lifecycle.py             up, down, reset: a level, not an event
 lab.py                   `Lab`, what tests use

@@ -1,4 +1,4 @@
-"""The lab's command: `python -m tests.lab up|down|status|exec|reset|secrets|hostkeys`."""
+"""The lab's command: `python -m tests.lab up|down|status|exec|reset|start|secrets|hostkeys`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.lab import keys, lifecycle, machines, simulated_vcenter
+from tests.lab import ceph, keys, lifecycle, machines, simulated_vcenter, swift
 from tests.lab.errors import LabError
 from tests.lab.layout import HOSTS, host_named
 from tests.lab.progress import Progress
@@ -39,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("reset", help="back to bare hosts, an untouched control plane and vCenter")
     commands.add_parser("check", help="can this machine run the lab?")
     commands.add_parser("hostkeys", help="print the hosts' public SSH keys")
+    start = commands.add_parser("start", help="start storage of the cloud that is off until it is wanted")
+    start.add_argument("storage", choices=("ceph", "swift"))
     run = commands.add_parser("exec", help="run a command in a host, as root, without the network")
     run.add_argument("host")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND …")
@@ -56,20 +58,25 @@ def _run(asked: argparse.Namespace) -> int:
             lifecycle.down(Progress())
         case "reset":
             lifecycle.reset(Progress())
+        case "start":
+            {"ceph": ceph.start, "swift": swift.start}[asked.storage]()
         case "check":
             check_machine()
         case "status":
             print(report())
             return 0 if lifecycle.is_running() else 1
         case "hostkeys":
-            for host in HOSTS:
-                print(f"{host.name:5} {host.address:12} {keys.public_text(keys.host_key(host.name))}")
+            print(_hostkeys())
         case "secrets":
             keys.write_secrets(asked.folder, ca_file=simulated_vcenter.ca_file())
         case "exec":
             command = machines.inside(host_named(asked.host), asked.argv or ["bash", "-l"])
             os.execvp(command[0], command)  # noqa: S606 - the arguments are the person's own
     return 0
+
+
+def _hostkeys() -> str:
+    return "\n".join(f"{host.name:5} {host.address:12} {keys.public_text(keys.host_key(host.name))}" for host in HOSTS)
 
 
 if __name__ == "__main__":

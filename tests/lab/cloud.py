@@ -9,6 +9,7 @@ from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 from openstack.connection import Connection
 
+from tests.lab import swift
 from tests.lab.controlplane_config import PORTS, REGION
 from tests.lab.keys import AUTH_URL, PASSWORD
 from tests.lab.layout import API
@@ -19,10 +20,11 @@ ENDPOINTS = {
     "cinderv3": ("volumev3", f"http://{API.address}:{PORTS['cinder-api']}/v3/%(project_id)s"),
     "glance": ("image", f"http://{API.address}:{PORTS['glance-api']}"),
     "neutron": ("network", f"http://{API.address}:{PORTS['neutron-api']}"),
+    "swift": ("object-store", f"{swift.ADDRESS}/v1/AUTH_%(project_id)s"),
 }
 """Services of the catalogue by name: type and address."""
 
-ACCOUNTS = ("nova", "placement", "cinder", "glance", "neutron")
+ACCOUNTS = ("nova", "placement", "cinder", "glance", "neutron", "swift")
 
 FLAVOR = {"name": "tiny", "ram": 128, "vcpus": 1, "disk": 1}
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from keystoneauth1.exceptions import ClientException
 from openstack.exceptions import SDKException
 
-from tests.lab import cloud, machines
+from tests.lab import ceph, cloud, machines, swift
 from tests.lab import controlplane_config as config
 from tests.lab.commands import run, wait_until
 from tests.lab.image import base_layer, image_digest
@@ -48,6 +48,8 @@ def snapshot_digest() -> str:
         "uwsgi": config.UWSGI_FILES,
         "units": config.UNITS,
         "cloud": cloud.made_of(),
+        "ceph": ceph.made_of(),
+        "swift": swift.made_of(),
         "revision": _REVISION,
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
@@ -75,6 +77,9 @@ def build_snapshot(progress: Progress) -> Path:
         _prepare_stores()
     with progress.step("control plane: schemas and catalogue", usually_s=60):
         _prepare_services()
+    with progress.step("control plane: Ceph and Swift", usually_s=12):
+        swift.initialise()
+        ceph.initialise()
     with progress.step("control plane: first start, images, volume types", usually_s=30):
         _in_api("systemctl", "start", *config.PORTS, *config.DAEMONS)
         wait_for_apis(config.PORTS)
@@ -134,7 +139,7 @@ def answers(unit: str) -> bool:
 
 def _configure(root: Path) -> None:
     """Write the configuration in place: owners and modes stay those of the packages."""
-    for path, text in config.files().items():
+    for path, text in (config.files() | swift.files()).items():
         place = root / path.lstrip("/")
         place.parent.mkdir(exist_ok=True)
         place.write_text(text)

@@ -132,7 +132,8 @@ def _auth(user: str) -> dict[str, str]:
     }
 
 
-def _auth_token(user: str) -> dict[str, str]:
+def auth_token(user: str) -> dict[str, str]:
+    """How a service lets Keystone judge the tokens that it is shown; `user` is its account."""
     return {
         "www_authenticate_uri": AUTH_URL.removesuffix("/v3"),
         "memcached_servers": f"{API.address}:11211",
@@ -196,7 +197,7 @@ def _placement() -> Ini:
         "DEFAULT": {},
         "api": {"auth_strategy": "keystone"},
         "placement_database": _database("placement"),
-        "keystone_authtoken": _auth_token("placement"),
+        "keystone_authtoken": auth_token("placement"),
         "oslo_policy": {"policy_dirs": "/etc/placement/policy.d"},
     }
 
@@ -214,7 +215,7 @@ def _glance() -> Ini:
         "os_glance_staging_store": {"filesystem_store_datadir": f"{data}/staging"},
         "os_glance_tasks_store": {"filesystem_store_datadir": f"{data}/tasks"},
         "database": _database("glance"),
-        "keystone_authtoken": _auth_token("glance"),
+        "keystone_authtoken": auth_token("glance"),
         "paste_deploy": {"flavor": "keystone"},
         "oslo_concurrency": {"lock_path": "/var/lock/glance"},
     }
@@ -233,7 +234,7 @@ def _neutron() -> Ini:
             "notify_nova_on_port_data_changes": "false",
         },
         "database": _database("neutron"),
-        "keystone_authtoken": _auth_token("neutron"),
+        "keystone_authtoken": auth_token("neutron"),
         "nova": _auth("nova"),
         "oslo_messaging_rabbit": _messaging(),
         "oslo_concurrency": {"lock_path": "/var/lock/neutron"},
@@ -278,7 +279,7 @@ def _nova() -> Ini:
         "placement": _auth("placement"),
         "neutron": _auth("neutron"),
         "service_user": {"send_service_user_token": "true", **_auth("nova")},
-        "keystone_authtoken": _auth_token("nova"),
+        "keystone_authtoken": auth_token("nova"),
         "oslo_messaging_rabbit": _messaging(),
         "oslo_concurrency": {"lock_path": "/var/lock/nova"},
         "oslo_policy": {"policy_dirs": "/etc/nova/policy.d"},
@@ -302,7 +303,7 @@ def _cinder() -> Ini:
             "allow_availability_zone_fallback": "False",
         },
         "database": _database("cinder"),
-        "keystone_authtoken": _auth_token("cinder"),
+        "keystone_authtoken": auth_token("cinder"),
         "service_user": {"send_service_user_token": "true", **_auth("cinder")},
         "nova": _auth("nova"),
         "oslo_messaging_rabbit": _messaging(),

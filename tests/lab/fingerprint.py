@@ -28,6 +28,8 @@ _LIVES_BY_ITSELF = {
     "var/log": "logs and the journal",
     "var/cache": "caches: apt, libvirt's capabilities, service caches",
     "var/lib/mysql": "the control plane's databases; ask its APIs instead",
+    "var/lib/ceph": "the stores of Ceph's daemons",
+    "srv/node": "objects of Swift",
     "var/lib/rabbitmq": "the message queue's state",
     "var/lib/memcached": "nothing in it is configuration",
     "var/lib/glance": "images and their staging; ask Glance",

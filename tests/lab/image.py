@@ -70,7 +70,7 @@ def build_image(progress: Progress) -> Path:
     sources = _debian_sources()
     with progress.step("image: Debian base system", usually_s=45):
         _bootstrap(base, sources[0][0], logs)
-    with progress.step("image: OpenStack, libvirt, Pacemaker packages", usually_s=130):
+    with progress.step("image: OpenStack, libvirt, Pacemaker, Ceph packages", usually_s=150):
         _install_packages(base, sources, logs)
     with progress.step("image: Python modules compiled", usually_s=30):
         _compile_modules(base)
@@ -125,7 +125,7 @@ def _install_packages(base: Path, sources: list[tuple[str, str]], logs: Path) ->
     no_starts.write_text("#!/bin/sh\nexit 101\n")
     no_starts.chmod(0o755)
     environment = [*_NO_QUESTIONS, *(f"{name}={value}" for name, value in _proxies().items())]
-    packages = [*recipe.CONTROL_PLANE_PACKAGES, *recipe.NODE_PACKAGES]
+    packages = [*recipe.CONTROL_PLANE_PACKAGES, *recipe.STORE_PACKAGES, *recipe.NODE_PACKAGES]
     run_in_root(base, [*_DIVERT, "--add", _COMPILER])
     (base / _COMPILER.lstrip("/")).symlink_to("/bin/true")
     for log, argv in (

@@ -6,9 +6,11 @@ each lab on each machine is the lab that it describes. They protect nothing but 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import secrets
 import string
+import struct
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -76,6 +78,15 @@ def corosync_authkey() -> str:
     return _AUTHKEY.read_text()
 
 
+def ceph_key(entity: str) -> str:
+    """The key of a Ceph user or daemon (`client.cinder`, `osd.0`): the same on every machine.
+
+    Ceph's form: kind (1: AES), time of making in s and ns, length, 16 bytes, all in base64.
+    """
+    raw = hashlib.sha256(f"bivisor lab ceph key {entity}".encode()).digest()[:16]
+    return base64.b64encode(struct.pack("<HIIH", 1, 0, 0, len(raw)) + raw).decode()
+
+
 def write_secret(file: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -95,6 +106,7 @@ def write_secrets(folder: Path, *, ca_file: Path) -> None:
         "vc1.yaml": _account(VCENTER_USER, VCENTER_PASSWORD),
         "vc1-ca.pem": ca_file.read_text(),
         "keystone-admin.yaml": _account("admin", PASSWORD),
+        "glance-service.yaml": _account("glance", PASSWORD),
         "nova-service.yaml": _account("nova", PASSWORD),
         "cinder-service.yaml": _account("cinder", PASSWORD),
         "transport-url": TRANSPORT_URL,

@@ -6,7 +6,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from tests.lab import cloud, fingerprint, keys, lifecycle, machines, network, simulated_vcenter
+from tests.lab import ceph, cloud, fingerprint, keys, lifecycle, machines, network, simulated_vcenter, swift
 from tests.lab.errors import CommandError, LabError
 from tests.lab.layout import HOSTS, host_named
 from tests.lab.processes import arguments, namespace_of, pids_in_namespace
@@ -131,6 +131,25 @@ class Lab:
     def openstack(self) -> Connection:
         """A new connection to the cloud as its admin."""
         return cloud.connect()
+
+    def start_ceph(self) -> None:
+        """Start the cloud's Ceph on `api1`, which is off after `up` and `reset`; returns when its pools can be used."""
+        ceph.start()
+
+    def hand_ceph_to(self, host: str, user: str) -> None:
+        """Give a host what an operator gives it: `/etc/ceph/ceph.conf` and the user's keyring, read by its service account.
+
+        Users are `cinder` (pool `volumes`, reads `images`) and `glance` (pool `images`; `api1` has it from the beginning).
+        """
+        ceph.hand_over(host_named(host), user)
+
+    def hand_ceph_to_libvirt(self, host: str, user: str) -> None:
+        """Give the host's libvirt the user's key, as the secret whose UUID is `ceph.FSID`; libvirt may run or not."""
+        ceph.hand_libvirt(host_named(host), user)
+
+    def start_swift(self) -> None:
+        """Start the cloud's Swift on `api1`, which is off after `up` and `reset`; returns when it can be used."""
+        swift.start()
 
     @property
     def vcenter(self) -> VCenterControl:

@@ -34,6 +34,17 @@ CONTROL_PLANE_PACKAGES = (
     "cinder-scheduler",
 )
 
+STORE_PACKAGES = (
+    "ceph-mon",
+    "ceph-mgr",
+    "ceph-osd",
+    "swift-proxy",
+    "swift-account",
+    "swift-container",
+    "swift-object",
+)
+"""What the cloud's own storage runs on; its clients are dependencies of Nova's, Cinder's and Glance's packages."""
+
 NODE_PACKAGES = (
     "sudo",
     "curl",
@@ -124,7 +135,7 @@ def ingredients() -> dict[str, object]:
     """Everything that decides what the image contains."""
     return {
         "suite": SUITE,
-        "packages": [*BASE_PACKAGES, *CONTROL_PLANE_PACKAGES, *NODE_PACKAGES],
+        "packages": [*BASE_PACKAGES, *CONTROL_PLANE_PACKAGES, *STORE_PACKAGES, *NODE_PACKAGES],
         "dpkg": DPKG_OPTIONS,
         "enabled": sorted(ENABLED_UNITS),
         "masked": MASKED_UNITS,

@@ -73,7 +73,7 @@ After=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
-Type=notify
+Type={type}
 NotifyAccess=all
 User=nova
 Group=nova
@@ -97,7 +97,7 @@ class VmwareCompute:
 
     `nodes` are the candidates. Several, or `pacemaker`, mean that Pacemaker decides where it runs; else systemd starts
     it on the one node. `compute_id` is set for releases that want that file, `free` lists nodes where the packaged
-    nova-compute must be masked.
+    nova-compute must be masked. One that `notifies` tells systemd when it is ready; of any other it is only known that it runs.
     """
 
     host: str
@@ -109,6 +109,7 @@ class VmwareCompute:
     nodes: tuple[NodeFacts, ...]
     masked: tuple[NodeFacts, ...]
     pacemaker: bool
+    notifies: bool
     settings: Options
 
     def units(self) -> Iterator[Unit]:
@@ -213,6 +214,7 @@ class VmwareCompute:
         by_systemd = not self.pacemaker
         return _UNIT.format(
             guard=_GUARD if self._unfenced else "",
+            type="notify" if self.notifies else "exec",
             host=self.host,
             conf=self._conf,
             state=self._state,

@@ -14,6 +14,10 @@ LAST_NOVA_NETWORK = 20
 FIRST_COMPUTE_ID = 27
 """Since Nova 27.0.0 (2023.1) a nova-compute has an identity file, `compute_id` (nova/virt/node.py)."""
 
+LAST_COMPUTE_NOTIFY = 33
+"""Nova 34.0.0 (2026.2) runs nova-compute on native threads in one process, and then nobody tells systemd that it is ready
+(nova/cmd/compute.py, `no_fork=True`; oslo.service 4.8.0, oslo_service/backend/_threading/service.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -33,6 +37,11 @@ class Release:
         """Tell whether a nova-compute refuses to start elsewhere without its identity file."""
         return self.nova >= FIRST_COMPUTE_ID
 
+    @property
+    def has_compute_notify(self) -> bool:
+        """Tell whether a nova-compute tells systemd when it is ready."""
+        return self.nova <= LAST_COMPUTE_NOTIFY
+
 
 _ALL = (
     Release("queens", "", 17),
@@ -50,6 +59,9 @@ _ALL = (
     Release("caracal", "2024.1", 29),
     Release("dalmatian", "2024.2", 30),
     Release("epoxy", "2025.1", 31),
+    Release("flamingo", "2025.2", 32),
+    Release("gazpacho", "2026.1", 33),
+    Release("hibiscus", "2026.2", 34),
 )
 
 RELEASES: Mapping[str, Release] = {name: release for release in _ALL for name in (release.name, release.alias) if name}

@@ -35,12 +35,14 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspa
     """A cloud of that release with one zone, the vCenter's, converged; the lab is bare again at the end."""
     build_nova(Progress())
     lab.reset()
-    upgrade_control_plane(lab)
-    found = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
-    declare(found)
-    found.run("apply", "--yes")
-    yield found
-    lab.reset()
+    try:
+        upgrade_control_plane(lab)
+        found = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
+        declare(found)
+        found.run("apply", "--yes")
+        yield found
+    finally:
+        lab.reset()
 
 
 def declare(desk: Workspace) -> None:

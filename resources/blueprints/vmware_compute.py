@@ -44,7 +44,8 @@ class VmwareCompute:
     `nodes` are the candidates. Several, or `pacemaker`, mean that Pacemaker decides where it runs; else systemd starts
     it on the one node. `compute_id` is set for releases that want that file, `free` lists nodes where the packaged
     nova-compute must be masked. `called` is the name that the cluster has now, `moref` its lasting one if that is declared,
-    `program` a nova-compute that no package brings, or ''.
+    `program` a nova-compute that no package brings, or ''. One
+    that `notifies` tells systemd when it is ready; of any other it is only known that it runs.
     """
 
     host: str
@@ -59,6 +60,7 @@ class VmwareCompute:
     nodes: tuple[NodeFacts, ...]
     masked: tuple[NodeFacts, ...]
     pacemaker: bool
+    notifies: bool
     settings: Options
 
     def units(self) -> Iterator[Unit]:
@@ -178,6 +180,7 @@ class VmwareCompute:
             cloud=self.cloud,
             nodes=self.nodes,
             kept=self.pacemaker,
+            notifies=self.notifies,
         )
 
     @property

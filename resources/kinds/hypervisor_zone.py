@@ -89,7 +89,7 @@ def _libvirt(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Itera
 def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, cloud: Cloud) -> Iterator[Unit]:
     by_pacemaker = spec.placement == "controllers"
     nodes = cloud.nodes(facts.controllers if by_pacemaker else _chosen(spec))
-    wants_id = RELEASES[facts.release].has_compute_id
+    release = RELEASES[facts.release]
     for compute in vmware.computes:
         if compute.remove:
             yield from _leaving(compute, facts, nodes, pacemaker=by_pacemaker).units()
@@ -102,12 +102,13 @@ def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, cloud: 
             moref=compute.moref or "",
             program=vmware.program or "",
             datastore_regex=compute.datastore_regex,
-            compute_id=identity if wants_id else "",
+            compute_id=identity if release.has_compute_id else "",
             vcenter=cloud.get(VCenterFacts, vmware.vcenter),
             cloud=facts,
             nodes=nodes,
             masked=_without_libvirt(nodes, cloud),
             pacemaker=by_pacemaker,
+            notifies=release.has_compute_notify,
             settings=from_settings(vmware.settings),
         )
         yield from blueprint.units()

@@ -43,6 +43,11 @@ class Release:
         return self.has("compute_id")
 
     @property
+    def has_compute_notify(self) -> bool:
+        """Tell whether a nova-compute tells systemd when it is ready."""
+        return self.has("compute-notify")
+
+    @property
     def has_glance_multistore(self) -> bool:
         """Tell whether Glance names its stores (`enabled_backends`), several of one driver if need be."""
         return self.has("glance-multistore")
@@ -141,6 +146,13 @@ _FEATURES = (
         "",
         "volume types bound to zones by the extra spec RESKEY:availability_zones (volume API 3.52)",
         "cinder/api/openstack/api_version_request.py, absent in 12.0.10, there in 13.0.9",
+    ),
+    Feature(
+        "compute-notify",
+        "juno",
+        "gazpacho",
+        "a nova-compute tells systemd when it is ready",
+        "nova/cmd/compute.py 34.0.0, no_fork=True; oslo.service 4.8.0, oslo_service/backend/_threading/service.py",
     ),
     Feature(
         "compute_id",

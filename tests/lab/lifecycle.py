@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.lab import cgroups, controlplane, image, machines, network, simulated_vcenter
+from tests.lab import cgroups, controlplane, image, machines, network, nova_layer, simulated_vcenter
 from tests.lab.commands import run, wait_until
 from tests.lab.controlplane_config import PORTS
 from tests.lab.errors import LabError
@@ -88,8 +88,8 @@ def is_up() -> bool:
 def layers(host: Host) -> list[Path]:
     """The read-only layers of a host's root, the lowest first."""
     if host is API:
-        return [image.base_layer(), controlplane.snapshot_layer()]
-    return [image.base_layer(), *([image.remote_layer()] if host.remote else [])]
+        return [image.base_layer(), *nova_layer.layers_of(host), controlplane.snapshot_layer()]
+    return [image.base_layer(), *nova_layer.layers_of(host), *([image.remote_layer()] if host.remote else [])]
 
 
 def switch_on(host: Host) -> None:

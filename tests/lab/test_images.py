@@ -9,7 +9,6 @@ import yaml
 
 from tests.lab import simulated_vcenter
 from tests.lab.forwarder import forwarded
-from tests.lab.image_storage import CephOnHost, SwiftOnHost
 from tests.lab.keys import PASSWORD
 from tests.lab.layout import API, BRIDGE_ADDRESS
 from tests.lab.workspace import Workspace, invocations, started
@@ -161,7 +160,7 @@ def test_glance_gets_new_credentials_after_they_were_tried(lab: Lab, desk: Works
 
 def test_an_rbd_store_keeps_images(lab: Lab, desk: Workspace, cloud: Connection) -> None:
     """Glance keeps an image in a pool of a real Ceph cluster."""
-    CephOnHost(lab, API).start()
+    lab.start_ceph()
     add_store(desk, "ceph")
     round_trip(cloud, "ceph")
     round_trip(cloud, "file")
@@ -169,7 +168,7 @@ def test_an_rbd_store_keeps_images(lab: Lab, desk: Workspace, cloud: Connection)
 
 def test_a_swift_store_keeps_images(lab: Lab, desk: Workspace, cloud: Connection) -> None:
     """Glance keeps an image in a real Swift, as its own account."""
-    SwiftOnHost(lab, API).start()
+    lab.start_swift()
     (desk.folder / "secrets/glance-service.yaml").write_text(f"username: glance\npassword: {PASSWORD}\n")
     document = "apiVersion: bivisor/v1alpha1\nkind: Secret\nmetadata: {name: glance-service}\n"
     (desk.folder / "desired/glance-service.yaml").write_text(f"{document}spec: {{file: ../secrets/glance-service.yaml}}\n")

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 COMMAND_TIMEOUT_S = 30
 """How long a Secret's command may take."""
 
+EMPTY = "an empty declaration is taken for a mistake"
+"""What is said of a folder that declares nothing: a wrong folder is more likely than a wish to have nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Desired:
@@ -56,13 +59,13 @@ def read_folder(folder: Path) -> dict[str, str]:
     problems: list[LocatedProblem] = []
     paths = _documents(folder, problems)
     if not (paths or problems):
-        raise InputError((_problem(str(folder), "no .yaml file in this folder: an empty declaration is taken for a mistake"),))
+        raise InputError((_problem(str(folder), f"no .yaml file in this folder: {EMPTY}"),))
     texts: dict[str, str] = {}
     for path in paths:
         try:
             texts[str(path)] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(_problem(str(path), f"cannot be read as UTF-8 text: {error}"))
+            problems.append(_problem(str(path), f"cannot be read: {_reason(error)}"))
     if problems:
         raise InputError(tuple(problems))
     return texts
@@ -84,7 +87,10 @@ def _documents(folder: Path, problems: list[LocatedProblem]) -> list[Path]:
 
 def load_folder(folder: Path) -> Loaded:
     """Return the validated resources of the folder. Raises InputError with every problem of all files."""
-    return load(read_folder(folder), KINDS, RULES)
+    loaded = load(read_folder(folder), KINDS, RULES)
+    if not loaded.resources:
+        raise InputError((_problem(str(folder), f"no document in its .yaml files: {EMPTY}"),))
+    return loaded
 
 
 def compile_offline(folder: Path) -> tuple[Loaded, Catalog, Graph]:
@@ -99,6 +105,9 @@ async def read_desired(folder: Path) -> Desired:
     loaded = load_folder(folder)
     secrets, files = await _resolve(loaded)
     catalog = compile_units(loaded, KINDS, secrets, files)
+    if not catalog.units:
+        # else the cloud would be called as declared without a look at it
+        raise InputError((_problem(str(folder), "declares nothing that could be looked at: no document is of kind Cluster"),))
     return Desired(loaded, catalog, build_graph(catalog.units), Redactor(secrets))
 
 
@@ -126,7 +135,7 @@ def _read_files(loaded: Loaded, problems: list[LocatedProblem]) -> dict[str, str
         try:
             files[read.file] = Path(read.file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(loaded.located(read.key, read.path, _reason(error)))
+            problems.append(loaded.located(read.key, read.path, f"{read.file} cannot be read: {_reason(error)}"))
     return files
 
 
@@ -154,7 +163,7 @@ def _from_file(path: str) -> dict[str, SecretText]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise _UnresolvedError("file", _reason(error)) from None
+        raise _UnresolvedError("file", f"{path} cannot be read: {_reason(error)}") from None
     if not path.endswith((".yaml", ".yml")):
         return {"value": SecretText(text.rstrip("\n"))}
     try:
@@ -200,7 +209,7 @@ async def _from_command(argv: tuple[str, ...]) -> str:
 def _reason(error: OSError | UnicodeDecodeError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "the file is not UTF-8 text"
-    return f"{error.strerror}: {error.filename}"
+    return error.strerror or str(error)
 
 
 def _problem(file: str, message: str) -> LocatedProblem:

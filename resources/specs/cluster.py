@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -14,7 +15,9 @@ from resources.specs.shapes import Shape
 
 def _known_release(name: str) -> str:
     if name not in RELEASES:
-        raise ValueError(f'no OpenStack release "{name}" is known (known: {", ".join(RELEASES)})')
+        near = difflib.get_close_matches(name.casefold(), RELEASES, n=1)
+        meant = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(RELEASES)}"
+        raise ValueError(f'no OpenStack release "{name}" is known ({meant})')
     return name
 
 

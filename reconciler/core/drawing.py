@@ -37,7 +37,7 @@ def to_dot(graph: Graph) -> str:
         lines.append("  }")
     for need, address, label in _arrows(graph):
         lines.append(f"  {names[need.address]} -> {names[address]}{f' [label={_dot_text(label)}]' if label else ''};")
-    return "\n".join([*lines, "}", ""])
+    return "\n".join([*lines, "}"])
 
 
 def to_mermaid(graph: Graph) -> str:

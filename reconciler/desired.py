@@ -124,6 +124,7 @@ async def _resolve(loaded: Loaded) -> tuple[Secrets, dict[str, str]]:
         else:
             secrets[key.name] = answer
     files = _read_files(loaded, problems)
+    _try_others(loaded, problems)
     if problems:
         raise InputError(tuple(problems))
     return secrets, files
@@ -137,6 +138,16 @@ def _read_files(loaded: Loaded, problems: list[LocatedProblem]) -> dict[str, str
         except (OSError, UnicodeDecodeError) as error:
             problems.append(loaded.located(read.key, read.path, f"{read.file} cannot be read: {_reason(error)}"))
     return files
+
+
+def _try_others(loaded: Loaded, problems: list[LocatedProblem]) -> None:
+    """Find out what a login would find out on each host again: a private key that is not there. Secrets are read elsewhere."""
+    for other in loaded.others:
+        if other.key.kind != "Secret":
+            try:
+                Path(other.file).open("rb").close()
+            except OSError as error:
+                problems.append(loaded.located(other.key, other.path, f"{other.file} cannot be read: {_reason(error)}"))
 
 
 class _UnresolvedError(Exception):

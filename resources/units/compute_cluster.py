@@ -37,6 +37,7 @@ class ComputeCluster(Unit):
             "usable_hosts": int(data["usable_hosts"]) > 0,
             "@moref": str(data["moref"]),
             "@matches": int(data["matches"]),
+            "@hosts": int(data["hosts"]),
             "@known": tuple(map(str, data["known"])),
         }
 
@@ -45,7 +46,7 @@ class ComputeCluster(Unit):
         return ()
 
     def blocked(self, facts: Facts | None) -> str:
-        """Tell that there is no such cluster, with those that there are, or that there are several."""
+        """Tell that there is no such cluster, with those that there are, that there are several, or that no host is usable."""
         if facts is None:
             return ""
         name, known, matches = self.address.name, facts["@known"], facts["@matches"]
@@ -53,4 +54,6 @@ class ComputeCluster(Unit):
             return f'no cluster named "{name}" in vCenter (known: {", ".join(known) or "none"})'
         if isinstance(matches, int) and matches > 1:
             return f'{matches} clusters are named "{name}" in vCenter: Nova would take any of them; rename the others'
+        if not facts["usable_hosts"]:
+            return f'cluster "{name}" has no host that is connected and not in maintenance (hosts: {facts["@hosts"]})'
         return ""

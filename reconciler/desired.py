@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 COMMAND_TIMEOUT_S = 30
 """How long a Secret's command may take."""
 
+EMPTY = "an empty declaration is taken for a mistake"
+"""What is said of a folder that declares nothing: a wrong folder is more likely than a wish to have nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Desired:
@@ -71,13 +74,13 @@ def read_folder(folder: Path) -> dict[str, str]:
     problems: list[LocatedProblem] = []
     paths = _documents(folder, problems)
     if not (paths or problems):
-        raise InputError((_problem(str(folder), "no .yaml file in this folder: an empty declaration is taken for a mistake"),))
+        raise InputError((_problem(str(folder), f"no .yaml file in this folder: {EMPTY}"),))
     texts: dict[str, str] = {}
     for path in paths:
         try:
             texts[str(path)] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(_problem(str(path), f"cannot be read as UTF-8 text: {error}"))
+            problems.append(_problem(str(path), f"cannot be read: {_reason(error)}"))
     if problems:
         raise InputError(tuple(problems))
     return texts
@@ -99,7 +102,10 @@ def _documents(folder: Path, problems: list[LocatedProblem]) -> list[Path]:
 
 def load_folder(folder: Path) -> Loaded:
     """Return the validated resources of the folder. Raises InputError with every problem of all files."""
-    return load(read_folder(folder), KINDS, RULES)
+    loaded = load(read_folder(folder), KINDS, RULES)
+    if not loaded.resources:
+        raise InputError((_problem(str(folder), f"no document in its .yaml files: {EMPTY}"),))
+    return loaded
 
 
 def compile_offline(folder: Path, release: str = "") -> tuple[Loaded, Catalog, Graph]:
@@ -117,6 +123,9 @@ async def read_desired(folder: Path, release: str = "") -> Desired:
     loaded, supposed = _supposed(load_folder(folder), release)
     secrets, files = await _resolve(loaded)
     catalog = compile_units(loaded, KINDS, secrets, files)
+    if not catalog.units:
+        # else the cloud would be called as declared without a look at it
+        raise InputError((_problem(str(folder), "declares nothing that could be looked at: no document is of kind Cluster"),))
     return Desired(loaded, catalog, build_graph(catalog.units), Redactor(secrets), secrets, files, supposed=supposed)
 
 
@@ -144,6 +153,7 @@ async def _resolve(loaded: Loaded) -> tuple[Secrets, dict[str, str]]:
         else:
             secrets[key.name] = answer
     files = _read_files(loaded, problems)
+    _try_others(loaded, problems)
     if problems:
         raise InputError(tuple(problems))
     return secrets, files
@@ -155,8 +165,18 @@ def _read_files(loaded: Loaded, problems: list[LocatedProblem]) -> dict[str, str
         try:
             files[read.file] = Path(read.file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(loaded.located(read.key, read.path, _reason(error)))
+            problems.append(loaded.located(read.key, read.path, f"{read.file} cannot be read: {_reason(error)}"))
     return files
+
+
+def _try_others(loaded: Loaded, problems: list[LocatedProblem]) -> None:
+    """Find out what a login would find out on each host again: a private key that is not there. Secrets are read elsewhere."""
+    for other in loaded.others:
+        if other.key.kind != "Secret":
+            try:
+                Path(other.file).open("rb").close()
+            except OSError as error:
+                problems.append(loaded.located(other.key, other.path, f"{other.file} cannot be read: {_reason(error)}"))
 
 
 class _UnresolvedError(Exception):
@@ -183,7 +203,7 @@ def _from_file(path: str) -> dict[str, SecretText]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise _UnresolvedError("file", _reason(error)) from None
+        raise _UnresolvedError("file", f"{path} cannot be read: {_reason(error)}") from None
     if not path.endswith((".yaml", ".yml")):
         return {"value": SecretText(text.rstrip("\n"))}
     try:
@@ -229,7 +249,7 @@ async def _from_command(argv: tuple[str, ...]) -> str:
 def _reason(error: OSError | UnicodeDecodeError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "the file is not UTF-8 text"
-    return f"{error.strerror}: {error.filename}"
+    return error.strerror or str(error)
 
 
 def _problem(file: str, message: str) -> LocatedProblem:

@@ -22,7 +22,7 @@ def run(
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")] = False,
 ) -> None:
-    """Make the cloud as declared: show the plan, ask, carry it out, and check each step by looking again.
+    """Make the cloud as declared: show the plan, ask, carry it out. Each step is checked by looking again.
 
     Goes on pass after pass while there is progress; each restart waits for its turn. Interrupting it at any moment is
     safe: the next apply goes on from what is there.

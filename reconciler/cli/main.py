@@ -127,6 +127,7 @@ def _tell(error: Exception) -> None:
         case typer.Abort():
             print("Nothing was changed.", file=sys.stderr)
         case typer.TyperException() if show is not None:
+            error.message = error.message.removeprefix("Value error, ")  # pydantic's words, which tell a person nothing
             show()
         case OSError() if error.errno in FULL and error.filename is None:
             print(f"bivisor: the output cannot be written: {error.strerror}", file=sys.stderr)

@@ -31,7 +31,7 @@ def run(
     release: AsIfRelease = "",
     output: Annotated[Form, typer.Option("--output", "-o", help="text for people, json for programs.")] = Form.TEXT,
 ) -> None:
-    """Show every change that apply would make, field by field, and why, and what would restart. Changes nothing."""
+    """Show every change apply would make, field by field, and why. Tells what would restart, and changes nothing."""
     raise typer.Exit(session.run(_plan(desired, release, detailed=detailed_exitcode, form=output)))
 
 

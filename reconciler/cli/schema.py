@@ -8,7 +8,7 @@ NAME = "schema"
 
 
 def run() -> None:
-    """Print the JSON Schema of all kinds: editors complete and check the documents with it."""
+    """Print the JSON Schema of all kinds, for editors. They complete and check the documents with it."""
     from reconciler.core.explain import schema  # noqa: PLC0415 - keeps --help fast
     from resources.kinds.registry import KINDS  # noqa: PLC0415 - as above
 

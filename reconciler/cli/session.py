@@ -126,6 +126,9 @@ def confirmed(question: str) -> bool:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         return typer.confirm(question, default=False)
+    except typer.Abort:
+        print()  # the cursor stands behind the question
+        raise
     finally:
         for number, handler in heard.items():
             signal.signal(number, handler)

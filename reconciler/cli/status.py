@@ -13,7 +13,7 @@ NAME = "status"
 
 
 def run(desired: DesiredFolder = Path("desired")) -> None:
-    """Show how each declared resource stands: as declared, drifted, held, or unknown. Changes nothing."""
+    """Show how each declared resource stands. As declared, pending, held, or unknown; changes nothing."""
     raise typer.Exit(session.run(_status(desired)))
 
 

@@ -1,7 +1,8 @@
 """The graph as a drawing in the languages dot (Graphviz) and Mermaid.
 
 Units stand in a frame per target. An arrow leads from what must be converged first to what needs it; reasons stand
-beside the arrows as long as there are few enough to be read.
+beside the arrows as long as there are few enough to be read. With more, Graphviz' svg shows the reason of the arrow under
+the pointer, and Mermaid's drawing has none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from resources.contract import Address, Need, TargetId
 
 MOST_LABELS = 60
-"""With more arrows than that their reasons are left out: they would cover the drawing."""
+"""With more arrows than that no reasons stand beside them: they would cover the drawing."""
 
 
 def to_dot(graph: Graph) -> str:
@@ -35,9 +36,12 @@ def to_dot(graph: Graph) -> str:
         lines += [f"  subgraph cluster_{number} {{", f"    label={_dot_text(str(target))};", "    color=gray70;"]
         lines += [f"    {names[address]} [label={_dot_text(address.type, address.name)}];" for address in addresses]
         lines.append("  }")
-    for need, address, label in _arrows(graph):
-        lines.append(f"  {names[need.address]} -> {names[address]}{f' [label={_dot_text(label)}]' if label else ''};")
-    return "\n".join([*lines, "}", ""])
+    arrows = _arrows(graph)
+    shown = "label" if len(arrows) <= MOST_LABELS else "tooltip"
+    for need, address in arrows:
+        why = f" [{shown}={_dot_text(need.reason)}]" if need.reason else ""
+        lines.append(f"  {names[need.address]} -> {names[address]}{why};")
+    return "\n".join([*lines, "}"])
 
 
 def to_mermaid(graph: Graph) -> str:
@@ -48,9 +52,11 @@ def to_mermaid(graph: Graph) -> str:
         lines.append(f"  subgraph t{number}[{_mermaid_text(str(target))}]")
         lines += [f"    {names[address]}[{_mermaid_text(address.type, address.name)}]" for address in addresses]
         lines.append("  end")
-    for need, address, label in _arrows(graph):
-        lines.append(f"  {names[need.address]} -->{f'|{_mermaid_text(label)}|' if label else ''} {names[address]}")
-    return "\n".join([*lines, ""])
+    arrows = _arrows(graph)
+    for need, address in arrows:
+        why = f"|{_mermaid_text(need.reason)}|" if need.reason and len(arrows) <= MOST_LABELS else ""
+        lines.append(f"  {names[need.address]} -->{why} {names[address]}")
+    return "\n".join(lines)
 
 
 def _names(graph: Graph) -> Mapping[Address, str]:
@@ -63,10 +69,8 @@ def _by_target(graph: Graph) -> Iterable[tuple[TargetId, list[Address]]]:
     return [(target, list(addresses)) for target, addresses in groupby(ordered, key=lambda address: address.target)]
 
 
-def _arrows(graph: Graph) -> Iterable[tuple[Need, Address, str]]:
-    arrows = [(need, address) for address in graph.order for need in graph.needs(address)]
-    labelled = len(arrows) <= MOST_LABELS
-    return [(need, address, need.reason if labelled else "") for need, address in arrows]
+def _arrows(graph: Graph) -> list[tuple[Need, Address]]:
+    return [(need, address) for address in graph.order for need in graph.needs(address)]
 
 
 def _dot_text(*lines: str) -> str:

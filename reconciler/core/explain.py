@@ -140,7 +140,7 @@ def _explain_field(parts: Sequence[str], spec: type[BaseModel]) -> str:
         if models and part not in known:
             raise UnknownNameError(f"{'.'.join(parts[:number])} has no field {quoted(part)} {hint(part, known, 'fields')}")
         if not models:
-            raise UnknownNameError(f"{'.'.join(parts[:number])} has no fields: it is {about}")
+            raise UnknownNameError(f"{'.'.join(parts[:number])} has no fields: its type is {about}")
         info = known[part]
         annotations, about, description = (info.annotation,), field_words(info), info.description or ""
     models = models_in(annotations)

@@ -41,7 +41,7 @@ _FEW_NAMES = 8
 
 @dataclass(frozen=True, slots=True, order=True)
 class Read:
-    """A file whose text compiling needs, and the field that names it."""
+    """A file, and the field that names it."""
 
     file: str
     key: Key
@@ -52,13 +52,15 @@ class Read:
 class Loaded:
     """All that the documents declare, in the order of their keys, however they are spread over files.
 
-    `reads` are the files whose texts compiling needs (`DocumentPath(read=True)`), sorted, with the field that names each.
+    `reads` are the files whose texts compiling needs (`DocumentPath(read=True)`), `others` all other files that are named;
+    sorted, with the field that names each.
     """
 
     resources: Mapping[Key, Resource[Any]]
     positions: Mapping[Key, Positions]
     warnings: tuple[LocatedProblem, ...] = ()
     reads: tuple[Read, ...] = ()
+    others: tuple[Read, ...] = ()
 
     def located(self, key: Key, path: Path, message: str, *, warning: bool = False) -> LocatedProblem:
         """Return a problem at a field of a resource."""
@@ -104,6 +106,7 @@ def load(texts: Mapping[str, str], kinds: Mapping[str, Kind[Any]], rules: Sequen
         resources={key: found.resources[key] for key in sorted(found.resources)},
         positions={key: found.positions[key] for key in sorted(found.resources)},
         reads=tuple(sorted(found.reads)),
+        others=tuple(sorted(found.others)),
     )
     return replace(loaded, warnings=_keep_rules(loaded, rules))
 
@@ -123,6 +126,7 @@ class _Found:
     declared: list[tuple[Key, Positions, Resource[Any] | None]] = field(default_factory=list)
     positions: dict[Key, Positions] = field(default_factory=dict)
     reads: set[Read] = field(default_factory=set)
+    others: set[Read] = field(default_factory=set)
     nameless: bool = False
 
     def report(self, positions: Positions, key: Key | None, path: Path, message: str) -> None:
@@ -219,8 +223,8 @@ def _follow_marks(resource: Resource[Any], found: _Found) -> None:
     def handle(mark: Mark, text: str, path: Path) -> str:
         if isinstance(mark, DocumentPath):
             absolute = posixpath.normpath(posixpath.join(folder, text)) if text else text
-            if mark.read and absolute:
-                found.reads.add(Read(absolute, resource.key, path))
+            if absolute:
+                (found.reads if mark.read else found.others).add(Read(absolute, resource.key, path))
             return absolute
         _check_reference(mark, text, path)
         return text

@@ -59,6 +59,7 @@ class SshTarget:
         self._channel: HelperChannel | None = None
         self._slots: list[_Slot] = []
         self._next_slot = 0
+        self._refusal: TargetError | None = None
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
         """Answer all queries in one round trip. Raises TargetError.
@@ -68,7 +69,10 @@ class SshTarget:
         asked = tuple(queries)
         if not asked:
             return ()
+        refusal = self._refusal
         async with self._one_at_a_time:
+            if self._refusal not in (None, refusal):
+                raise self._refusal  # whoever was before us (a host speaks for its cluster too) has waited in vain already
             reused = self._channel is not None and self._channel.alive
             try:
                 return await self._ask(asked)
@@ -143,7 +147,11 @@ class SshTarget:
         """Return the channel to a helper; a new one on a new connection where there is none."""
         if self._channel is None or not self._channel.alive:
             self._drop()
-            self._connection = await connect(self._endpoint, self._gate)
+            try:
+                self._connection = await connect(self._endpoint, self._gate)
+            except TargetError as error:
+                self._refusal = error
+                raise
             try:
                 async with asyncio.timeout(CONNECT_S):
                     self._channel = await HelperChannel.open(self._connection, self._stream)

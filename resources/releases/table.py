@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -168,7 +169,9 @@ FEATURES: Mapping[str, Feature] = {feature.name: feature for feature in _FEATURE
 
 
 def known_release(name: str) -> str:
-    """Return the name if it is a release's. Raises ValueError with the names there are."""
+    """Return the name if it is a release's. Raises ValueError with the nearest name, or with all that there are."""
     if name not in RELEASES:
-        raise ValueError(f'no OpenStack release "{name}" is known (known: {", ".join(RELEASES)})')
+        near = difflib.get_close_matches(name.casefold(), RELEASES, n=1)
+        meant = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(RELEASES)}"
+        raise ValueError(f'no OpenStack release "{name}" is known ({meant})')
     return name

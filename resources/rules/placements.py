@@ -70,4 +70,4 @@ def _offer(resources: Resources, selector: Selector) -> str:
     roles = sorted({role for node in nodes for role in node.spec.roles})
     labels = sorted({f"{name}: {value}" for node in nodes for name, value in node.metadata.labels.items()})
     offers = [f"{word} of the nodes: {', '.join(found)}" for word, found in (("roles", roles), ("labels", labels)) if found]
-    return "; ".join(offers) or "no node has roles or labels"
+    return "; ".join(offers) or ("no node has roles or labels" if nodes else "no Node is declared")

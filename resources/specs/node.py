@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from resources.cloud import DocumentPath, Spec
 from resources.specs.shapes import Shape
@@ -12,12 +14,28 @@ from resources.specs.shapes import Shape
 _HOST_KEY = r"|(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]{30,}( .*)?"
 
 
+def _whole(key: str) -> str:
+    """Return a public key that is as long as it says, and of the type that it says (RFC 4253, 6.6). Raises ValueError."""
+    kind, _, rest = key.partition(" ")
+    try:
+        data = base64.b64decode(rest.partition(" ")[0], validate=True)
+        end = 0
+        while end < len(data):
+            (length,) = struct.unpack_from(">I", data, end)
+            end += struct.calcsize(">I") + length
+    except (ValueError, struct.error):
+        data, end = b"", -1
+    if key and not (end == len(data) and data[struct.calcsize(">I") :].startswith(kind.encode())):
+        raise ValueError("this public key is damaged or cut off: copy the whole line again")
+    return key
+
+
 class NodeSsh(Spec):
     """How to log in to one host, where it differs from the cluster's `ssh`."""
 
     user: str | None = Field(default=None, min_length=1, description="Account; one that is not root needs passwordless sudo.")
     port: int | None = Field(default=None, ge=1, le=65535, description="TCP port of sshd.")
-    host_key: Annotated[str, Shape(_HOST_KEY, "a public key such as ssh-ed25519 AAAA…")] = Field(
+    host_key: Annotated[str, Shape(_HOST_KEY, "a public key such as ssh-ed25519 AAAA…"), AfterValidator(_whole)] = Field(
         default="",
         description="The one public host key that is accepted, as in /etc/ssh/ssh_host_ed25519_key.pub. "
         "Without it the known_hosts file of the user who runs bivisor decides, as strictly.",

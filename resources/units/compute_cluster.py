@@ -69,6 +69,7 @@ class ComputeCluster(Unit):
             "@strange_vcenter": home not in ("", uuid),
             "@driver": drivers.get(f"{moref}.{uuid}", self.host),
             "@identities": tuple(str(each["uuid"]) for each in known.data["hypervisors"] if each["host"] == self.host),
+            "@hosts": int(data["hosts"]),
         }
         return {**facts, "@called": self._called(str(facts["@pinned"]), names)}
 
@@ -90,7 +91,7 @@ class ComputeCluster(Unit):
         return (f'it is called "{name}" in vCenter now, and is followed ({(facts or {})["@pinned"]}): declare cluster: {name}',)
 
     def blocked(self, facts: Facts | None) -> str:
-        """Tell that there is no such cluster, with those that there are, that there are several, or that it is another."""
+        """Tell that there is no such cluster, with those that there are, several, another, or one without usable hosts."""
         if facts is None:
             return ""
         name, known, matches = self.called or self.address.name, facts["@known"], facts["@matches"]
@@ -98,7 +99,14 @@ class ComputeCluster(Unit):
             return f'{matches} clusters are named "{name}" in vCenter: Nova would take any of them; rename the others'
         if not facts["exists"] and isinstance(known, tuple) and not self.alias(facts):
             return f'no cluster named "{name}" in vCenter (known: {", ".join(known) or "none"})'
-        return self._another(facts) if facts["exists"] else ""
+        return (self._another(facts) or self._empty(facts)) if facts["exists"] else ""
+
+    def _empty(self, facts: Facts) -> str:
+        """Tell that no host of it could run an instance: nova-compute does not start on such a cluster."""
+        if facts["usable_hosts"]:
+            return ""
+        name = self.called or self.address.name
+        return f'cluster "{name}" has no host that is connected and not in maintenance (hosts: {facts["@hosts"]})'
 
     def _another(self, facts: Facts) -> str:
         """Tell that Nova knows this cluster by another compute's name, or that compute by another cluster."""

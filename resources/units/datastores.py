@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # What Nova's ALL_SUPPORTED_DS_TYPES takes (nova/virt/vmwareapi/ds_util.py, Zed); Cinder takes these as well.
 _USABLE_TYPES = frozenset({"VMFS", "NFS", "NFS41", "vsan"})
 
+_MOST_NAMED = 4
+"""As many datastores are named in one sentence; the rest is counted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Datastores(Unit):
@@ -41,11 +44,11 @@ class Datastores(Unit):
             raise UnreadableError(reply.error)
         stores = reply.data["datastores"]
         named = [store for store in stores if self._matches(str(store["name"]))]
-        usable = [str(store["name"]) for store in named if _usable(store)]
+        usable = [str(store["name"]) for store in named if not _unusable(store)]
         return {
             "matching": bool(usable),
             "@names": tuple(sorted(usable)),
-            "@named": tuple(sorted(str(store["name"]) for store in named)),
+            "@unusable": tuple(sorted(f"{store['name']} {why}" for store in named if (why := _unusable(store)))),
             "@known": tuple(sorted(str(store["name"]) for store in stores)),
         }
 
@@ -54,9 +57,12 @@ class Datastores(Unit):
         return ()
 
     def blocked(self, facts: Facts | None) -> str:
-        """Tell that no datastore has a matching name; one that is only inaccessible now may come back."""
-        if facts is None or facts["@named"]:
+        """Tell that no datastore has a matching name, or that none of these can be used now."""
+        if facts is None or facts["matching"]:
             return ""
+        if isinstance(unusable := facts["@unusable"], tuple) and unusable:
+            more = f" and {len(unusable) - _MOST_NAMED} more" if len(unusable) > _MOST_NAMED else ""
+            return f'no datastore of cluster "{self.cluster}" can be used: {", ".join(unusable[:_MOST_NAMED])}{more}'
         known = facts["@known"]
         names = ", ".join(known) if isinstance(known, tuple) and known else "none"
         if not self.regex:
@@ -70,5 +76,10 @@ class Datastores(Unit):
             raise UnreadableError(f'"{self.regex}" is not a regular expression: {error}') from error
 
 
-def _usable(store: Mapping[str, Any]) -> bool:
-    return bool(store["accessible"]) and not store["maintenance"] and store["type"] in _USABLE_TYPES
+def _unusable(store: Mapping[str, Any]) -> str:
+    """Return what keeps the drivers from taking it, or ''."""
+    if store["type"] not in _USABLE_TYPES:
+        return f"is of type {store['type']}"
+    if store["maintenance"]:
+        return "is in maintenance"
+    return "" if store["accessible"] else "is not accessible"

@@ -71,6 +71,46 @@ def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
     assert "an empty declaration is taken for a mistake" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["validate", "plan", "graph"])
+def test_documents_that_are_all_comments_are_a_mistake(command: str, tmp_path: Path) -> None:
+    """Files without a document declare as little as no file; a plan must not call the cloud as declared for them."""
+    (tmp_path / "desired").mkdir()
+    (tmp_path / "desired/cluster.yaml").write_text("# nothing yet\n---\n")
+    done = run(command, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "desired: no document in its .yaml files: an empty declaration is taken for a mistake\n"
+
+
+def test_a_plan_of_nothing_is_a_mistake(tmp_path: Path) -> None:
+    """Documents that declare no unit are valid, but no plan says of them that the cloud is as declared."""
+    (tmp_path / "desired").mkdir()
+    (tmp_path / "desired/nodes.yaml").write_text((DESIRED / "nodes.yaml").read_text())
+    done = run("plan", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "desired: declares nothing that could be looked at: no document is of kind Cluster\n"
+    assert run("validate", folder=tmp_path).returncode == 0
+
+
+def test_a_file_that_is_gone_is_told_as_such(tmp_path: Path) -> None:
+    """A link that leads nowhere is not called a text in the wrong encoding."""
+    (tmp_path / "desired").mkdir()
+    (tmp_path / "desired/a.yaml").symlink_to("nowhere.yaml")
+    done = run("validate", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "desired/a.yaml: cannot be read: No such file or directory\n")
+
+
+def test_a_wrong_choice_is_told_in_words(tmp_path: Path) -> None:
+    """What an option does not take is said with what it takes, and nothing of the library that found it."""
+    done = run("graph", "-o", "png", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.endswith("Invalid value for '--output' / '-o': 'png' is not one of 'dot', 'mermaid', 'svg'.\n")
+
+
+def test_the_list_of_commands_is_whole(tmp_path: Path) -> None:
+    """No command's line is cut on a page of 80 columns."""
+    assert "..." not in run("--help", folder=tmp_path).stdout.partition("Commands:")[2]
+
+
 def test_the_demo_is_valid(tmp_path: Path) -> None:
     """Validate needs no secret and no host."""
     done = run("validate", "--desired", str(DESIRED), folder=tmp_path)

@@ -110,7 +110,7 @@ def test_every_field_is_explained(path: str, text: str) -> None:
         ("Node.spek", "Node.spek cannot be explained: the fields of a kind are in Node.spec and Node.metadata"),
         ("Node.spec.adress", 'Node.spec has no field "adress" (did you mean "address"?)'),
         ("Node.spec.ssh.x", 'Node.spec.ssh has no field "x" (fields: keyFile, port, user)'),
-        ("Node.spec.address.x", "Node.spec.address has no fields: it is text, required"),
+        ("Node.spec.address.x", "Node.spec.address has no fields: its type is text, required"),
     ],
 )
 def test_what_does_not_exist_gets_the_nearest_name(path: str, message: str) -> None:

@@ -67,6 +67,16 @@ async def test_a_command_that_gives_no_text_is_told(tmp_path: Path, argv: list[s
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become somebody else")
+async def test_a_private_key_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    """A mistake in a document is told at its place before anybody is asked, not as an unknown host for each host."""
+    node = "apiVersion: bivisor/v1alpha1\nkind: Node\nmetadata: {name: it}\nspec: {address: a, ssh: {keyFile: id}}\n"
+    loaded = load({f"{tmp_path}/n.yaml": node}, KINDS, ())
+    with pytest.raises(InputError, match=r"n\.yaml:4:26: Node/it: spec\.ssh\.keyFile: .*/id cannot be read: No such file"):
+        await _resolve(loaded)
+    (tmp_path / "id").write_text("a key")
+    assert await _resolve(loaded) == ({}, {})
+
+
 def test_a_folder_that_may_not_be_read_is_not_empty(tmp_path: Path) -> None:
     """A part of the declaration that cannot be seen is an error: what stands there must not count as undeclared."""
     closed = tmp_path / "desired/zones"

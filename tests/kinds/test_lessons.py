@@ -224,7 +224,7 @@ def test_new_credentials_are_tried_before_they_are_rolled_out() -> None:
 def test_an_empty_cluster() -> None:
     """nova-compute does not start on a cluster without hosts (LP1404123): that is seen before anything is written."""
     catalog = compiled()
-    assert planned(seen(CLUSTER, EMPTY_CLUSTER, {"hypervisors": []}))[CLUSTER].verb is Verb.WAIT
+    assert planned(seen(CLUSTER, EMPTY_CLUSTER, {"hypervisors": []}))[CLUSTER].verb is Verb.HELD
     for address in (f"ssh:ctl1/{CONF}", PRIMITIVE):
         assert CLUSTER in needs(catalog, address)
 

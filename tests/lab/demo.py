@@ -49,7 +49,8 @@ def main() -> int:
             lifecycle.down(progress)
     print(f"\nThe demo took {time.monotonic() - begun:.0f} s.")
     if keep:
-        print(f"The lab is still up. Play with it: cd {FOLDER.name}; edit desired/; bivisor plan. Then: make lab-down")
+        print("The lab is still up. Play with it: edit files in desired/, look, apply. `make lab-down` ends it.")
+        print(f"  cd {FOLDER.name}; export PATH=$PWD/../.venv/bin:$PATH; bivisor plan")
     else:
         print("The lab is down again. To play with it: make demo KEEP=1")
     return 0

@@ -132,5 +132,5 @@ async def test_what_the_driver_left_disabled_waits_for_the_vcenter(
     for host in ("DC0_C0_H0", "DC0_C0_H1", "DC0_C0_H2"):
         vcenter.control.disconnect_host(host)
     steps = await look(reachable)
-    assert steps[CLUSTER].verb is Verb.WAIT
+    assert steps[CLUSTER].verb is Verb.HELD
     assert CLUSTER in {str(need) for need in steps[ROW].needs}

@@ -243,6 +243,25 @@ async def test_silence_has_a_limit(connect: Connect, monkeypatch: pytest.MonkeyP
     assert (error.retry, "does not answer within" in error.reason) == (True, True)
 
 
+async def test_two_who_wait_for_a_silent_host_wait_once(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host and the cluster that it speaks for are asked at the same time: the time-out is not spent on each in turn."""
+    monkeypatch.setattr(ssh_connection, "CONNECT_S", 0.2)
+    done, knocks = asyncio.Event(), []
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        knocks.append(writer)
+        await done.wait()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        target = connect(port=server.sockets[0].getsockname()[1])
+        first, second = await asyncio.gather(refusal(target), refusal(target))
+        assert (len(knocks), first.reason) == (1, second.reason)
+        await refusal(target)
+        done.set()
+    assert len(knocks) == len([first, second]), "who comes later tries again"
+
+
 async def test_a_handshake_that_is_broken_off_is_begun_again(connect: Connect, sshd: Sshd) -> None:
     """A daemon drops newcomers when many knock at once: a few more attempts are made, not more."""
     sshd.refuse = ssh_connection.ATTEMPTS - 1

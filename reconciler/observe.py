@@ -48,6 +48,8 @@ class Observer:
         self._targets = targets
         self._redact = redact
         self._last = _Everything({}, _questions(()))
+        self.silent: set[TargetId] = set()
+        """Those that were asked and have not answered yet."""
 
     async def everything(self, units: Mapping[Address, Unit]) -> Mapping[Address, Observed]:
         """Return what is known about each unit: one round trip per target, all targets at the same time.
@@ -80,10 +82,13 @@ class Observer:
         return {target: task.result() for target, task in tasks.items()}
 
     async def _target(self, target: TargetId, queries: tuple[Query, ...]) -> Answer:
+        self.silent.add(target)
         try:
             return await self._targets.get(target).ask(queries)
         except TargetError as error:
             return error
+        finally:
+            self.silent.discard(target)
 
     def _read(self, unit: Unit, questions: _Questions, answers: Mapping[TargetId, Answer]) -> Observed:
         replies = []

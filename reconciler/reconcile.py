@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from reconciler.desired import Desired
     from reconciler.targets.open import Targets
-    from resources.contract import Address
+    from resources.contract import Address, TargetId
 
 MOST_PASSES = 30
 """So many passes, and one for each service that the first plan interrupts: a bound, so that nothing can go on for ever."""
@@ -72,6 +72,11 @@ class Reconciler:
         self._observer = Observer(targets, desired.redact)
         self._last: Look | None = None
         self._rollout = Rollout(max_unavailable=min((r.max_unavailable for r in desired.catalog.rollouts), default=1))
+
+    @property
+    def silent(self) -> tuple[TargetId, ...]:
+        """The targets that were asked and have not answered yet."""
+        return tuple(sorted(self._observer.silent))
 
     async def look(self) -> Look:
         """Observe everything and plan; change nothing. When nothing new was seen, the last plan still stands.

@@ -130,7 +130,7 @@ class VCenterFacts:
     name: str
     host: str
     port: int
-    username: SecretText
+    username: str
     password: SecretText
     insecure: bool
     ca_pem: str
@@ -234,7 +234,7 @@ class GlanceAccountFacts:
     name: str
     auth_url: str
     region: str
-    username: SecretText
+    username: str
     password: SecretText
     user_domain: str
     project: str
@@ -293,9 +293,9 @@ class Cloud:
             raise UnfitSecretError(ref.secret, key, problem)
         return values[key]
 
-    def account(self, ref: SecretRef) -> tuple[SecretText, SecretText]:
-        """Return user name and password of a Secret that holds an account. Raises MissingSecretError."""
-        return self.secret(ref, "username"), self.secret(ref, "password")
+    def account(self, ref: SecretRef) -> tuple[str, SecretText]:
+        """Return user name and password of a Secret that holds an account; the name may be shown. Raises MissingSecretError."""
+        return self.secret(ref, "username").reveal, self.secret(ref, "password")
 
     def called(self, address: Address) -> str:
         """Return the name that this unit's thing has now: that of its address, unless it was seen to be renamed."""

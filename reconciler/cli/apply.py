@@ -36,7 +36,7 @@ async def _apply(folder: Path, *, yes: bool) -> int:
 
     press = session.press()
     async with session.session(folder) as cloud:
-        look = await cloud.reconciler.look()
+        look = await cloud.look()
         press.print(plan_lines(look.plan, press.paper))
         if not look.plan.pending:
             return exit_code(look.plan)
@@ -55,7 +55,7 @@ async def _agreed(cloud: Session, press: Press, look: Look) -> Look | None:
         print("apply asks before it changes anything, and nobody can answer here: add --yes", file=sys.stderr)
         return None
     while session.confirmed("\nCarry this out?"):
-        shown, look = look, await cloud.reconciler.look()
+        shown, look = look, await cloud.look()
         if look.plan.pending == shown.plan.pending:
             return look
         print("\nMeanwhile something has changed. This is the plan now:\n")

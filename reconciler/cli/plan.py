@@ -40,7 +40,7 @@ async def _plan(folder: Path, release: str, *, detailed: bool, form: Form) -> in
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
 
     async with session.session(folder, release) as cloud:
-        look = await cloud.reconciler.look()
+        look = await cloud.look()
     if form is Form.JSON:
         from reconciler.core.structured import plan_data  # noqa: PLC0415 - as above
 

@@ -6,9 +6,10 @@ On a terminal the running steps stand at the bottom and move; piped, there are o
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
@@ -17,16 +18,37 @@ from reconciler.core.render import outcome_lines
 from reconciler.core.shown import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from rich.console import RenderableType
 
     from reconciler.cli.session import Press
     from reconciler.core.status import Result
+    from reconciler.reconcile import Reconciler
     from resources.contract import Address
+
+SOON_S = 1.0
+"""A look that takes longer says whom it waits for."""
 
 MOST_SHOWN = 12
 """As many running steps are listed; the rest is counted, so that the list fits on any terminal."""
+
+
+@contextmanager
+def looking(reconciler: Reconciler) -> Iterator[None]:
+    """While it is entered, say on a terminal whom a look waits for; to standard error, so that no page holds it."""
+    began = time.monotonic()
+
+    def page() -> Text:
+        seconds, silent = time.monotonic() - began, [str(target) for target in reconciler.silent]
+        if seconds < SOON_S or not silent:
+            return Text()
+        more = f" and {len(silent) - MOST_SHOWN} more" if len(silent) > MOST_SHOWN else ""
+        return Text(f"Looking for {seconds:.0f} s; no answer yet from {', '.join(silent[:MOST_SHOWN])}{more}", style="dim")
+
+    with Live(get_renderable=page, console=Console(stderr=True), refresh_per_second=4, transient=True, redirect_stdout=False):
+        yield
 
 
 class Watcher:

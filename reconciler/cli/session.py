@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.core.shown import Line, Paper
     from reconciler.desired import Desired
-    from reconciler.reconcile import Reconciler
+    from reconciler.reconcile import Look, Reconciler
 
 T = TypeVar("T")
 
@@ -140,6 +140,15 @@ class Session:
 
     desired: Desired
     reconciler: Reconciler
+
+    async def look(self) -> Look:
+        """Look at everything; whoever watches is told whom that waits for."""
+        if not sys.stderr.isatty():
+            return await self.reconciler.look()
+        from reconciler.cli.progress import looking  # noqa: PLC0415 - slow to import, not needed in a pipe
+
+        with looking(self.reconciler):
+            return await self.reconciler.look()
 
 
 @asynccontextmanager

@@ -23,6 +23,6 @@ async def _status(folder: Path) -> int:
 
     press = session.press()
     async with session.session(folder) as cloud:
-        look = await cloud.reconciler.look()
+        look = await cloud.look()
     press.print(status_lines(fold(look.plan, {}, cloud.desired.catalog), press.paper))
     return exit_code(look.plan)

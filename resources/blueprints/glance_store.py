@@ -143,7 +143,7 @@ class GlanceStore:
         }
 
     def _account_text(self, account: GlanceAccountFacts) -> SecretText:
-        user = f"{account.project}:{account.username.reveal}"
+        user = f"{account.project}:{account.username}"
         return SecretText(
             _SWIFT_ACCOUNT.format(
                 reference=self._reference,

@@ -98,7 +98,7 @@ def _compile(resource: Resource[ClusterSpec], cloud: Cloud) -> Compiled:
         target=TargetId("openstack", name),
         auth_url=spec.identity.auth_url,
         region=spec.region,
-        username=username.reveal,
+        username=username,
         password=password,
         project=spec.identity.project,
         user_domain=spec.identity.user_domain,
@@ -205,7 +205,7 @@ def _cinder_options(spec: ClusterSpec, cloud: Cloud) -> Options:
     return options
 
 
-def _auth(spec: ClusterSpec, username: SecretText, password: SecretText) -> Mapping[str, OptionValue]:
+def _auth(spec: ClusterSpec, username: str, password: SecretText) -> Mapping[str, OptionValue]:
     """Return keystoneauth's options of a password login."""
     return {
         "auth_type": "password",

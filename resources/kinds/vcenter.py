@@ -39,7 +39,7 @@ def _compile(resource: Resource[VCenterSpec], cloud: Cloud) -> Compiled:
         target=_target(name),
         host=spec.host,
         port=spec.port,
-        username=username.reveal,
+        username=username,
         password=password,
         secret=spec.credentials.secret,
         ca_file=spec.tls.ca_file or "",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 QUESTION = b"Carry this out? [y/N]:"
 
@@ -44,6 +44,26 @@ async def agree():
     print("agreed to", [step.address.name for step in agreed.plan.pending])
 
 session.run(agree())
+"""
+
+LOOK = """
+import asyncio
+from reconciler.cli import session
+from resources.contract import Reply, TargetId
+from tests.drive.world import World, thing
+
+class Slow:
+    async def ask(self, queries):
+        await asyncio.get_running_loop().run_in_executor(None, input)
+        return [Reply({"fields": None}) for _ in queries]
+
+async def look():
+    world = World()
+    world.places[TargetId("ssh", "slow")] = Slow()
+    cloud = session.Session(None, world.reconciler(thing("a", "x", size=1), thing("slow", "y", size=2)))
+    print("seen", len((await cloud.look()).observed))
+
+session.run(look())
 """
 
 WAIT = """
@@ -134,6 +154,16 @@ def test_sigterm_closes_what_is_open() -> None:
     os.kill(terminal.pid, signal.SIGTERM)
     shown, _ = terminal.end()
     assert shown.split() == ["closed", "code", "143"]
+
+
+def test_a_look_says_whom_it_waits_for() -> None:
+    """On a terminal nobody wonders what a long look does; its line is gone when the page comes."""
+    terminal = Terminal(LOOK)
+    terminal.until(b"no answer yet from ssh:slow")
+    terminal.type(b"\n")
+    shown, code = terminal.end()
+    assert "seen 2" in shown
+    assert code == 0
 
 
 def test_only_a_plan_that_still_holds_is_agreed_to() -> None:

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from reconciler.core.errors import DisagreementError, InputError
 from reconciler.core.merge import Fragment, merge
-from resources.cloud import Cloud, Compiled, RolloutFacts, SecretError, SecretRef, UnfitReleaseError
+from resources.cloud import Cloud, Compiled, SecretError, SecretRef, UnfitReleaseError
+from resources.published import RolloutFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

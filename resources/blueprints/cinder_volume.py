@@ -26,9 +26,9 @@ from resources.units.volume_type import VolumeType
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from resources.cloud import CloudFacts, NodeFacts
     from resources.contract import Unit
     from resources.options import Options, OptionValue, Settings
+    from resources.published import CloudFacts, NodeFacts
 
 _SHARED = "/etc/cinder/cinder.conf"
 _STATE = "/var/lib/cinder"

@@ -23,9 +23,9 @@ from resources.units.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from resources.cloud import CloudFacts, DvsFacts, NodeFacts, VCenterFacts
     from resources.contract import Unit
     from resources.options import Options, OptionValue
+    from resources.published import CloudFacts, DvsFacts, NodeFacts, VCenterFacts
     from resources.specs.dvs import DvsMaps
 
 _CONF_ROOT = "/etc/neutron/vcenter"

@@ -16,9 +16,9 @@ from resources.units.package import Package
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from resources.cloud import GlanceAccountFacts, NodeFacts, VCenterFacts
     from resources.contract import Unit
     from resources.options import OptionValue
+    from resources.published import GlanceAccountFacts, NodeFacts, VCenterFacts
     from resources.specs.image_store import ImageStoreSpec
 
 READABLE = {"mode": "0640", "owner": "root", "group": "glance"}

@@ -19,8 +19,8 @@ from resources.units.systemd_unit import SystemdUnit
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from resources.cloud import CloudFacts, NodeFacts
     from resources.contract import Unit
+    from resources.published import CloudFacts, NodeFacts
 
 _START_S, _STOP_S = 120, 100
 _RESERVE_S = 10

@@ -20,8 +20,8 @@ from resources.units.systemd_unit import SystemdUnit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from resources.cloud import CloudFacts, NodeFacts
     from resources.contract import Unit
+    from resources.published import CloudFacts, NodeFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from resources.units.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from resources.cloud import CloudFacts, NodeFacts
     from resources.contract import Unit
     from resources.options import Options
+    from resources.published import CloudFacts, NodeFacts
 
 HYPERVISOR = "QEMU"
 """Nova's name of libvirt's hypervisor type, with hardware virtualisation or without (nova/virt/libvirt/host.py)."""

@@ -13,8 +13,8 @@ from resources.units.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from resources.cloud import NodeFacts
     from resources.contract import Unit
+    from resources.published import NodeFacts
     from resources.specs.network import NeutronApi
 
 _CONF = "/etc/neutron/plugins/ml2/ml2_conf.ini"

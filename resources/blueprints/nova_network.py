@@ -21,9 +21,9 @@ from resources.units.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from resources.cloud import CloudFacts, NodeFacts
     from resources.contract import Unit
     from resources.options import Options
+    from resources.published import CloudFacts, NodeFacts
     from resources.specs.network import NovaNetwork
 
 _FOLDER = "/etc/nova/nova-network"

@@ -18,8 +18,8 @@ from resources.units.service import Service
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from resources.cloud import CloudFacts, NodeFacts
     from resources.contract import Facts, SecretText, Unit
+    from resources.published import CloudFacts, NodeFacts
 
 _KEY = "/etc/pacemaker/authkey"
 _KEY_ATTRIBUTES = {"mode": "0640", "owner": "root", "group": "haclient"}

@@ -16,8 +16,8 @@ from resources.units.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from resources.cloud import NodeFacts
     from resources.contract import SecretText, TargetId, Unit
+    from resources.published import NodeFacts
 
 _CONF = "/etc/corosync/corosync.conf"
 _KEY = "/etc/corosync/authkey"

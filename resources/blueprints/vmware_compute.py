@@ -26,9 +26,9 @@ from resources.units.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from resources.cloud import CloudFacts, NodeFacts, VCenterFacts
     from resources.contract import Unit
     from resources.options import Options, OptionValue
+    from resources.published import CloudFacts, NodeFacts, VCenterFacts
 
 _CONF_ROOT = "/etc/nova/vcenter"
 _STATE_ROOT = "/var/lib/nova/vcenter"

@@ -8,12 +8,14 @@ from resources.blueprints.ml2 import ml2_on
 from resources.blueprints.nova_network import SingleHost, network_options
 from resources.blueprints.remote_node import RemoteNodes
 from resources.blueprints.ring import Ring
-from resources.cloud import (
+from resources.cloud import Compiled, Kind
+from resources.contract import Address, Need, SecretText, TargetId
+from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint
+from resources.options import from_settings, literal, merged
+from resources.published import (
     CloudFacts,
-    Compiled,
     DvsFacts,
     GlanceAccountFacts,
-    Kind,
     MultiHostFacts,
     NodeFacts,
     RolloutFacts,
@@ -21,9 +23,6 @@ from resources.cloud import (
     VolumeBackendFacts,
     ZoneFacts,
 )
-from resources.contract import Address, Need, SecretText, TargetId
-from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint
-from resources.options import from_settings, literal, merged
 from resources.releases.spelling import written
 from resources.releases.table import RELEASES
 from resources.specs.cluster import ClusterSpec

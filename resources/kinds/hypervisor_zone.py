@@ -9,19 +9,10 @@ from resources.blueprints.leaving_compute import LeavingCompute
 from resources.blueprints.libvirt_compute import LibvirtCompute
 from resources.blueprints.nova_network import multi_host_on
 from resources.blueprints.vmware_compute import VmwareCompute, conf_folder, derived_compute_id, service_name
-from resources.cloud import (
-    CloudFacts,
-    Compiled,
-    DvsFacts,
-    Kind,
-    MultiHostFacts,
-    NodeFacts,
-    Selector,
-    VCenterFacts,
-    ZoneFacts,
-)
+from resources.cloud import Compiled, Kind, Selector
 from resources.contract import Address, Need, TargetId
 from resources.options import from_settings
+from resources.published import CloudFacts, DvsFacts, MultiHostFacts, NodeFacts, VCenterFacts, ZoneFacts
 from resources.releases.table import RELEASES
 from resources.specs.hypervisor_zone import HypervisorZoneSpec, Libvirt, NodesPlacement
 from resources.units.aggregate import Aggregate

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resources.blueprints.glance_store import READABLE, SCHEMES, GlanceStore
-from resources.cloud import CloudFacts, Compiled, GlanceAccountFacts, ImageStoreFacts, Kind, VCenterFacts
+from resources.cloud import Compiled, Kind
 from resources.contract import Need
 from resources.options import from_settings, literal, merged
+from resources.published import CloudFacts, GlanceAccountFacts, ImageStoreFacts, VCenterFacts
 from resources.releases.spelling import written
 from resources.releases.table import RELEASES
 from resources.specs.image_store import ImageStoreSpec
@@ -18,9 +19,10 @@ from resources.units.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from resources.cloud import Cloud, NodeFacts, Resource
+    from resources.cloud import Cloud, Resource
     from resources.contract import Unit
     from resources.options import Options
+    from resources.published import NodeFacts
 
 _CONF = "/etc/glance/glance-api.conf"
 

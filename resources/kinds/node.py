@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.cloud import Compiled, Kind, NodeFacts, SshDefaults
+from resources.cloud import Compiled, Kind
 from resources.contract import TargetId
 from resources.endpoints import SshEndpoint
+from resources.published import NodeFacts, SshDefaults
 from resources.specs.node import NodeSpec
 
 if TYPE_CHECKING:

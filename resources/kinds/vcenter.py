@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.cloud import Compiled, Kind, VCenterFacts
+from resources.cloud import Compiled, Kind
 from resources.contract import Address, Need, TargetId
 from resources.endpoints import VCenterEndpoint
+from resources.published import VCenterFacts
 from resources.specs.vcenter import VCenterSpec
 from resources.units.session import Session
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resources.blueprints.cinder_volume import CinderVolume
-from resources.cloud import CloudFacts, Compiled, Kind, VCenterFacts, VolumeBackendFacts, ZoneFacts
+from resources.cloud import Compiled, Kind
+from resources.published import CloudFacts, VCenterFacts, VolumeBackendFacts, ZoneFacts
 from resources.specs.volume_backend import VmwareVolumes, VolumeBackendSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from resources.cloud import Cloud, NodeFacts, Resource
+    from resources.cloud import Cloud, Resource
     from resources.contract import Unit
     from resources.options import OptionValue
+    from resources.published import NodeFacts
 
     Section = Mapping[str, OptionValue]
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from resources.cloud import Cloud, NodeFacts, Resource
+    from resources.cloud import Cloud, Resource
     from resources.contract import Unit
+    from resources.published import NodeFacts
     from tests.bench.far_side import FarSide
     from tests.bench.items import Items
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from resources.cloud import Cloud, Compiled, DocumentPath, Kind, Resource, RolloutFacts, SecretRef, Spec
+from resources.cloud import Cloud, Compiled, DocumentPath, Kind, Resource, SecretRef, Spec
 from resources.contract import Address, Need, Problem, Reference, TargetId, Unit
 from resources.endpoints import SshEndpoint
+from resources.published import RolloutFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from reconciler.core.compile import Catalog, compile_units
 from reconciler.core.errors import DisagreementError, InputError
 from reconciler.core.load import load
-from resources.cloud import Compiled, Kind, RolloutFacts
+from resources.cloud import Compiled, Kind
 from resources.contract import Need, SecretText, TargetId
 from resources.endpoints import SshEndpoint
+from resources.published import RolloutFacts
 from tests.core.sample_kinds import KINDS, NodeSpec, Thing, at, nothing, thing
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from reconciler.desired import Desired
 from reconciler.reconcile import Reconciler
 from reconciler.redact import Redactor
 from reconciler.targets import Target, TargetError
-from resources.cloud import RolloutFacts
 from resources.contract import Action, Address, Change, Disruption, Facts, Need, Query, Reply, TargetId, Unit
+from resources.published import RolloutFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

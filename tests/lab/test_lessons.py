@@ -29,7 +29,7 @@ rm -r /run/node-22
 @pytest.fixture(scope="module")
 def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A converged cloud."""
-    lab.reset()
+    lab.vcenter.clear_faults()
     made = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
     made.run("apply", "--yes")
     return made

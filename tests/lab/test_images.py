@@ -134,6 +134,7 @@ def test_a_vmware_store_keeps_images_beside_it(lab: Lab, desk: Workspace, cloud:
     ]
 
 
+@pytest.mark.soak
 def test_glance_gets_new_credentials_after_they_were_tried(lab: Lab, desk: Workspace, cloud: Connection) -> None:
     """A rotated vCenter password restarts Glance as it does the others; a wrong one reaches no host."""
     path = desk.folder / "secrets/vc1.yaml"

@@ -60,6 +60,7 @@ def test_set_by_vmwareapi_host_state(lab: Lab, desk: Workspace) -> None:
     lab.openstack().compute.enable_service(row, "vcenter-c0", "nova-compute")
 
 
+@pytest.mark.soak
 def test_a_hung_nova_compute(lab: Lab, desk: Workspace) -> None:
     """A compute that is stopped in its tracks is "Started" for Pacemaker; after the grace time it is restarted once."""
     node, processes = compute_node(lab), invocations(lab)

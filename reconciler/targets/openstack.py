@@ -115,8 +115,8 @@ class OpenStackTarget:
             return result
 
     def _failed(self, error: Exception) -> Reply:
-        """Return what is said of a query whose API failed while another one answered."""
-        return Reply({}, "failed", explain(self._endpoint, error, self._socket_timeout_s).reason)
+        """Return what is said of a query whose API failed while another one answered: no answer, and no reason to act on."""
+        return Reply({}, "unanswered", explain(self._endpoint, error, self._socket_timeout_s).reason)
 
     def _run(self, kept: Any, call: Callable[[Apis], T]) -> tuple[T, Any]:
         """Call with a connection. Raises TargetError. Blocks."""

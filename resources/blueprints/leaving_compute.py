@@ -25,12 +25,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class LeavingCompute:
-    """What was declared about it, as far as its parts are named after that."""
+class Process:
+    """One that leaves: its systemd unit and Pacemaker resource, and the files in its directory of configuration."""
 
-    host: str
     service: str
     folder: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingCompute:
+    """What was declared about it, as far as its parts are named after that; `processes` are it and what was beside it."""
+
+    host: str
+    processes: tuple[Process, ...]
     cloud: CloudFacts
     nodes: tuple[NodeFacts, ...]
     pacemaker: bool
@@ -40,12 +48,13 @@ class LeavingCompute:
         closed = self._stage("closed", {"disabled": True})
         empty = self._stage("empty", {"instances": 0}, Need(closed.address, "nothing new must come while it is emptied"))
         drained = Need(empty.address, "instances would be left alone")
-        stopped = tuple(self._stopped(drained))
+        stopped = tuple(unit for process in self.processes for unit in self._stopped(process.service, drained))
         after = tuple(Need(unit.address, "it must not run any more") for unit in stopped)
         silent = self._stage("silent", {"state": "down"}, *after)
         yield from (closed, empty, *stopped, silent)
-        for node in self.nodes:
-            yield from self._files(node, after)
+        for process in self.processes:
+            for node in self.nodes:
+                yield from self._files(process, node, after)
         row = Address(self.cloud.openstack, ComputeService.type, self.host)
         yield ComputeService(address=row, desired=None, needs=(Need(silent.address, "Nova keeps the row of one that reports"),))
 
@@ -56,22 +65,22 @@ class LeavingCompute:
     def _address(self, stage: str) -> Address:
         return Address(self.cloud.openstack, ComputeExit.type, f"{self.host} {stage}")
 
-    def _stopped(self, drained: Need) -> Iterator[Unit]:
+    def _stopped(self, service: str, drained: Need) -> Iterator[Unit]:
         if not self.pacemaker:
             for node in self.nodes:
-                address = Address(node.target, Service.type, self.service)
+                address = Address(node.target, Service.type, service)
                 yield Service(address=address, desired={"enabled": False, "active": False}, needs=(drained,))
             return
-        resource = Address(self.cloud.pacemaker, Primitive.type, self.service)
+        resource = Address(self.cloud.pacemaker, Primitive.type, service)
         yield Primitive(address=resource, desired=None, needs=(drained, *self.cloud.ring))
         removed = Need(resource, "the resource goes before its places")
         for node in self.nodes:
-            place = Address(self.cloud.pacemaker, Constraint.type, f"{self.service}-on-{node.name}")
-            yield Constraint(address=place, desired=None, needs=(removed,), resource=self.service)
+            place = Address(self.cloud.pacemaker, Constraint.type, f"{service}-on-{node.name}")
+            yield Constraint(address=place, desired=None, needs=(removed,), resource=service)
 
-    def _files(self, node: NodeFacts, after: tuple[Need, ...]) -> Iterator[Unit]:
-        unit = Address(node.target, SystemdUnit.type, f"{self.service}.service")
+    def _files(self, process: Process, node: NodeFacts, after: tuple[Need, ...]) -> Iterator[Unit]:
+        unit = Address(node.target, SystemdUnit.type, f"{process.service}.service")
         yield SystemdUnit(address=unit, desired=None, needs=after)
-        for name in ("nova.conf", "vcenter-ca.pem", "compute_id"):
-            path = Address(node.target, WholeFile.type, f"{self.folder}/{name}")
+        for name in process.files:
+            path = Address(node.target, WholeFile.type, f"{process.folder}/{name}")
             yield WholeFile(address=path, desired=None, needs=after)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.lab import simulated_vcenter
+from tests.lab.controlplane import wait_for_apis
 from tests.lab.forwarder import forwarded
 from tests.lab.keys import PASSWORD
 from tests.lab.layout import API, BRIDGE_ADDRESS
@@ -91,6 +92,7 @@ def add_store(desk: Workspace, name: str) -> None:
     (desk.folder / f"desired/store-{name}.yaml").write_text(STORES[name])
     desk.run("apply", "--yes")
     assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout
+    wait_for_apis(["glance-api"])  # systemd calls it started before it listens
 
 
 def round_trip(cloud: Connection, store: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from functools import partial
@@ -55,6 +56,7 @@ def main() -> int:
     options.add_argument("--turns", type=int, default=3, help="how many turns each contestant gets (default 3)")
     options.add_argument("--hosts", type=int, default=HOSTS, help=f"how many hosts there are (default {HOSTS})")
     chosen = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended on the way out
     with tempfile.TemporaryDirectory(prefix="bivisor-bench-") as scratch:
         folder = Path(scratch)
         items = Items(folder / "items")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.lab import ceph, keys, lifecycle, machines, simulated_vcenter, swift
 from tests.lab.errors import LabError
-from tests.lab.layout import HOSTS, host_named
+from tests.lab.layout import CACHE, HOSTS, host_named
 from tests.lab.progress import Progress
 from tests.lab.requirements import check_machine
 from tests.lab.status import report
@@ -56,6 +56,7 @@ def _run(asked: argparse.Namespace) -> int:
             keys.write_secrets(_REPOSITORY / "secrets", ca_file=simulated_vcenter.ca_file())
         case "down":
             lifecycle.down(Progress())
+            print(f"the lab is down; its caches stay in {CACHE}")
         case "reset":
             lifecycle.reset(Progress())
         case "start":

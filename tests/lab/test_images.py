@@ -75,10 +75,7 @@ def vcenter_port(lab: Lab) -> Iterator[None]:
 def desk(lab: Lab, vcenter_port: None, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A converged cloud with the demo's one store."""
     del vcenter_port
-    lab.vcenter.clear_faults()
-    desk = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
-    desk.run("apply", "--yes")
-    return desk
+    return Workspace.converged(tmp_path_factory.mktemp("desk"), lab)
 
 
 @pytest.fixture

@@ -29,10 +29,7 @@ rm -r /run/node-22
 @pytest.fixture(scope="module")
 def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A converged cloud."""
-    lab.vcenter.clear_faults()
-    made = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
-    made.run("apply", "--yes")
-    return made
+    return Workspace.converged(tmp_path_factory.mktemp("desk"), lab)
 
 
 def disable(lab: Lab, host: str, reason: str) -> None:

@@ -20,10 +20,7 @@ IDENTITY = "/etc/nova/vcenter/vcenter-c0/compute_id"
 @pytest.fixture(scope="module")
 def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A desk whose cloud is as declared."""
-    made = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
-    lab.vcenter.clear_faults()
-    made.run("apply", "--yes")
-    return made
+    return Workspace.converged(tmp_path_factory.mktemp("desk"), lab)
 
 
 def test_what_the_next_release_wants_is_shown_and_not_made(lab: Lab, desk: Workspace) -> None:

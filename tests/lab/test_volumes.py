@@ -184,6 +184,7 @@ def test_a_changed_option_restarts_it_wherever_it_runs(lab: Lab, converged: Work
     converged.run("apply", "--yes")
 
 
+@pytest.mark.soak
 def test_in_shared_host_mode_two_live_as_one(lab: Lab, tmp_path: Any) -> None:
     """The literal mode: both nodes serve at once under one row of Cinder, and the risk is said each time."""
     lab.reset()

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.lab.keys import VCENTER_PASSWORD
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,6 +48,15 @@ class Workspace:
         shutil.copytree(REPOSITORY / "desired", folder / "desired")
         lab.write_secrets(folder / "secrets")
         return cls(folder)
+
+    @classmethod
+    def converged(cls, folder: Path, lab: Lab) -> Self:
+        """Return a desk of the demo's documents whose cloud is as declared, whatever earlier tests did to the vCenter."""
+        lab.vcenter.clear_faults()
+        lab.vcenter.set_password(VCENTER_PASSWORD)
+        desk = cls.make(folder, lab)
+        desk.run("apply", "--yes")
+        return desk
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start `bivisor` in the folder; its output is piped."""

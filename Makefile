@@ -13,7 +13,7 @@ help: ## this list
 demo: setup lab-tools ## the main job: from YAML to one OpenStack with two hypervisors, on real daemons in a lab (about 6 min the first time, 3 then)
 	@$(SUDO) $(BIN)/python -m tests.lab.demo
 
-test: setup lab-tools ## every test, the lab's included (about 20 min the first time; see docs/how-to/run-the-lab.md)
+test: setup lab-tools ## every test, the lab's included (about 35 min, 40 the first time; see docs/how-to/run-the-lab.md)
 	$(SUDO) $(BIN)/python -m pytest --require-lab $(PYTEST_ARGS)
 
 unit: setup ## the tests that need no lab (seconds)
@@ -25,7 +25,7 @@ check: setup ## format, lint, types, imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-soak: setup lab-tools ## the long runs: 50 kills of bivisor, a compute that hangs, a vCenter compute of OpenStack 2026.2 (about 45 min)
+soak: setup lab-tools ## the long runs: 50 kills of bivisor, a compute that hangs, a vCenter compute of OpenStack 2026.2 (an hour)
 	$(SUDO) $(BIN)/python -m pytest --require-lab -m soak $(PYTEST_ARGS)
 
 bench: setup ## measure: ratios against two peers, CPU per host, start-up time

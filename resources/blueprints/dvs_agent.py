@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from resources.blueprints.home import Home
 from resources.blueprints.kept_service import KeptService
 from resources.contract import Address, Need
 from resources.options import literal, merged
 from resources.releases.spelling import written
-from resources.units.config_file import ConfigFile
-from resources.units.directory import Directory
 from resources.units.distributed_switch import DistributedSwitch
-from resources.units.file import WholeFile
 from resources.units.package import Package
 from resources.units.service import Service
 
@@ -28,16 +26,12 @@ if TYPE_CHECKING:
     from resources.published import CloudFacts, DvsFacts, NodeFacts, VCenterFacts
     from resources.specs.dvs import DvsMaps
 
-_CONF_ROOT = "/etc/neutron/vcenter"
-_STATE_ROOT = "/var/lib/neutron/vcenter"
-_ETC = {"mode": "0750", "owner": "root", "group": "neutron"}
-_STATE = {"mode": "0750", "owner": "neutron", "group": "neutron"}
-_READABLE = {"mode": "0640", "owner": "root", "group": "neutron"}
-
 
 @dataclass(frozen=True, slots=True)
 class DvsAgent:
     """What is declared about one. `host` is its compute's; `maps` says which switch carries which physical network.
+
+    `tried` is what must be so before anything of it is rolled out: a compute that may not have this cluster has no agent.
 
     The options' names are those of networking-vsphere (common/vmware_conf.py, branch stable/rocky, its last one).
     """
@@ -49,14 +43,15 @@ class DvsAgent:
     cloud: CloudFacts
     nodes: tuple[NodeFacts, ...]
     pacemaker: bool
+    tried: tuple[Need, ...]
 
     def units(self) -> Iterator[Unit]:
         """Yield everything from what vCenter must have to the agent that runs."""
         yield from self._switches()
         prepared = tuple(unit for node in self.nodes for unit in self._on(node))
         yield from prepared
-        yield from self._service.places()
-        yield self._service.keeper(prepared)
+        yield from self._service.places(*self.tried)
+        yield self._service.keeper(prepared, *self.tried)
 
     @property
     def _service(self) -> KeptService:
@@ -64,8 +59,8 @@ class DvsAgent:
             name=agent_name(self.host),
             description=f"OpenStack Neutron DVS agent {self.host} (a vSphere cluster)",
             user="neutron",
-            folder=self._state,
-            command=f"{self.dvs.program} --config-file {self._conf}/dvs-agent.ini",
+            folder=self._home.state,
+            command=f"{self.dvs.program} --config-file {self._home.conf_path}",
             cloud=self.cloud,
             nodes=self.nodes,
             kept=self.pacemaker,
@@ -88,26 +83,17 @@ class DvsAgent:
         yield package
         # An unconfigured agent would report under the node's own name.
         yield Service.forbidden(node.target, "neutron-dvs-agent", needs=(installed,))
-        folders = tuple(self._folders(node, installed))
-        yield from folders
-        made = Need(folders[1].address, "it is in this directory")
-        tried = tuple(Need(switch.address, "it is looked for before it is rolled out") for switch in self._switches())
-        ini, needs = f"{self._conf}/dvs-agent.ini", (made, self.vcenter.session, *tried)
-        yield ConfigFile.at(node.target, ini, self._options(), attributes=_READABLE, needs=needs)
-        if self.vcenter.ca_pem:
-            yield WholeFile.at(node.target, self._ca_path, self.vcenter.ca_pem, attributes=_READABLE, needs=(made,))
-        yield from self._service.unit_files(node, (installed,))
-
-    def _folders(self, node: NodeFacts, installed: Need) -> Iterator[Unit]:
-        for root, path, attributes in ((_CONF_ROOT, self._conf, _ETC), (_STATE_ROOT, self._state, _STATE)):
-            parent = Directory.at(node.target, root, attributes, needs=(installed,))
-            yield parent
-            yield Directory.at(node.target, path, attributes, needs=(Need(parent.address, "it is in this directory"),))
+        tried = (
+            *self.tried,
+            *(Need(switch.address, "it is looked for before it is rolled out") for switch in self._switches()),
+        )
+        yield from self._home.furnished(node, self._options(), self.vcenter, installed=(installed,), tried=tried)
+        yield from self._service.unit_files(node, (installed, *tried))
 
     def _options(self) -> Options:
         default: dict[str, OptionValue] = {
             "host": self.host,
-            "state_path": self._state,
+            "state_path": self._home.state,
             "log_file": f"/var/log/neutron/{agent_name(self.host)}.log",
         }
         vsphere: dict[str, OptionValue] = {
@@ -118,10 +104,14 @@ class DvsAgent:
             "network_maps": ",".join(f"{physical}:{switch}" for physical, switch in self.maps.network_maps.items()),
             **({"uplink_maps": self._uplinks()} if self.maps.uplink_maps else {}),
             # Said in any case: without a CA file the agent would check nothing, or everything, by its own default.
-            **({"ca_file": self._ca_path} if self.vcenter.ca_pem else {}),
+            **({"ca_file": self._home.ca_path} if self.vcenter.ca_pem else {}),
             "insecure": str(self.vcenter.insecure),
         }
-        own: Options = {"DEFAULT": default, "ml2_vmware": vsphere, "oslo_concurrency": {"lock_path": f"{self._state}/lock"}}
+        own: Options = {
+            "DEFAULT": default,
+            "ml2_vmware": vsphere,
+            "oslo_concurrency": {"lock_path": f"{self._home.state}/lock"},
+        }
         return merged(self.dvs.neutron_options, written(self.cloud.release, "neutron", literal(own)), self.dvs.settings)
 
     def _uplinks(self) -> str:
@@ -133,16 +123,8 @@ class DvsAgent:
         return ",".join(":".join(parts) for parts in lists)
 
     @property
-    def _conf(self) -> str:
-        return agent_folder(self.host)
-
-    @property
-    def _state(self) -> str:
-        return f"{_STATE_ROOT}/{self.host}"
-
-    @property
-    def _ca_path(self) -> str:
-        return f"{self._conf}/vcenter-ca.pem"
+    def _home(self) -> Home:
+        return agent_home(self.host)
 
 
 def agent_name(host: str) -> str:
@@ -150,6 +132,6 @@ def agent_name(host: str) -> str:
     return f"neutron-dvs-agent-{host}"
 
 
-def agent_folder(host: str) -> str:
-    """Return the directory of the agent's configuration."""
-    return f"{_CONF_ROOT}/{host}"
+def agent_home(host: str) -> Home:
+    """Return where the agent lives."""
+    return Home("neutron", host, "dvs-agent.ini")

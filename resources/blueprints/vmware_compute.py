@@ -10,15 +10,14 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from resources.blueprints.home import Home
 from resources.blueprints.kept_service import UNFENCED_GRACE_S, KeptService
 from resources.contract import Address, Need
 from resources.options import literal, merged
 from resources.releases.spelling import written
 from resources.units.compute_cluster import HYPERVISOR, ComputeCluster
 from resources.units.compute_service import DRIVER_DISABLED, ComputeService
-from resources.units.config_file import ConfigFile
 from resources.units.datastores import Datastores
-from resources.units.directory import Directory
 from resources.units.file import WholeFile
 from resources.units.package import Package
 from resources.units.service import Service
@@ -30,22 +29,16 @@ if TYPE_CHECKING:
     from resources.options import Options, OptionValue
     from resources.published import CloudFacts, NodeFacts, VCenterFacts
 
-_CONF_ROOT = "/etc/nova/vcenter"
-_STATE_ROOT = "/var/lib/nova/vcenter"
-_ETC = {"mode": "0750", "owner": "root", "group": "nova"}
-_STATE = {"mode": "0750", "owner": "nova", "group": "nova"}
-_READABLE = {"mode": "0640", "owner": "root", "group": "nova"}
-
 
 @dataclass(frozen=True, slots=True)
 class VmwareCompute:
     """What is declared about one. `host` is its identity for ever; it also names files, unit and Pacemaker resource.
 
     `nodes` are the candidates. Several, or `pacemaker`, mean that Pacemaker decides where it runs; else systemd starts
-    it on the one node. `compute_id` is set for releases that want that file, `free` lists nodes where the packaged
+    it on the one node. `compute_id` is set for releases that want that file, `masked` lists nodes where the packaged
     nova-compute must be masked. `called` is the name that the cluster has now, `moref` its lasting one if that is declared,
-    `program` a nova-compute that no package brings, or ''. One
-    that `notifies` tells systemd when it is ready; of any other it is only known that it runs.
+    `program` a nova-compute that no package brings, or ''. One that `notifies` tells systemd when it is ready; of any
+    other it is only known that it runs.
     """
 
     host: str
@@ -121,35 +114,18 @@ class VmwareCompute:
             self.vcenter.session,
             *(Need(unit.address, "it is tried before it is rolled out") for unit in self._in_vcenter()),
         )
-        folders = self._folders(node, installed, tried)
-        yield from folders
-        made = Need(folders[1].address, "it is in this directory")
-        needs = (made, *tried)
-        yield ConfigFile.at(node.target, f"{self._conf}/nova.conf", self._options(), attributes=_READABLE, needs=needs)
-        if self.vcenter.ca_pem:
-            yield WholeFile.at(node.target, self._ca_path, self.vcenter.ca_pem, attributes=_READABLE, needs=(made,))
+        yield from self._home.furnished(node, self._options(), self.vcenter, installed=installed, tried=tried)
         if self.compute_id:
-            yield WholeFile.at(node.target, f"{self._conf}/compute_id", self.compute_id, attributes=_READABLE, needs=needs)
+            path, needs = f"{self._home.folder}/compute_id", (self._home.made(node), *tried)
+            yield WholeFile.at(node.target, path, self.compute_id, attributes=self._home.readable, needs=needs)
         yield from self._kept.unit_files(node, (*installed, *tried))
-
-    def _folders(self, node: NodeFacts, installed: tuple[Need, ...], tried: tuple[Need, ...]) -> tuple[Unit, ...]:
-        """Return the directories that all computes share, and this one's own in each."""
-        parents = [
-            Directory.at(node.target, path, attributes, needs=installed)
-            for path, attributes in ((_CONF_ROOT, _ETC), (_STATE_ROOT, _STATE))
-        ]
-        inside = [
-            Directory.at(node.target, path, attributes, needs=(Need(parent.address, "it is in this directory"), *tried))
-            for parent, path, attributes in zip(parents, (self._conf, self._state), (_ETC, _STATE), strict=True)
-        ]
-        return (parents[0], inside[0], parents[1], inside[1])
 
     def _options(self) -> Options:
         vcenter = self.vcenter
         default: dict[str, OptionValue] = {
             "host": self.host,
             "compute_driver": "vmwareapi.VMwareVCDriver",
-            "state_path": self._state,
+            "state_path": self._home.state,
             "log_file": f"/var/log/nova/{self.service}.log",
             # Work in hand is given up before systemd would end the process by force.
             **({"graceful_shutdown_timeout": str(UNFENCED_GRACE_S)} if self._kept.unfenced else {}),
@@ -164,11 +140,11 @@ class VmwareCompute:
             "cluster_name": self.called,
             # The image cache in the datastore is found again after a failover; by default it is named after the node.
             "cache_prefix": self.host,
-            **({"ca_file": self._ca_path} if vcenter.ca_pem else {}),
+            **({"ca_file": self._home.ca_path} if vcenter.ca_pem else {}),
             **({"insecure": "True"} if vcenter.insecure else {}),
             **({"datastore_regex": self.datastore_regex} if self.datastore_regex else {}),
         }
-        own: Options = {"DEFAULT": default, "vmware": vmware, "oslo_concurrency": {"lock_path": f"{self._state}/lock"}}
+        own: Options = {"DEFAULT": default, "vmware": vmware, "oslo_concurrency": {"lock_path": f"{self._home.state}/lock"}}
         return merged(self.cloud.nova_options, written(self.cloud.release, "nova", literal(own)), self.settings)
 
     @property
@@ -176,9 +152,9 @@ class VmwareCompute:
         return KeptService(
             name=self.service,
             description=f"OpenStack nova-compute {self.host} (a vSphere cluster)",
-            command=f"{self.program or '/usr/bin/nova-compute'} --config-file {self._conf}/nova.conf",
+            command=f"{self.program or '/usr/bin/nova-compute'} --config-file {self._home.conf_path}",
             user="nova",
-            folder=self._state,
+            folder=self._home.state,
             cloud=self.cloud,
             nodes=self.nodes,
             kept=self.pacemaker,
@@ -186,16 +162,8 @@ class VmwareCompute:
         )
 
     @property
-    def _conf(self) -> str:
-        return conf_folder(self.host)
-
-    @property
-    def _state(self) -> str:
-        return f"{_STATE_ROOT}/{self.host}"
-
-    @property
-    def _ca_path(self) -> str:
-        return f"{self._conf}/vcenter-ca.pem"
+    def _home(self) -> Home:
+        return home_of(self.host)
 
 
 def service_name(host: str) -> str:
@@ -203,9 +171,9 @@ def service_name(host: str) -> str:
     return f"nova-compute-{host}"
 
 
-def conf_folder(host: str) -> str:
-    """Return the directory of the compute's configuration."""
-    return f"{_CONF_ROOT}/{host}"
+def home_of(host: str) -> Home:
+    """Return where the compute lives."""
+    return Home("nova", host, "nova.conf")
 
 
 def derived_compute_id(cloud: str, host: str) -> str:

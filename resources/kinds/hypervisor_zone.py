@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.blueprints.dvs_agent import DvsAgent, agent_folder, agent_name
+from resources.blueprints.dvs_agent import DvsAgent, agent_home, agent_name
 from resources.blueprints.leaving_compute import LeavingCompute, Process
 from resources.blueprints.libvirt_compute import LibvirtCompute
 from resources.blueprints.nova_network import multi_host_on
-from resources.blueprints.vmware_compute import VmwareCompute, conf_folder, derived_compute_id, service_name
+from resources.blueprints.vmware_compute import VmwareCompute, derived_compute_id, home_of, service_name
 from resources.cloud import Compiled, Kind, Selector
 from resources.contract import Address, Need, TargetId
 from resources.options import from_settings
@@ -122,13 +122,16 @@ def _network(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Itera
     for dvs in cloud.all(DvsFacts):
         for compute in spec.vmware.computes:
             if not compute.remove and (maps := compute.dvs or spec.vmware.dvs):
-                yield from DvsAgent(compute.host, maps, dvs, vcenter, facts, nodes, by_pacemaker).units()
+                cluster = Need(_cluster(spec.vmware, compute), "its compute drives this cluster and no other")
+                tried = (vcenter.session, cluster)
+                yield from DvsAgent(compute.host, maps, dvs, vcenter, facts, nodes, by_pacemaker, tried).units()
 
 
 def _processes(host: str, *, agents: bool) -> tuple[Process, ...]:
     """Return what runs for a compute, with all files that it may have: the compute, and its DVS agent where there are any."""
-    compute = Process(service_name(host), conf_folder(host), ("nova.conf", "vcenter-ca.pem", "compute_id"))
-    return (compute, *((Process(agent_name(host), agent_folder(host), ("dvs-agent.ini", "vcenter-ca.pem")),) if agents else ()))
+    compute = Process(service_name(host), home_of(host).folder, ("nova.conf", "vcenter-ca.pem", "compute_id"))
+    agent = Process(agent_name(host), agent_home(host).folder, ("dvs-agent.ini", "vcenter-ca.pem"))
+    return (compute, agent) if agents else (compute,)
 
 
 def _cluster(vmware: Vmware, compute: VmwareComputeSpec) -> Address:

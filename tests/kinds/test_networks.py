@@ -72,6 +72,16 @@ def test_a_dvs_agent_is_its_computes_and_the_same_on_every_controller() -> None:
     assert declared(catalog, "ssh:ctl2/file//etc/neutron/vcenter/vcenter-c0/vcenter-ca.pem")["content"] == "the CA's text\n"
 
 
+def test_of_a_compute_that_may_not_have_its_cluster_nothing_is_made_at_all() -> None:
+    """Another host for a cluster is refused there: neither compute nor agent gets a file, a place, or a resource for it."""
+    catalog = with_agents()
+    ours = ("ssh", "pacemaker")
+    named = [address for address in catalog.units if "vcenter-c0" in address.name and address.target.kind in ours]
+    assert {address.name for address in named} >= {AGENT, f"{AGENT}-on-ctl1", "/etc/neutron/vcenter/vcenter-c0"}
+    for address in named:
+        assert "vcenter:vc1/compute_cluster/DC0_C0" in needs(catalog, str(address)), address
+
+
 def test_an_agent_leaves_with_its_compute() -> None:
     """It connects the instances until none is left; then it is taken away, and its password with it."""
     host = "host: vcenter-c0,"

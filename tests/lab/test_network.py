@@ -7,7 +7,6 @@ its package is the one of Debian that brings the user and the folders of Neutron
 from __future__ import annotations
 
 import ssl
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,11 @@ from pyVmomi import SoapStubAdapter, vim
 
 from tests.lab import simulated_vcenter
 from tests.lab.keys import VCENTER_PASSWORD, VCENTER_USER
+from tests.lab.test_converge import wait_for
 from tests.lab.workspace import Workspace, invocations, started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.lab.lab import Lab
 
@@ -102,14 +102,6 @@ def is_elsewhere(lab: Lab, asked: str, lost: str) -> bool:
     """Tell whether the majority runs the agent on a node that is not the lost one."""
     shown = lab.exec(asked, "crm_mon", "-1", "--output-as=text", check=False).stdout
     return any(AGENT in line and "Started" in line and f"Started {lost}" not in line for line in shown.splitlines())
-
-
-def wait_for(holds: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
-    """Wait for a condition of the real world, with a deadline."""
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
-        time.sleep(0.5)
 
 
 def test_a_port_group_is_made_and_its_vlan_kept(lab: Lab, desk: Workspace) -> None:

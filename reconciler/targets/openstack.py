@@ -166,7 +166,7 @@ def _reply(query: Query, apis: Apis) -> Reply:  # noqa: PLR0911 - one for each q
             return Reply(_compute(args["host"], apis.nova))
         case "computes.list":
             computes = [_row(found, "host", "state", "status") for found in apis.nova.compute_services()]
-            return Reply({"computes": computes, "newest_report": apis.nova.newest_report()})
+            return Reply({"computes": computes, "newest_report": apis.nova.newest_report})
         case "hypervisors.list":
             return Reply({"hypervisors": _hypervisors(args["type"], apis.nova, uuids=args["uuids"])})
         case "instances.list":
@@ -213,7 +213,7 @@ def _compute(host: str, nova: Nova) -> dict[str, Any]:
 
 
 def _clock(host: str, nova: Nova) -> dict[str, int | None]:
-    return {"newest_report": nova.newest_report(), "others_report": nova.others_report(host)}
+    return {"newest_report": nova.newest_report, "others_report": nova.others_report(host)}
 
 
 def _row(service: Mapping[str, Any], *fields: str) -> dict[str, Any]:

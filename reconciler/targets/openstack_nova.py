@@ -34,13 +34,15 @@ class Nova:
         """Return all nova-computes."""
         return [found for found in self._api.collect("/os-services", "services") if found["binary"] == _COMPUTE]
 
+    @cached_property
     def newest_report(self) -> int | None:
-        """Return when Nova heard last of any of its services, in Unix time: what "now" is by its own clock.
+        """When Nova heard last of any of its services, in Unix time: what "now" is by its own clock.
 
         They report every few seconds (`report_interval`, 10). When all are silent (the database is away), time stands still,
         and nobody is late.
         """
-        return self._newest_report
+        moments = [moment(found.get("updated_at")) for found in self._api.collect("/os-services", "services")]
+        return max((found for found in moments if found is not None), default=None)
 
     def others_report(self, host: str) -> int | None:
         """Return when Nova heard last of a nova-compute on another host, in Unix time; None where there is none."""
@@ -60,7 +62,7 @@ class Nova:
         return {str(found["hypervisor_hostname"]): str(found["id"]) for found in listed}
 
     def instances(self, host: str) -> list[str]:
-        """Return the names of the instances of a compute, whosever they are; of very many (1000 by default) the first."""
+        """Return the names of all instances of a compute, whosever they are."""
         listed = self._api.collect(f"/servers?{urlencode({'all_tenants': 'True', 'host': host})}", "servers")
         return sorted(str(found["name"]) for found in listed)
 
@@ -94,17 +96,12 @@ class Nova:
 
     def enable(self, host: str) -> None:
         """Let the scheduler use a compute again. Raises RefusedError."""
-        found = self.compute_service(host)
-        if found is None:
-            raise RefusedError("failed", f'there is no nova-compute on "{host}"')
-        if found["status"] != "enabled":
+        if self._registered(host)["status"] != "enabled":
             self._api.write("PUT", "/os-services/enable", {"host": host, "binary": _COMPUTE})
 
     def disable(self, host: str, reason: str) -> None:
         """Let the scheduler use a compute no more, and say why. Raises RefusedError."""
-        found = self.compute_service(host)
-        if found is None:
-            raise RefusedError("failed", f'there is no nova-compute on "{host}"')
+        found = self._registered(host)
         if (found["status"], found["disabled_reason"]) != ("disabled", reason):
             body = {"host": host, "binary": _COMPUTE, "disabled_reason": reason}
             self._api.write("PUT", "/os-services/disable-log-reason", body)
@@ -114,6 +111,12 @@ class Nova:
         found = self.compute_service(host)
         if found is not None:
             self._api.write("DELETE", f"/os-services/{found['id']}", None)
+
+    def _registered(self, host: str) -> dict[str, Any]:
+        found = self.compute_service(host)
+        if found is None:
+            raise RefusedError("failed", f'there is no nova-compute on "{host}"')
+        return found
 
     @cached_property
     def _computes_by_host(self) -> dict[str, dict[str, Any]]:
@@ -127,11 +130,6 @@ class Nova:
     def _reports(self) -> dict[str, int]:
         moments = ((found["host"], moment(found.get("updated_at"))) for found in self.compute_services())
         return {host: at for host, at in moments if at is not None}
-
-    @cached_property
-    def _newest_report(self) -> int | None:
-        moments = [moment(found.get("updated_at")) for found in self._api.collect("/os-services", "services")]
-        return max((found for found in moments if found is not None), default=None)
 
 
 def moment(text: object) -> int | None:

@@ -79,8 +79,7 @@ def _libvirt(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Itera
 
 
 def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, cloud: Cloud) -> Iterator[Unit]:
-    by_pacemaker = spec.placement == "controllers"
-    nodes = cloud.nodes(facts.controllers if by_pacemaker else _chosen(spec))
+    nodes, by_pacemaker = _candidates(spec, facts, cloud)
     release = RELEASES[facts.release]
     for compute in vmware.computes:
         if compute.remove:
@@ -117,14 +116,19 @@ def _network(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Itera
     vcenter = cloud.get(VCenterFacts, spec.vmware.vcenter)
     for group in spec.vmware.port_groups:
         yield PortGroup.on(vcenter.target, group.vds, group.name, vlan=group.vlan, needs=(vcenter.session,))
-    by_pacemaker = spec.placement == "controllers"
-    nodes = cloud.nodes(facts.controllers if by_pacemaker else _chosen(spec))
+    nodes, by_pacemaker = _candidates(spec, facts, cloud)
     for dvs in cloud.all(DvsFacts):
         for compute in spec.vmware.computes:
             if not compute.remove and (maps := compute.dvs or spec.vmware.dvs):
                 cluster = Need(_cluster(spec.vmware, compute), "its compute drives this cluster and no other")
                 tried = (vcenter.session, cluster)
                 yield from DvsAgent(compute.host, maps, dvs, vcenter, facts, nodes, by_pacemaker, tried).units()
+
+
+def _candidates(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> tuple[tuple[NodeFacts, ...], bool]:
+    """Return the nodes on which the zone's vSphere computes may run, and whether Pacemaker keeps them there."""
+    by_pacemaker = spec.placement == "controllers"
+    return cloud.nodes(facts.controllers if by_pacemaker else _chosen(spec)), by_pacemaker
 
 
 def _processes(host: str, *, agents: bool) -> tuple[Process, ...]:

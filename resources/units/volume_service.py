@@ -17,8 +17,7 @@ class VolumeService(Unit):
 
     Fields: `registered` (True), `state` (`up`), `availability_zone` (text). It has no actions: a service registers itself,
     and reports its zone anew when it has loaded another one. A driver that could not initialise does not report, so the
-    service is `down` though its process runs. Whether it is enabled is the operator's word; it is shown in `@status` and
-    `@disabled_reason`.
+    service is `down` though its process runs. Whether it is enabled is the operator's word, and not compared.
     """
 
     type: ClassVar[str] = "volume_service"

@@ -22,6 +22,7 @@ from openstack.exceptions import SDKException
 from tests.lab import ceph, cloud, machines, swift
 from tests.lab import controlplane_config as config
 from tests.lab.commands import run, wait_until
+from tests.lab.errors import CommandError
 from tests.lab.image import base_layer, image_digest
 from tests.lab.keys import AUTH_URL, PASSWORD
 from tests.lab.layout import API, CACHE
@@ -155,9 +156,18 @@ def _prepare_stores() -> None:
     for name in config.DATABASES:
         statements += [f"CREATE DATABASE {name};", f"GRANT ALL ON {name}.* TO {account};"]
     _in_api("mysql", stdin="\n".join(statements))
-    _in_api("rabbitmqctl", "-q", "await_startup")
+    wait_until(_rabbitmq_has_started, what=f"RabbitMQ on {API.name}", timeout_s=_START_TIMEOUT_S, every_s=0.5)
     _in_api("rabbitmqctl", "-q", "add_user", "openstack", PASSWORD)
     _in_api("rabbitmqctl", "-q", "set_permissions", "openstack", ".*", ".*", ".*")
+
+
+def _rabbitmq_has_started() -> bool:
+    """Tell whether it takes commands; it gives up at once where the node has not even told epmd of itself yet."""
+    try:
+        _in_api("rabbitmqctl", "-q", "await_startup")
+    except CommandError:
+        return False
+    return True
 
 
 def _prepare_services() -> None:

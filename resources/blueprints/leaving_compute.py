@@ -1,6 +1,7 @@
-"""A nova-compute of a vSphere cluster that leaves the cloud: drained first, then taken away, in the reverse order.
+"""A nova-compute that leaves the cloud: drained first, then taken away, in the reverse order.
 
-What stays is the state directory, with logs of what was, and the package, which others may use.
+What stays is the state directory, with logs of what was, and the package, which others may use; of a libvirt compute also
+its configuration, which is the package's.
 """
 
 from __future__ import annotations
@@ -8,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from resources.blueprints.leaving import drained, silent, stopped, taken_from_pacemaker
 from resources.contract import Address, Need
 from resources.units.compute_exit import ComputeExit
 from resources.units.compute_service import ComputeService
-from resources.units.constraint import Constraint
 from resources.units.file import WholeFile
-from resources.units.primitive import Primitive
-from resources.units.service import Service
 from resources.units.systemd_unit import SystemdUnit
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LeavingCompute:
-    """What was declared about it, as far as its parts are named after that."""
+    """What was declared about it, as far as its parts are named after that. Without a `folder` it is the packaged service."""
 
     host: str
     service: str
@@ -37,37 +36,23 @@ class LeavingCompute:
 
     def units(self) -> Iterator[Unit]:
         """Yield the stages of leaving, each needing the one before."""
-        closed = self._stage("closed", {"disabled": True})
-        empty = self._stage("empty", {"instances": 0}, Need(closed.address, "nothing new must come while it is emptied"))
-        drained = Need(empty.address, "instances would be left alone")
-        stopped = tuple(self._stopped(drained))
-        after = tuple(Need(unit.address, "it must not run any more") for unit in stopped)
-        silent = self._stage("silent", {"state": "down"}, *after)
-        yield from (closed, empty, *stopped, silent)
-        for node in self.nodes:
-            yield from self._files(node, after)
-        row = Address(self.cloud.openstack, ComputeService.type, self.host)
-        yield ComputeService(address=row, desired=None, needs=(Need(silent.address, "Nova keeps the row of one that reports"),))
-
-    def _stage(self, name: str, desired: dict[str, str | int | bool], *needs: Need) -> Unit:
-        settle_s = 180.0 if name == "silent" else 0.0
-        return ComputeExit(address=self._address(name), desired=desired, needs=needs, host=self.host, settle_s=settle_s)
-
-    def _address(self, stage: str) -> Address:
-        return Address(self.cloud.openstack, ComputeExit.type, f"{self.host} {stage}")
-
-    def _stopped(self, drained: Need) -> Iterator[Unit]:
-        if not self.pacemaker:
+        openstack = self.cloud.openstack
+        closed, empty = drained(ComputeExit, openstack, self.host)
+        emptied = Need(empty.address, "instances would be left alone")
+        ended = tuple(self._ended(emptied))
+        after = tuple(Need(unit.address, "it must not run any more") for unit in ended)
+        last = silent(ComputeExit, openstack, self.host, after)
+        yield from (closed, empty, *ended, last)
+        if self.folder:
             for node in self.nodes:
-                address = Address(node.target, Service.type, self.service)
-                yield Service(address=address, desired={"enabled": False, "active": False}, needs=(drained,))
-            return
-        resource = Address(self.cloud.pacemaker, Primitive.type, self.service)
-        yield Primitive(address=resource, desired=None, needs=(drained, *self.cloud.ring))
-        removed = Need(resource, "the resource goes before its places")
-        for node in self.nodes:
-            place = Address(self.cloud.pacemaker, Constraint.type, f"{self.service}-on-{node.name}")
-            yield Constraint(address=place, desired=None, needs=(removed,), resource=self.service)
+                yield from self._files(node, after)
+        row = Address(openstack, ComputeService.type, self.host)
+        yield ComputeService(address=row, desired=None, needs=(Need(last.address, "Nova keeps the row of one that reports"),))
+
+    def _ended(self, emptied: Need) -> Iterator[Unit]:
+        if self.pacemaker:
+            return taken_from_pacemaker(self.service, self.cloud, self.nodes, emptied)
+        return iter([stopped(self.service, node, emptied) for node in self.nodes])
 
     def _files(self, node: NodeFacts, after: tuple[Need, ...]) -> Iterator[Unit]:
         unit = Address(node.target, SystemdUnit.type, f"{self.service}.service")

@@ -54,7 +54,9 @@ def leaving_computes_are_chosen(resources: Resources) -> Iterator[Problem]:
         names = landscape.chosen(resources, zone.spec.placement.nodes)
         for index, name in enumerate(zone.spec.libvirt.leaving):
             if name not in names:
-                message = f'the placement does not choose "{name}": it must while the compute leaves, and not any more when it has'
+                message = (
+                    f'the placement does not choose "{name}": it must while the compute leaves, and not any more when it has'
+                )
                 yield Problem(zone.key, ("spec", "libvirt", "leaving", index), message, "leaving_computes_are_chosen")
 
 

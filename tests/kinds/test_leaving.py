@@ -82,8 +82,7 @@ def test_an_empty_backend_that_pacemaker_keeps_goes_with_all_that_is_its_own() -
 
 def test_the_type_of_a_backend_that_leaves_may_be_its_successors() -> None:
     """Another backend that declares the same type has it; nobody deletes it."""
-    document = "metadata: {name: kvm}", "volumeType: kvm\n"
-    catalog = compiled({**LEAVES, document[1]: "volumeType: vmdk\n"}, aliases=EMPTY)
+    catalog = compiled({**LEAVES, "volumeType: kvm\n": "volumeType: vmdk\n"}, aliases=EMPTY)
     assert declared(catalog, "openstack:demo/volume_type/vmdk")["spec volume_backend_name"] == "kvm"
 
 
@@ -102,8 +101,8 @@ def test_a_libvirt_compute_is_emptied_before_it_is_stopped_and_forgotten() -> No
 
 def test_a_vcenter_that_nothing_refers_to_is_logged_in_to_and_no_more() -> None:
     """With its zone and backend deleted, nothing on hosts is of it."""
-    name, catalog = "vc2", compiled({"kind: VCenter\nmetadata: {name: vc1}": _two_vcenters()})
-    mine = [str(address) for address, found in catalog.units.items() if f"VCenter/{name}" in map(str, found.origins)]
+    catalog = compiled({"kind: VCenter\nmetadata: {name: vc1}": _two_vcenters()})
+    mine = [str(address) for address, found in catalog.units.items() if "VCenter/vc2" in map(str, found.origins)]
     assert mine == ["vcenter:vc2/session/vc2"]
 
 

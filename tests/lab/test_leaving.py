@@ -67,7 +67,7 @@ def test_a_libvirt_compute_leaves(lab: Lab, desk: Workspace) -> None:
 
 
 def test_a_backend_of_the_packaged_service_leaves(lab: Lab, desk: Workspace) -> None:
-    """Its volume holds it, and is deleted by it; then service, options, shares and type are gone, and the row's command is told."""
+    """Its volume holds it; then service, options, shares and type are gone, and the command for the row is told."""
     with volume_in(lab.openstack(), "kvm-az", "last"):
         desk.edit("desired/volumes.yaml", NFS, f"{NFS}  remove: true\n")
         assert "1 volume lives (last) on kvm@kvm" in said(desk, "apply", "--yes", exits=3)

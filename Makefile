@@ -25,7 +25,7 @@ check: setup ## format, lint, types, imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-soak: setup lab-tools ## the long runs: 50 kills of bivisor at random moments
+soak: setup lab-tools ## the long runs: 50 kills of bivisor, a compute that hangs, a vCenter compute of OpenStack 2026.2 (about 45 min)
 	$(SUDO) $(BIN)/python -m pytest --require-lab -m soak $(PYTEST_ARGS)
 
 bench: setup ## measure: ratios against two peers, CPU per host, start-up time

@@ -123,7 +123,8 @@ class Reply:
 
     `code` is a short constant for programs: `conflict` (somebody changed it between look and write), `failed`,
     `not-running`, `denied`, `unsupported`. Both are empty when all went well. `unanswered` is what a unit reads where
-    another target than its own gave no answer; without an answer of its own target it is not read at all.
+    another target than its own gave no answer, or one of several APIs behind a target; without an answer of its own
+    target it is not read at all.
     """
 
     data: Mapping[str, Any]

@@ -53,17 +53,29 @@ class Hearing:
         if not runs or (up and (not reported or reported > started)):
             return {HEARD: runs}
         silent = newest - max(reported, started)
-        hung = bool(not up and started and silent >= GRACE_S)
+        late = bool(not up and started and silent >= GRACE_S)
+        deserted = late and _nobody_is_heard(data.get("others_report") or 0, reported or started, newest)
+        hung = late and not deserted
+        silence = "it runs, and Nova has not heard of it since it was started"
         if hung and not data["exists"]:
             # a row that somebody removed is made by a start only (nova/servicegroup/drivers/db.py, ServiceNotFound)
             silence = f"it has been running for {silent} s, and Nova has no row of it: only a restart makes one"
-        elif hung:
-            silence = f"it runs, and Nova has not heard of it for {silent} s: it hangs"
+        elif late:
+            hangs = f"it runs, and Nova has not heard of it for {silent} s: it hangs"
+            queue = f"it runs, and Nova has heard of no compute for {silent} s: look at its message queue, no restart helps"
+            silence = hangs if hung else queue
         elif reported > started:
             silence = f"it runs, and Nova calls it {data['state']}"
-        else:
-            silence = "it runs, and Nova has not heard of it since it was started"
         return {HEARD: False, "@hung": hung, "@silence": silence}
+
+
+def _nobody_is_heard(others: int, last: int, newest: int) -> bool:
+    """Tell whether all other computes fell silent as well, not long before `last`: then it is the way to Nova that fails.
+
+    Computes report through the message queue, the conductor and the scheduler write into the database themselves, so the
+    newest report goes on without the queue (nova/cmd: but for the former network.py only compute.py sets `indirection_api`).
+    """
+    return others >= last - GRACE_S and 0 < others <= newest - GRACE_S
 
 
 def remark(facts: Facts | None) -> tuple[str, ...]:

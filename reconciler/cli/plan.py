@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import session
-from reconciler.cli.session import AsIfRelease, DesiredFolder
+from reconciler.cli.session import AsIfRelease, DesiredFolder, Form, OutputForm
 
 NAME = "plan"
-
-
-class Form(StrEnum):
-    """How a plan is written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def run(
@@ -29,7 +21,7 @@ def run(
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")
     ] = False,
     release: AsIfRelease = "",
-    output: Annotated[Form, typer.Option("--output", "-o", help="text for people, json for programs.")] = Form.TEXT,
+    output: OutputForm = Form.TEXT,
 ) -> None:
     """Show every change apply would make, field by field, and why. Tells what would restart, and changes nothing."""
     raise typer.Exit(session.run(_plan(desired, release, detailed=detailed_exitcode, form=output)))

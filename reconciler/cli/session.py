@@ -9,6 +9,7 @@ import signal
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -33,6 +34,16 @@ AsIfRelease = Annotated[
         "--release", metavar="NAME", help="As if the cloud had this OpenStack release: look at an upgrade before you make it."
     ),
 ]
+
+
+class Form(StrEnum):
+    """How a page is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+OutputForm = Annotated[Form, typer.Option("--output", "-o", help="text for people, json for programs.")]
 
 LOGGING: dict[str, Any] = {"level": "warning", "as_json": False}
 """The options of the log, kept until secrets are known and it can be set up with them."""

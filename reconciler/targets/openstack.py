@@ -3,7 +3,8 @@
 Queries      aggregate.get {name, zone?}     exists, id, availability_zone, hosts, metadata, instances (by host, where the
                                              zone is another one than `zone`, else null)
              compute_service.get {host}      exists, id, state, status, disabled_reason, hypervisor {type, hostname, state},
-                                             reported_at, newest_report (of any service of Nova; Unix time)
+                                             reported_at, newest_report (of any service of Nova; Unix time),
+                                             others_report (of any other nova-compute, or null)
              computes.list {}                computes [{host, state, status, reported_at}], newest_report
              hypervisors.list {type, uuids}  hypervisors [{hostname, host, uuid}], the last one '' unless `uuids` asks for it
              instances.list {host}           instances [name]
@@ -117,8 +118,8 @@ class OpenStackTarget:
             return result
 
     def _failed(self, error: Exception) -> Reply:
-        """Return what is said of a query whose API failed while another one answered."""
-        return Reply({}, "failed", explain(self._endpoint, error, self._socket_timeout_s).reason)
+        """Return what is said of a query whose API failed while another one answered: no answer, and no reason to act on."""
+        return Reply({}, "unanswered", explain(self._endpoint, error, self._socket_timeout_s).reason)
 
     def _run(self, kept: Any, call: Callable[[Apis], T]) -> tuple[T, Any]:
         """Call with a connection. Raises TargetError. Blocks."""
@@ -212,7 +213,11 @@ def _compute(host: str, nova: Nova) -> dict[str, Any]:
             "state": hypervisor.get("state"),
         }
     told = _row(service or {}, "id", "state", "status", "disabled_reason")
-    return {"exists": service is not None, **told, "newest_report": nova.newest_report(), "hypervisor": shown}
+    return {"exists": service is not None, **told, **_clock(host, nova), "hypervisor": shown}
+
+
+def _clock(host: str, nova: Nova) -> dict[str, int | None]:
+    return {"newest_report": nova.newest_report(), "others_report": nova.others_report(host)}
 
 
 def _row(service: Mapping[str, Any], *fields: str) -> dict[str, Any]:

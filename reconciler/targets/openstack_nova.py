@@ -37,9 +37,14 @@ class Nova:
     def newest_report(self) -> int | None:
         """Return when Nova heard last of any of its services, in Unix time: what "now" is by its own clock.
 
-        They report every few seconds (`report_interval`, 10). When all are silent, time stands still, and nobody is late.
+        They report every few seconds (`report_interval`, 10). When all are silent (the database is away), time stands still,
+        and nobody is late.
         """
         return self._newest_report
+
+    def others_report(self, host: str) -> int | None:
+        """Return when Nova heard last of a nova-compute on another host, in Unix time; None where there is none."""
+        return max((at for other, at in self._reports.items() if other != host), default=None)
 
     def hypervisor(self, host: str) -> dict[str, Any] | None:
         """Return the hypervisor that the compute of that host reports."""
@@ -117,6 +122,11 @@ class Nova:
     @cached_property
     def _hypervisors_by_host(self) -> dict[str, dict[str, Any]]:
         return {found["service"]["host"]: found for found in reversed(self.hypervisors())}
+
+    @cached_property
+    def _reports(self) -> dict[str, int]:
+        moments = ((found["host"], moment(found.get("updated_at"))) for found in self.compute_services())
+        return {host: at for host, at in moments if at is not None}
 
     @cached_property
     def _newest_report(self) -> int | None:

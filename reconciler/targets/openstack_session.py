@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from resources.endpoints import OpenStackEndpoint
 
 _VOLUME, _IMAGE = "block-storage", "image"
+"""The APIs' types; keystoneauth knows their other names in catalogs, volumev3 above all."""
+
 _APIS = {_VOLUME: "volume", _IMAGE: "image"}
 """What people call those services."""
-"""The volume API's type; keystoneauth knows its other names in catalogs, volumev3 above all."""
 
 _FORBIDDEN = 403
 _UNAUTHORIZED = 401

@@ -90,7 +90,14 @@ class CinderVolume:
         if not self.kept:
             return tuple(unit for unit in prepared if isinstance(unit, Service))
         yield from self.service.places()
-        keeper = self.service.keeper(prepared)
+        released = (
+            Need(
+                Address(node.target, Service.type, "cinder-volume"), "it must have let go of this backend, if it had it before"
+            )
+            for node in self.nodes
+            if self.packaged[node.name]
+        )
+        keeper = self.service.keeper(prepared, *released)
         yield keeper
         return (keeper,)
 

@@ -61,7 +61,7 @@ class DvsAgent:
     @property
     def _service(self) -> KeptService:
         return KeptService(
-            name=f"neutron-dvs-agent-{self.host}",
+            name=agent_name(self.host),
             description=f"OpenStack Neutron DVS agent {self.host} (a vSphere cluster)",
             user="neutron",
             folder=self._state,
@@ -108,7 +108,7 @@ class DvsAgent:
         default: dict[str, OptionValue] = {
             "host": self.host,
             "state_path": self._state,
-            "log_file": f"/var/log/neutron/neutron-dvs-agent-{self.host}.log",
+            "log_file": f"/var/log/neutron/{agent_name(self.host)}.log",
         }
         vsphere: dict[str, OptionValue] = {
             "vsphere_hostname": self.vcenter.host,
@@ -134,7 +134,7 @@ class DvsAgent:
 
     @property
     def _conf(self) -> str:
-        return f"{_CONF_ROOT}/{self.host}"
+        return agent_folder(self.host)
 
     @property
     def _state(self) -> str:
@@ -143,3 +143,13 @@ class DvsAgent:
     @property
     def _ca_path(self) -> str:
         return f"{self._conf}/vcenter-ca.pem"
+
+
+def agent_name(host: str) -> str:
+    """Return the name of the agent's systemd unit and Pacemaker resource."""
+    return f"neutron-dvs-agent-{host}"
+
+
+def agent_folder(host: str) -> str:
+    """Return the directory of the agent's configuration."""
+    return f"{_CONF_ROOT}/{host}"

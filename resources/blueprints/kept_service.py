@@ -141,9 +141,9 @@ class KeptService:
             files[f"{self.name}-lifeline.service"] = _LIFELINE.format(name=self.name)
         return tuple(SystemdUnit.named(node.target, name, text, installed) for name, text in files.items())
 
-    def places(self) -> tuple[Unit, ...]:
+    def places(self, *also: Need) -> tuple[Unit, ...]:
         """Return one permission per candidate: in an opt-in cluster a resource runs nowhere else."""
-        return places(self.cloud, self.name, self.nodes) if self.kept else ()
+        return places(self.cloud, self.name, self.nodes, *also) if self.kept else ()
 
     def keeper(self, prepared: Iterable[Unit], *also: Need) -> Primitive | Service:
         """Return what keeps it running, once everything that it starts with is prepared on every node."""
@@ -188,7 +188,7 @@ class KeptService:
         )
 
 
-def places(cloud: CloudFacts, resource: str, nodes: tuple[NodeFacts, ...]) -> tuple[Unit, ...]:
+def places(cloud: CloudFacts, resource: str, nodes: tuple[NodeFacts, ...], *also: Need) -> tuple[Unit, ...]:
     """Return the permissions of a resource to run on these nodes.
 
     They need the formed ring only, not its options: a permission may be given before the cluster becomes an opt-in one.
@@ -197,7 +197,7 @@ def places(cloud: CloudFacts, resource: str, nodes: tuple[NodeFacts, ...]) -> tu
         Constraint(
             address=Address(cloud.pacemaker, Constraint.type, f"{resource}-on-{node.name}"),
             desired={"resource": resource, "node": node.name, "score": "0"},
-            needs=cloud.ring[:1],
+            needs=(*cloud.ring[:1], *also),
             resource=resource,
         )
         for node in nodes

@@ -24,12 +24,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class LeavingCompute:
-    """What was declared about it, as far as its parts are named after that. Without a `folder` it is the packaged service."""
+class Process:
+    """One that leaves: its systemd unit and Pacemaker resource, and the files in its directory of configuration.
 
-    host: str
+    Without a `folder` it is a packaged service: its unit and its configuration stay.
+    """
+
     service: str
     folder: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingCompute:
+    """What was declared about it, as far as its parts are named after that; `processes` are it and what was beside it."""
+
+    host: str
+    processes: tuple[Process, ...]
     cloud: CloudFacts
     nodes: tuple[NodeFacts, ...]
     pacemaker: bool
@@ -39,24 +50,24 @@ class LeavingCompute:
         openstack = self.cloud.openstack
         closed, empty = drained(ComputeExit, openstack, self.host)
         emptied = Need(empty.address, "instances would be left alone")
-        ended = tuple(self._ended(emptied))
+        ended = tuple(unit for process in self.processes for unit in self._ended(process.service, emptied))
         after = tuple(Need(unit.address, "it must not run any more") for unit in ended)
         last = silent(ComputeExit, openstack, self.host, after)
         yield from (closed, empty, *ended, last)
-        if self.folder:
-            for node in self.nodes:
-                yield from self._files(node, after)
+        for process in self.processes:
+            for node in self.nodes if process.folder else ():
+                yield from self._files(process, node, after)
         row = Address(openstack, ComputeService.type, self.host)
         yield ComputeService(address=row, desired=None, needs=(Need(last.address, "Nova keeps the row of one that reports"),))
 
-    def _ended(self, emptied: Need) -> Iterator[Unit]:
+    def _ended(self, service: str, emptied: Need) -> Iterator[Unit]:
         if self.pacemaker:
-            return taken_from_pacemaker(self.service, self.cloud, self.nodes, emptied)
-        return iter([stopped(self.service, node, emptied) for node in self.nodes])
+            return taken_from_pacemaker(service, self.cloud, self.nodes, emptied)
+        return iter([stopped(service, node, emptied) for node in self.nodes])
 
-    def _files(self, node: NodeFacts, after: tuple[Need, ...]) -> Iterator[Unit]:
-        unit = Address(node.target, SystemdUnit.type, f"{self.service}.service")
+    def _files(self, process: Process, node: NodeFacts, after: tuple[Need, ...]) -> Iterator[Unit]:
+        unit = Address(node.target, SystemdUnit.type, f"{process.service}.service")
         yield SystemdUnit(address=unit, desired=None, needs=after)
-        for name in ("nova.conf", "vcenter-ca.pem", "compute_id"):
-            path = Address(node.target, WholeFile.type, f"{self.folder}/{name}")
+        for name in process.files:
+            path = Address(node.target, WholeFile.type, f"{process.folder}/{name}")
             yield WholeFile(address=path, desired=None, needs=after)

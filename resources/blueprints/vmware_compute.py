@@ -68,7 +68,7 @@ class VmwareCompute:
         yield from self._in_vcenter()
         prepared = tuple(unit for node in self.nodes for unit in self._on(node))
         yield from prepared
-        yield from self._kept.places()
+        yield from self._kept.places(*self._reached())
         keeper = self._kept.keeper(prepared, *self._reached()).heard_by(self.cloud.openstack, self.host)
         yield keeper
         yield ComputeService(
@@ -117,27 +117,29 @@ class VmwareCompute:
             yield package
         if node in self.masked:
             yield Service.forbidden(node.target, "nova-compute", needs=installed)
-        folders = self._folders(node, installed)
+        tried = (
+            self.vcenter.session,
+            *(Need(unit.address, "it is tried before it is rolled out") for unit in self._in_vcenter()),
+        )
+        folders = self._folders(node, installed, tried)
         yield from folders
         made = Need(folders[1].address, "it is in this directory")
-        tried = tuple(Need(unit.address, "it is tried before it is rolled out") for unit in self._in_vcenter())
-        needs = (made, self.vcenter.session, *tried)
+        needs = (made, *tried)
         yield ConfigFile.at(node.target, f"{self._conf}/nova.conf", self._options(), attributes=_READABLE, needs=needs)
         if self.vcenter.ca_pem:
             yield WholeFile.at(node.target, self._ca_path, self.vcenter.ca_pem, attributes=_READABLE, needs=(made,))
         if self.compute_id:
-            yield WholeFile.at(
-                node.target, f"{self._conf}/compute_id", self.compute_id, attributes=_READABLE, needs=(made, *tried)
-            )
-        yield from self._kept.unit_files(node, installed)
+            yield WholeFile.at(node.target, f"{self._conf}/compute_id", self.compute_id, attributes=_READABLE, needs=needs)
+        yield from self._kept.unit_files(node, (*installed, *tried))
 
-    def _folders(self, node: NodeFacts, installed: tuple[Need, ...]) -> tuple[Unit, ...]:
+    def _folders(self, node: NodeFacts, installed: tuple[Need, ...], tried: tuple[Need, ...]) -> tuple[Unit, ...]:
+        """Return the directories that all computes share, and this one's own in each."""
         parents = [
             Directory.at(node.target, path, attributes, needs=installed)
             for path, attributes in ((_CONF_ROOT, _ETC), (_STATE_ROOT, _STATE))
         ]
         inside = [
-            Directory.at(node.target, path, attributes, needs=(Need(parent.address, "it is in this directory"),))
+            Directory.at(node.target, path, attributes, needs=(Need(parent.address, "it is in this directory"), *tried))
             for parent, path, attributes in zip(parents, (self._conf, self._state), (_ETC, _STATE), strict=True)
         ]
         return (parents[0], inside[0], parents[1], inside[1])

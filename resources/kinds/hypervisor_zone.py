@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.blueprints.dvs_agent import DvsAgent
-from resources.blueprints.leaving_compute import LeavingCompute
+from resources.blueprints.dvs_agent import DvsAgent, agent_folder, agent_name
+from resources.blueprints.leaving_compute import LeavingCompute, Process
 from resources.blueprints.libvirt_compute import LibvirtCompute
 from resources.blueprints.nova_network import multi_host_on
 from resources.blueprints.vmware_compute import VmwareCompute, conf_folder, derived_compute_id, service_name
@@ -44,7 +44,8 @@ def _publish(resource: Resource[HypervisorZoneSpec], cloud: Cloud) -> tuple[Zone
         hypervisor=spec.hypervisor,
         nodes=_chosen(spec) if spec.hypervisor == "libvirt" else Selector(),
         vcenter=vmware.vcenter if vmware else "",
-        clusters=tuple(cloud.called(_cluster(vmware, compute)) for compute in computes) if vmware else (),
+        # one that leaves may stand beside the one that comes: their cluster is the same
+        clusters=tuple(dict.fromkeys(cloud.called(_cluster(vmware, compute)) for compute in computes)) if vmware else (),
         found=tuple(Need(_cluster(vmware, compute), _NAMED) for compute in computes if not compute.remove) if vmware else (),
         hosts=tuple(compute.host for compute in computes),
     )
@@ -68,7 +69,8 @@ def _libvirt(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Itera
     given = {"cpu_mode": libvirt.cpu_mode, "images_type": libvirt.images_type}
     for node in cloud.nodes(_chosen(spec)):
         if node.name in libvirt.leaving:
-            yield from LeavingCompute(node.name, "nova-compute", "", facts, (node,), pacemaker=False).units()
+            packaged = (Process("nova-compute", "", ()),)
+            yield from LeavingCompute(node.name, packaged, facts, (node,), pacemaker=False).units()
             continue
         compute = LibvirtCompute(
             node=node,
@@ -86,7 +88,8 @@ def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, cloud: 
     release = RELEASES[facts.release]
     for compute in vmware.computes:
         if compute.remove:
-            yield from _leaving(compute, facts, nodes, pacemaker=by_pacemaker).units()
+            processes = _processes(compute.host, agents=bool(cloud.all(DvsFacts)))
+            yield from LeavingCompute(compute.host, processes, facts, nodes, by_pacemaker).units()
             continue
         identity = compute.compute_id or derived_compute_id(facts.name, compute.host)
         blueprint = VmwareCompute(
@@ -122,13 +125,14 @@ def _network(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Itera
     nodes = cloud.nodes(facts.controllers if by_pacemaker else _chosen(spec))
     for dvs in cloud.all(DvsFacts):
         for compute in spec.vmware.computes:
-            if maps := compute.dvs or spec.vmware.dvs:
+            if not compute.remove and (maps := compute.dvs or spec.vmware.dvs):
                 yield from DvsAgent(compute.host, maps, dvs, vcenter, facts, nodes, by_pacemaker).units()
 
 
-def _leaving(compute: VmwareComputeSpec, facts: CloudFacts, nodes: tuple[NodeFacts, ...], *, pacemaker: bool) -> LeavingCompute:
-    host = compute.host
-    return LeavingCompute(host, service_name(host), conf_folder(host), facts, nodes, pacemaker)
+def _processes(host: str, *, agents: bool) -> tuple[Process, ...]:
+    """Return what runs for a compute, with all files that it may have: the compute, and its DVS agent where there are any."""
+    compute = Process(service_name(host), conf_folder(host), ("nova.conf", "vcenter-ca.pem", "compute_id"))
+    return (compute, *((Process(agent_name(host), agent_folder(host), ("dvs-agent.ini", "vcenter-ca.pem")),) if agents else ()))
 
 
 def _cluster(vmware: Vmware, compute: VmwareComputeSpec) -> Address:

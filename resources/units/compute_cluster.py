@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from resources.contract import Query, Unit, UnreadableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from resources.contract import Action, Change, Facts, Reply, TargetId, Value
 
@@ -57,7 +57,7 @@ class ComputeCluster(Unit):
         data = found.data
         moref, names = str(data["moref"]), data["names"]
         uuid = str(data["instance_uuid"])
-        drivers = {str(each["hostname"]): str(each["host"]) for each in known.data["hypervisors"]}
+        drivers = [(str(each["hostname"]), str(each["host"])) for each in known.data["hypervisors"]]
         pinned, home = _pinned(drivers, self.host, moref)
         facts: dict[str, Value] = {
             "exists": bool(data["exists"]),
@@ -67,7 +67,7 @@ class ComputeCluster(Unit):
             "@known": tuple(sorted(map(str, names.values()))),
             "@pinned": self.moref or pinned,
             "@strange_vcenter": home not in ("", uuid),
-            "@driver": drivers.get(f"{moref}.{uuid}", self.host),
+            "@driver": _driver(drivers, f"{moref}.{uuid}", self.host),
             "@identities": tuple(str(each["uuid"]) for each in known.data["hypervisors"] if each["host"] == self.host),
             "@hosts": int(data["hosts"]),
         }
@@ -145,11 +145,17 @@ class ComputeCluster(Unit):
         return "" if name == self.address.name else name
 
 
-def _pinned(drivers: Mapping[str, str], host: str, moref: str) -> tuple[str, str]:
+def _driver(drivers: Sequence[tuple[str, str]], hostname: str, host: str) -> str:
+    """Return the compute by which Nova knows that hypervisor: `host`, unless it is only known by others."""
+    found = [driver for name, driver in drivers if name == hostname]
+    return host if host in found or not found else found[0]
+
+
+def _pinned(drivers: Sequence[tuple[str, str]], host: str, moref: str) -> tuple[str, str]:
     """Return MoRef and vCenter's instance UUID of the cluster that Nova knows by that compute, or two empty texts.
 
     Nova removes the row of a former hypervisor a while after it has the new one; until then the one that is there counts.
     """
-    found = [match for hostname, driver in drivers.items() if driver == host and (match := _HOSTNAME.match(hostname))]
+    found = [match for hostname, driver in drivers if driver == host and (match := _HOSTNAME.match(hostname))]
     match = next((each for each in found if each["moref"] == moref), found[0] if found else None)
     return (match["moref"], match["uuid"] or "") if match else ("", "")

@@ -56,6 +56,16 @@ def test_programs_are_told_as_well(folder: Path) -> None:
     assert "supposed" not in json.loads(run(folder, "plan", "-o", "json").stdout)
 
 
+def test_a_status_may_be_read_by_programs(folder: Path) -> None:
+    """Each resource with its conditions, as the page has them; the exit code is the same."""
+    page, data = run(folder, "status"), run(folder, "status", "-o", "json")
+    assert page.returncode == data.returncode == 3
+    shown = json.loads(data.stdout)
+    (cluster,) = (one for one in shown["resources"] if one["key"] == "Cluster/demo")
+    assert cluster["conditions"][0]["status"] == "Unknown"
+    assert not shown["ready"]
+
+
 @pytest.mark.parametrize("command", ["plan", "validate"])
 @pytest.mark.parametrize(
     ("name", "meant"), [("antilope", 'did you mean "antelope"?'), ("wombat", "known: juno, 2014.2, "), ("xx", "2026.2)")]

@@ -199,3 +199,11 @@ def test_a_compute_of_another_program_needs_no_package() -> None:
     assert "ExecStart=/opt/nova/bin/nova-compute --config-file " in content
     assert not [address for address in catalog.units if str(address) == "ssh:ctl1/package/nova-compute"]
     assert declared(catalog, "ssh:ctl1/service/nova-compute") == {"masked": True, "active": False}
+
+
+def test_a_cluster_whose_compute_is_replaced_is_named_once_to_its_volume_service() -> None:
+    """The compute that leaves may stand beside the one that comes: cinder-volume is not restarted for it, twice."""
+    both = f"{C0}\n{C0.replace('host: vcenter-c0', 'host: vcenter-new')}"
+    leaves = both.replace("host: vcenter-c0,", "host: vcenter-c0, remove: true,")
+    section = declared(compiled({C0: leaves}), "ssh:vol1/config_file//etc/cinder/cinder.conf")
+    assert section["[vmdk] vmware_cluster_name"] == ("DC0_C0",)

@@ -72,6 +72,21 @@ def test_a_dvs_agent_is_its_computes_and_the_same_on_every_controller() -> None:
     assert declared(catalog, "ssh:ctl2/file//etc/neutron/vcenter/vcenter-c0/vcenter-ca.pem")["content"] == "the CA's text\n"
 
 
+def test_an_agent_leaves_with_its_compute() -> None:
+    """It connects the instances until none is left; then it is taken away, and its password with it."""
+    host = "host: vcenter-c0,"
+    catalog = with_agents({host: f"{host} remove: true,"})
+    agent = f"pacemaker:demo/primitive/{AGENT}"
+    gone = [agent, *(f"pacemaker:demo/constraint/{AGENT}-on-{node}" for node in CONTROLLERS)]
+    for node in CONTROLLERS:
+        files = [f"file//etc/neutron/vcenter/vcenter-c0/{name}" for name in ("dvs-agent.ini", "vcenter-ca.pem")]
+        gone += [f"ssh:{node}/{name}" for name in (*files, f"systemd_unit/{AGENT}.service")]
+    for address in gone:
+        assert unit(catalog, address).desired is None, address
+        assert "openstack:demo/compute_exit/vcenter-c0 empty" in needs(catalog, address)
+    assert f"ssh:ctl1/{INI}" not in map(str, catalog.units)
+
+
 def test_the_agents_package_is_the_users_and_its_own_service_is_masked() -> None:
     """Nothing but the named package is installed for it, and an unconfigured agent cannot start."""
     catalog = with_agents()

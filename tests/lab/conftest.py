@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,8 @@ from tests.lab.requirements import check_machine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_HERE = Path(__file__).parent
+
 _FIRST_UP_TIMEOUT_S = 1200
 """A lab from nothing takes longer than any test may: whoever needs it first may wait that long."""
 
@@ -22,14 +25,30 @@ _SDK_TO_ITSELF = "ignore::openstack.warnings._RemovedInSDKWarning"
 """openstacksdk 4.22 warns of parameters that only its own code passes."""
 
 
+_ON_THE_DEMOS_CLOUD = ("converge", "host_helper", "identity", "lessons", "options", "release", "refusals", "images")
+"""These modules find and leave the demo's cloud converged, so they follow each other without a reset, the first makes it."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test that uses the lab the time that building it takes, and silence a library's talk to itself."""
+    """Let modules that share a cloud follow each other; give tests with the lab the time that building it takes.
+
+    And silence a library's talk to itself.
+    """
+    places = [place for place, item in enumerate(items) if item.path.parent == _HERE]
+    ordered = sorted((items[place] for place in places), key=_turn)
+    for place, item in zip(places, ordered, strict=True):
+        items[place] = item
     for item in items:
         if "lab" not in getattr(item, "fixturenames", ()):
             continue
         item.add_marker(pytest.mark.filterwarnings(_SDK_TO_ITSELF))
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_FIRST_UP_TIMEOUT_S))
+
+
+def _turn(item: pytest.Item) -> int:
+    name = item.path.stem.removeprefix("test_")
+    return _ON_THE_DEMOS_CLOUD.index(name) if name in _ON_THE_DEMOS_CLOUD else len(_ON_THE_DEMOS_CLOUD)
 
 
 @pytest.fixture(scope="session")

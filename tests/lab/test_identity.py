@@ -22,7 +22,7 @@ CONTROLLERS = ("ctl1", "ctl2", "ctl3")
 @pytest.fixture(scope="module")
 def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A converged cloud."""
-    lab.reset()
+    lab.vcenter.clear_faults()
     made = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
     made.run("apply", "--yes")
     return made

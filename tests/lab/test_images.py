@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.lab import simulated_vcenter
+from tests.lab.controlplane import wait_for_apis
 from tests.lab.forwarder import forwarded
 from tests.lab.keys import PASSWORD
 from tests.lab.layout import API, BRIDGE_ADDRESS
@@ -74,7 +75,7 @@ def vcenter_port(lab: Lab) -> Iterator[None]:
 def desk(lab: Lab, vcenter_port: None, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A converged cloud with the demo's one store."""
     del vcenter_port
-    lab.reset()
+    lab.vcenter.clear_faults()
     desk = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
     desk.run("apply", "--yes")
     return desk
@@ -91,6 +92,7 @@ def add_store(desk: Workspace, name: str) -> None:
     (desk.folder / f"desired/store-{name}.yaml").write_text(STORES[name])
     desk.run("apply", "--yes")
     assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout
+    wait_for_apis(["glance-api"])  # systemd calls it started before it listens
 
 
 def round_trip(cloud: Connection, store: str) -> None:
@@ -134,6 +136,7 @@ def test_a_vmware_store_keeps_images_beside_it(lab: Lab, desk: Workspace, cloud:
     ]
 
 
+@pytest.mark.soak
 def test_glance_gets_new_credentials_after_they_were_tried(lab: Lab, desk: Workspace, cloud: Connection) -> None:
     """A rotated vCenter password restarts Glance as it does the others; a wrong one reaches no host."""
     path = desk.folder / "secrets/vc1.yaml"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.tenant import tenant
 from tests.lab.test_converge import COMPUTE, compute_node, computes, wait_for
-from tests.lab.workspace import VCENTER_COMPUTE, Workspace, invocations, started
+from tests.lab.workspace import Workspace, invocations, started
 
 if TYPE_CHECKING:
     from tests.lab.lab import Lab
@@ -29,7 +29,7 @@ rm -r /run/node-22
 @pytest.fixture(scope="module")
 def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A converged cloud."""
-    lab.reset()
+    lab.vcenter.clear_faults()
     made = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
     made.run("apply", "--yes")
     return made
@@ -60,11 +60,11 @@ def test_set_by_vmwareapi_host_state(lab: Lab, desk: Workspace) -> None:
     lab.openstack().compute.enable_service(row, "vcenter-c0", "nova-compute")
 
 
+@pytest.mark.soak
 def test_a_hung_nova_compute(lab: Lab, desk: Workspace) -> None:
     """A compute that is stopped in its tracks is "Started" for Pacemaker; after the grace time it is restarted once."""
     node, processes = compute_node(lab), invocations(lab)
-    ((pid, _),) = lab.processes(VCENTER_COMPUTE)[node]
-    lab.exec(node, "kill", "-STOP", str(pid))
+    lab.exec(node, "systemctl", "kill", "--signal=STOP", "--kill-who=main", COMPUTE)
     wait_for(lambda: computes(lab)["vcenter-c0"] == "down", "Nova misses it", 90)
     assert f"Started {node}" in lab.exec(node, "crm_mon", "-1").stdout
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.lab.lab import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(1800)]
 
 CONTROLLERS = ("ctl1", "ctl2", "ctl3")
 HOST = "vcenter-c0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import fcntl
 import os
 import shutil
@@ -16,6 +17,7 @@ import pytest
 
 import reconciler.targets.host
 from reconciler.targets import helper_stream
+from reconciler.targets.host import serve
 from tests.targets.host_process import HostProcess
 
 if TYPE_CHECKING:
@@ -177,3 +179,16 @@ def test_who_finds_another_restart_under_way_waits_for_it(host: HostProcess) -> 
     _, code, error = host.receive()["reply"]
     assert code
     assert "somebody else" not in error
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "/etc/a: No space left on device: its file system is full (see df -h and df -i there)"),
+        (errno.EPERM, "/etc/a: Operation not permitted: it or its directory may be immutable (see lsattr there)"),
+        (errno.EIO, "/etc/a: Input/output error"),
+    ],
+)
+def test_a_refusal_of_the_system_names_the_file_and_what_to_look_at(number: int, said: str) -> None:
+    """The person wrote /etc/a; nobody knows the temporary file that was to become it."""
+    assert serve._words(OSError(number, os.strerror(number), "/etc/.bivisor-a"), "/etc/a") == said

@@ -79,6 +79,7 @@ async def test_what_is_there_is_told(cloud: Cloud, target: OpenStackTarget) -> N
         "disabled_reason": "set by vmwareapi host_state",
         "reported_at": MIDNIGHT,
         "newest_report": MIDNIGHT,
+        "others_report": MIDNIGHT,
         "hypervisor": {"type": "VMware vCenter Server", "hostname": "vcenter-c0.hypervisor", "state": "up"},
     }
 
@@ -89,6 +90,7 @@ async def test_novas_own_clock_is_told(cloud: Cloud, target: OpenStackTarget) ->
     cloud.computes.append({**cloud.computes[0], "binary": "nova-scheduler", "updated_at": "2026-01-01T00:05:00.000000"})
     silent, rows = await target.ask([Query("compute_service.get", {"host": "silent"}), Query("computes.list", {})])
     assert (silent.data["reported_at"], silent.data["newest_report"]) == (None, MIDNIGHT + 300)
+    assert silent.data["others_report"] == MIDNIGHT, "a scheduler needs no message queue to report"
     assert rows.data["newest_report"] == MIDNIGHT + 300
     assert [(row["host"], row["state"], row["reported_at"]) for row in rows.data["computes"]] == [
         ("kvm1", "up", MIDNIGHT),

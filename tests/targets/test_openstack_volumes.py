@@ -10,6 +10,7 @@ from reconciler.targets import TargetError
 from reconciler.targets.openstack import OpenStackTarget
 from resources.contract import Action, Query, Reply, SecretText, TargetId
 from resources.endpoints import OpenStackEndpoint
+from resources.heard import Hearing
 from tests.targets.small_openstack import REGION, Cloud, serving
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ async def test_one_api_that_fails_does_not_spoil_the_others_answers(cloud: Cloud
     cloud.broken[TYPES] = (503, "down")
     aggregate, first, second = await target.ask([Query("aggregate.get", {"name": "a"}), VMDK, VMDK])
     assert aggregate.data["exists"] is False
-    assert (first.code, first.error) == ("failed", "Cinder answered 503: down")
+    assert (first.code, first.error) == ("unanswered", "Cinder answered 503: down")
     assert second == first
     assert cloud.count(f"GET {TYPES}") == 1
 
@@ -167,3 +168,12 @@ async def test_a_service_is_closed_once(cloud: Cloud, target: OpenStackTarget) -
     assert sum(line.startswith("PUT") for line in cloud.seen) == 1
     other = Action("volume_service.disable", {"host": "no@no", "reason": "it leaves"})
     assert await target.do(other) == Reply({}, "failed", 'there is no cinder-volume "no@no"')
+
+
+async def test_a_nova_that_fails_is_no_answer_about_a_compute(cloud: Cloud, target: OpenStackTarget) -> None:
+    """A process whose hearing nobody can tell is still seen on its own host, whether one API is away or all of them."""
+    cloud.broken["/compute/v2.1/os-services"] = (503, "down")
+    heard, service = await target.ask([Query("compute_service.get", {"host": "kvm1"}), SERVICE])
+    facts = Hearing(TargetId("openstack", "demo"), "kvm1").facts(heard, runs=True, started=1000)
+    assert facts == {"heard": True, "@deaf": "whether Nova hears of kvm1 is unknown: Nova answered 503: down"}
+    assert service.data["exists"]

@@ -1,6 +1,7 @@
 """The loop: read a request, answer it, until the input ends. And which module knows which word."""
 
 import _signal as signal  # type: ignore[import-not-found] # the C half: `signal` itself loads `enum`
+import errno
 import fcntl
 import os
 import sys
@@ -13,6 +14,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO, Any
+
+REMEDIES = {
+    "ENOSPC": "its file system is full (see df -h and df -i there)",
+    "EDQUOT": "a quota is used up",
+    "EROFS": "its file system is mounted read-only (see findmnt -T there)",
+    "EPERM": "it or its directory may be immutable (see lsattr there)",
+}
+"""What to look at on the host, by the system's name of an error."""
 
 QUERIES = {
     "file.read": "files",
@@ -170,14 +179,16 @@ def _reply(known: "dict[str, str]", op: str, args: "dict[str, Any]", context: "A
     except Refusal as refusal:
         return [getattr(refusal, "data", {}), refusal.code, _printable(refusal.error)]
     except OSError as error:
-        return [{}, "failed", _words(error)]
+        return [{}, "failed", _words(error, str(args.get("path") or ""))]
     except Exception as error:  # noqa: BLE001 - see above
         return [{}, "failed", _printable(f"{op}: {type(error).__name__}: {error}")]
 
 
-def _words(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    return _printable(f"{where}{error.strerror}")
+def _words(error: OSError, path: str = "") -> str:
+    """Say what the system refused, where, and what to look at; a temporary file is called after the one it was to become."""
+    where = path or error.filename
+    remedy = REMEDIES.get(errno.errorcode.get(error.errno or 0, ""), "")
+    return _printable(": ".join(str(part) for part in (where, error.strerror, remedy) if part))
 
 
 def _printable(text: str) -> str:

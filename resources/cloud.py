@@ -159,6 +159,10 @@ class Cloud:
         """Return the name that this unit's thing has now: that of its address, unless it was seen to be renamed."""
         return self._aliases.get(address, address.name)
 
+    def was_seen(self, address: Address) -> bool:
+        """Tell whether this unit told something of itself (`Unit.alias`): that a backend is empty, say. Unknown is no."""
+        return address in self._aliases
+
     def file(self, path: str) -> str:
         """Return the text of a file named by a `DocumentPath(read=True)` field."""
         return f"unresolved {path}" if self._files is None else self._files[path]

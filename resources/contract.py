@@ -222,7 +222,9 @@ class Unit:
     def alias(self, facts: Facts | None) -> str:  # noqa: ARG002 - the default is called as declared
         """Return the name that the thing has now, where it was renamed since it was declared, or ''.
 
-        What is declared is then compiled again with that name (`Cloud.called`), so that whatever uses it follows.
+        What is declared is then compiled again with that name (`Cloud.called`), so that whatever uses it follows. A unit
+        without a name to tell may so say of itself that a state was reached on which depends what is declared
+        (`Cloud.was_seen`).
         """
         return ""
 

@@ -124,11 +124,17 @@ class ZoneFacts:
 
 @dataclass(frozen=True, slots=True)
 class VolumeBackendFacts:
-    """A volume backend and its nodes. `kept` tells whether Pacemaker keeps its cinder-volume, a process of its own then."""
+    """A volume backend and its nodes. `kept` tells whether Pacemaker keeps its cinder-volume, a process of its own then.
+
+    `service_host` is what Cinder calls the service, `volume_type` the type that leads there or ''; `remove`: it shall leave.
+    """
 
     name: str
     nodes: Selector
     kept: bool
+    service_host: str
+    volume_type: str
+    remove: bool
 
 
 @dataclass(frozen=True, slots=True)

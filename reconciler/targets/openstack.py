@@ -9,12 +9,14 @@ Queries      aggregate.get {name, zone?}     exists, id, availability_zone, host
              hypervisors.list {type, uuids}  hypervisors [{hostname, host, uuid}], the last one '' unless `uuids` asks for it
              instances.list {host}           instances [name]
              volume_service.get {host}       exists, state, status, disabled_reason, availability_zone
+             volumes.list {host}             volumes [name], of all projects; of one without a name its id
              volume_type.get {name}          exists, id, public, specs
              image.find {name}               images [{id, fields}]
 Actions      aggregate.create {name, availability_zone}      aggregate.set {name, availability_zone}
              aggregate.add_host {name, host}                 aggregate.remove_host {name, host}
              aggregate.delete {name}                         compute_service.enable {host}
              compute_service.disable {host, reason}          compute_service.delete {host}
+             volume_service.disable {host, reason}
              volume_type.create {name, public, specs}        volume_type.set_specs {name, specs}
              volume_type.set_public {name, public}           volume_type.delete {name}
              image.set {id, properties}
@@ -154,7 +156,7 @@ def _answer(queries: Sequence[Query], apis: Apis) -> list[Reply | Exception]:
 
 
 def _api_of(op: str) -> str:
-    return next((api for start, api in (("volume_", "volume"), ("image.", "image")) if op.startswith(start)), "compute")
+    return next((api for start, api in (("volume", "volume"), ("image.", "image")) if op.startswith(start)), "compute")
 
 
 def _reply(query: Query, apis: Apis) -> Reply:  # noqa: PLR0911 - one for each query
@@ -173,6 +175,8 @@ def _reply(query: Query, apis: Apis) -> Reply:  # noqa: PLR0911 - one for each q
             return Reply({"instances": apis.nova.instances(args["host"])})
         case "volume_service.get":
             return Reply(_volume_service(apis.cinder.service(args["host"])))
+        case "volumes.list":
+            return Reply({"volumes": apis.cinder.volumes(args["host"])})
         case "volume_type.get":
             return Reply(_volume_type(apis.cinder.volume_type(args["name"])))
         case "image.find":
@@ -264,6 +268,8 @@ def _volumes(action: Action, apis: Apis) -> bool:
     """Carry out an action on Cinder; tell whether there is such a one. Raises RefusedError."""
     args = action.args
     match action.op:
+        case "volume_service.disable":
+            apis.cinder.disable(args["host"], args["reason"])
         case "volume_type.create":
             apis.cinder.create_type(args["name"], args["specs"], public=args["public"])
         case "volume_type.set_specs":

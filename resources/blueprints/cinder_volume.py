@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from resources.options import Options, OptionValue, Settings
     from resources.published import CloudFacts, NodeFacts
 
-_SHARED = "/etc/cinder/cinder.conf"
+SHARED = "/etc/cinder/cinder.conf"
+"""What the packaged service of a node reads, with a section for each backend."""
+
 _STATE = "/var/lib/cinder"
 _READABLE = {"mode": "0640", "owner": "root", "group": "cinder"}
 
@@ -70,7 +72,7 @@ class CinderVolume:
             Need(unit.address, "a volume service registers itself when it runs") for unit in (yield from self._run())
         )
         yield VolumeService(
-            address=Address(self.cloud.openstack, VolumeService.type, f"{self.host}@{self.name}"),
+            address=Address(self.cloud.openstack, VolumeService.type, self.service_host),
             desired={"registered": True, "state": "up", "availability_zone": self.availability_zone},
             needs=keepers,
         )
@@ -87,7 +89,7 @@ class CinderVolume:
         yield from prepared
         if not self.kept:
             return tuple(unit for unit in prepared if isinstance(unit, Service))
-        yield from self._service.places()
+        yield from self.service.places()
         released = (
             Need(
                 Address(node.target, Service.type, "cinder-volume"), "it must have let go of this backend, if it had it before"
@@ -95,14 +97,14 @@ class CinderVolume:
             for node in self.nodes
             if self.packaged[node.name]
         )
-        keeper = self._service.keeper(prepared, *released)
+        keeper = self.service.keeper(prepared, *released)
         yield keeper
         return (keeper,)
 
     def _shared(self, node: NodeFacts) -> Iterator[Unit]:
         """Yield a node's share of the packaged service."""
         installed = yield from self._installed(node)
-        configured = yield from self._configuration(node, _SHARED, self._options(self.packaged[node.name]), installed)
+        configured = yield from self._configuration(node, SHARED, self._options(self.packaged[node.name]), installed)
         needs = (*installed, *(Need(address, "it is configured there") for address in configured))
         yield Service.running(node.target, "cinder-volume", loads=configured, needs=needs)
 
@@ -113,14 +115,14 @@ class CinderVolume:
             yield Service.forbidden(node.target, "cinder-volume", needs=installed)
         default: dict[str, OptionValue] = {
             "state_path": _STATE,
-            "log_file": f"/var/log/cinder/{self._service.name}.log",
+            "log_file": f"/var/log/cinder/{self.service.name}.log",
             # Work in hand is given up before systemd would end the process by force.
-            **({"graceful_shutdown_timeout": str(UNFENCED_GRACE_S)} if self._service.unfenced else {}),
+            **({"graceful_shutdown_timeout": str(UNFENCED_GRACE_S)} if self.service.unfenced else {}),
         }
         own: Options = {"DEFAULT": default, "oslo_concurrency": {"lock_path": f"{_STATE}/lock"}}
         options = merged(written(self.cloud.release, "cinder", literal(own)), self._options((self.name,)))
-        yield from self._configuration(node, self._conf, options, installed)
-        yield from self._service.unit_files(node, installed[:1])
+        yield from self._configuration(node, self.conf, options, installed)
+        yield from self.service.unit_files(node, installed[:1])
 
     def _installed(self, node: NodeFacts) -> Generator[Unit, None, tuple[Need, ...]]:
         """Yield the packages; return that they are there, first the one of the program."""
@@ -150,11 +152,22 @@ class CinderVolume:
         return merged(_CATALOGUE, self.cloud.cinder_options, own, from_settings(self.settings))
 
     @property
-    def _service(self) -> KeptService:
+    def service_host(self) -> str:
+        """Return what Cinder calls the service."""
+        return f"{self.host}@{self.name}"
+
+    @property
+    def section_options(self) -> tuple[str, ...]:
+        """Return the names of the options in the backend's own section."""
+        return tuple(self._options(())[self.name])
+
+    @property
+    def service(self) -> KeptService:
+        """Return the process of its own that Pacemaker keeps."""
         return KeptService(
             name=f"cinder-volume-{self.name}",
             description=f"OpenStack cinder-volume of the backend {self.name}",
-            command=f"/usr/bin/cinder-volume --config-file {self._conf}",
+            command=f"/usr/bin/cinder-volume --config-file {self.conf}",
             user="cinder",
             folder=_STATE,
             cloud=self.cloud,
@@ -163,5 +176,6 @@ class CinderVolume:
         )
 
     @property
-    def _conf(self) -> str:
+    def conf(self) -> str:
+        """Return the path of that process's configuration."""
         return f"/etc/cinder/cinder-volume-{self.name}.conf"

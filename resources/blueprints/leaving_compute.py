@@ -1,6 +1,7 @@
-"""A nova-compute of a vSphere cluster that leaves the cloud: drained first, then taken away, in the reverse order.
+"""A nova-compute that leaves the cloud: drained first, then taken away, in the reverse order.
 
-What stays is the state directory, with logs of what was, and the package, which others may use.
+What stays is the state directory, with logs of what was, and the package, which others may use; of a libvirt compute also
+its configuration, which is the package's.
 """
 
 from __future__ import annotations
@@ -8,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from resources.blueprints.leaving import drained, silent, stopped, taken_from_pacemaker
 from resources.contract import Address, Need
 from resources.units.compute_exit import ComputeExit
 from resources.units.compute_service import ComputeService
-from resources.units.constraint import Constraint
 from resources.units.file import WholeFile
-from resources.units.primitive import Primitive
-from resources.units.service import Service
 from resources.units.systemd_unit import SystemdUnit
 
 if TYPE_CHECKING:
@@ -26,7 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One that leaves: its systemd unit and Pacemaker resource, and the files in its directory of configuration."""
+    """One that leaves: its systemd unit and Pacemaker resource, and the files in its directory of configuration.
+
+    Without a `folder` it is a packaged service: its unit and its configuration stay.
+    """
 
     service: str
     folder: str
@@ -45,38 +47,23 @@ class LeavingCompute:
 
     def units(self) -> Iterator[Unit]:
         """Yield the stages of leaving, each needing the one before."""
-        closed = self._stage("closed", {"disabled": True})
-        empty = self._stage("empty", {"instances": 0}, Need(closed.address, "nothing new must come while it is emptied"))
-        drained = Need(empty.address, "instances would be left alone")
-        stopped = tuple(unit for process in self.processes for unit in self._stopped(process.service, drained))
-        after = tuple(Need(unit.address, "it must not run any more") for unit in stopped)
-        silent = self._stage("silent", {"state": "down"}, *after)
-        yield from (closed, empty, *stopped, silent)
+        openstack = self.cloud.openstack
+        closed, empty = drained(ComputeExit, openstack, self.host)
+        emptied = Need(empty.address, "instances would be left alone")
+        ended = tuple(unit for process in self.processes for unit in self._ended(process.service, emptied))
+        after = tuple(Need(unit.address, "it must not run any more") for unit in ended)
+        last = silent(ComputeExit, openstack, self.host, after)
+        yield from (closed, empty, *ended, last)
         for process in self.processes:
-            for node in self.nodes:
+            for node in self.nodes if process.folder else ():
                 yield from self._files(process, node, after)
-        row = Address(self.cloud.openstack, ComputeService.type, self.host)
-        yield ComputeService(address=row, desired=None, needs=(Need(silent.address, "Nova keeps the row of one that reports"),))
+        row = Address(openstack, ComputeService.type, self.host)
+        yield ComputeService(address=row, desired=None, needs=(Need(last.address, "Nova keeps the row of one that reports"),))
 
-    def _stage(self, name: str, desired: dict[str, str | int | bool], *needs: Need) -> Unit:
-        settle_s = 180.0 if name == "silent" else 0.0
-        return ComputeExit(address=self._address(name), desired=desired, needs=needs, host=self.host, settle_s=settle_s)
-
-    def _address(self, stage: str) -> Address:
-        return Address(self.cloud.openstack, ComputeExit.type, f"{self.host} {stage}")
-
-    def _stopped(self, service: str, drained: Need) -> Iterator[Unit]:
-        if not self.pacemaker:
-            for node in self.nodes:
-                address = Address(node.target, Service.type, service)
-                yield Service(address=address, desired={"enabled": False, "active": False}, needs=(drained,))
-            return
-        resource = Address(self.cloud.pacemaker, Primitive.type, service)
-        yield Primitive(address=resource, desired=None, needs=(drained, *self.cloud.ring))
-        removed = Need(resource, "the resource goes before its places")
-        for node in self.nodes:
-            place = Address(self.cloud.pacemaker, Constraint.type, f"{service}-on-{node.name}")
-            yield Constraint(address=place, desired=None, needs=(removed,), resource=service)
+    def _ended(self, service: str, emptied: Need) -> Iterator[Unit]:
+        if self.pacemaker:
+            return taken_from_pacemaker(service, self.cloud, self.nodes, emptied)
+        return iter([stopped(service, node, emptied) for node in self.nodes])
 
     def _files(self, process: Process, node: NodeFacts, after: tuple[Need, ...]) -> Iterator[Unit]:
         unit = Address(node.target, SystemdUnit.type, f"{process.service}.service")

@@ -68,6 +68,10 @@ def _libvirt(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Itera
     libvirt = spec.libvirt or Libvirt()
     given = {"cpu_mode": libvirt.cpu_mode, "images_type": libvirt.images_type}
     for node in cloud.nodes(_chosen(spec)):
+        if node.name in libvirt.leaving:
+            packaged = (Process("nova-compute", "", ()),)
+            yield from LeavingCompute(node.name, packaged, facts, (node,), pacemaker=False).units()
+            continue
         compute = LibvirtCompute(
             node=node,
             virt_type=libvirt.virt_type,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resources.blueprints.cinder_volume import CinderVolume
+from resources.blueprints.leaving import stage_address
+from resources.blueprints.leaving_volume import LeavingVolume
 from resources.cloud import Compiled, Kind
 from resources.published import CloudFacts, VCenterFacts, VolumeBackendFacts, ZoneFacts
 from resources.specs.volume_backend import VmwareVolumes, VolumeBackendSpec
+from resources.units.volume_exit import VolumeExit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +33,16 @@ _DRIVERS = {
 
 def _publish(resource: Resource[VolumeBackendSpec], cloud: Cloud) -> tuple[VolumeBackendFacts]:  # noqa: ARG001 - every kind publishes alike
     spec = resource.spec
-    return (VolumeBackendFacts(resource.key.name, spec.placement.nodes, kept=spec.ha == "active-passive"),)
+    return (
+        VolumeBackendFacts(
+            name=resource.key.name,
+            nodes=spec.placement.nodes,
+            kept=spec.ha == "active-passive",
+            service_host=f"{spec.backend_host or resource.key.name}@{resource.key.name}",
+            volume_type=spec.volume_type or "",
+            remove=spec.remove,
+        ),
+    )
 
 
 def _compile(resource: Resource[VolumeBackendSpec], cloud: Cloud) -> Compiled:
@@ -45,7 +57,7 @@ def _units(resource: Resource[VolumeBackendSpec], facts: CloudFacts, cloud: Clou
         name=name,
         host=spec.backend_host or name,
         availability_zone=zone.availability_zone,
-        volume_type=spec.volume_type or "",
+        volume_type=_volume_type(resource, cloud),
         section=_section(resource, zone, nodes, vcenter),
         default={"vmdk_allowed_types": ",".join((spec.vmware or VmwareVolumes()).allowed_types)} if vcenter else {},
         settings=spec.settings,
@@ -56,15 +68,29 @@ def _units(resource: Resource[VolumeBackendSpec], facts: CloudFacts, cloud: Clou
         nodes=nodes,
         remotes=tuple(node for node in nodes if not facts.controllers.chooses(node)),
         kept=spec.ha == "active-passive",
-        packaged={node.name: _packaged(node, cloud) for node in nodes},
+        packaged={node.name: _packaged(node, facts, cloud) for node in nodes},
     )
-    yield from backend.units()
+    if not spec.remove:
+        return backend.units()
+    return LeavingVolume(backend, empty=_has_left(cloud.get(VolumeBackendFacts, name), facts, cloud)).units()
 
 
-def _packaged(node: NodeFacts, cloud: Cloud) -> tuple[str, ...]:
+def _packaged(node: NodeFacts, facts: CloudFacts, cloud: Cloud) -> tuple[str, ...]:
     """Return the backends that the packaged cinder-volume of a node serves."""
-    found = cloud.all(VolumeBackendFacts)
-    return tuple(backend.name for backend in found if not backend.kept and backend.nodes.chooses(node))
+    found = (backend for backend in cloud.all(VolumeBackendFacts) if not backend.kept and backend.nodes.chooses(node))
+    return tuple(backend.name for backend in found if not _has_left(backend, facts, cloud))
+
+
+def _has_left(backend: VolumeBackendFacts, facts: CloudFacts, cloud: Cloud) -> bool:
+    """Tell whether a backend that shall leave was seen to be empty."""
+    return backend.remove and cloud.was_seen(stage_address(VolumeExit, facts.openstack, backend.service_host, "empty"))
+
+
+def _volume_type(resource: Resource[VolumeBackendSpec], cloud: Cloud) -> str:
+    """Return the type that the backend makes, or ''; the type of one that leaves may be another's already."""
+    others = (backend for backend in cloud.all(VolumeBackendFacts) if backend.name != resource.key.name and not backend.remove)
+    wanted, spec = resource.spec.volume_type or "", resource.spec
+    return "" if spec.remove and wanted in {backend.volume_type for backend in others} else wanted
 
 
 def _packages(spec: VolumeBackendSpec) -> tuple[str, ...]:

@@ -46,6 +46,20 @@ def libvirt_nodes_belong_to_one_zone(resources: Resources) -> Iterator[Problem]:
         yield Problem(second, ("spec", "placement", "nodes"), message, "libvirt_nodes_belong_to_one_zone")
 
 
+def leaving_computes_are_chosen(resources: Resources) -> Iterator[Problem]:
+    """Only of a node that its zone chooses is it known what leaves there."""
+    for zone in landscape.zones(resources):
+        if zone.spec.libvirt is None or not isinstance(zone.spec.placement, NodesPlacement):
+            continue
+        names = landscape.chosen(resources, zone.spec.placement.nodes)
+        for index, name in enumerate(zone.spec.libvirt.leaving):
+            if name not in names:
+                message = (
+                    f'the placement does not choose "{name}": it must while the compute leaves, and not any more when it has'
+                )
+                yield Problem(zone.key, ("spec", "libvirt", "leaving", index), message, "leaving_computes_are_chosen")
+
+
 def _placements(resources: Resources) -> Iterator[Placement]:
     for cluster in landscape.clusters(resources):
         yield cluster.key, ("spec", "pacemaker", "controllers"), cluster.spec.pacemaker.controllers

@@ -24,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     placements.placements_choose_nodes,
     placements.nodes_have_their_own_address,
     placements.libvirt_nodes_belong_to_one_zone,
+    placements.leaving_computes_are_chosen,
     zones.zones_have_their_own_availability_zone,
     zones.vsphere_clusters_have_one_compute,
     zones.compute_hosts_differ,

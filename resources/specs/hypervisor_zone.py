@@ -102,6 +102,12 @@ class Libvirt(Spec):
     images_type: Literal["default", "raw", "flat", "qcow2", "rbd"] | None = Field(
         default=None, description="How disks of instances are kept. Without it Nova decides."
     )
+    leaving: tuple[Annotated[str, Reference("Node")], ...] = Field(
+        default=(),
+        description="Nodes, among those that placement chooses, whose compute leaves the cloud: closed, kept until no instance "
+        "lives there, then stopped, and its row removed. When nothing is left to do, take the node out of here and of the "
+        "placement.",
+    )
     settings: SettingsField = Field(
         default_factory=dict, description="Further options of these computes, by section: {DEFAULT: {report_interval: 5}}."
     )

@@ -116,6 +116,11 @@ class VolumeBackendSpec(Spec):
     lvm: Lvm | None = Field(default=None, description="Options of driver lvm; only there, and needed there.")
     rbd: Rbd | None = Field(default=None, description="Options of driver rbd; only there, and needed there.")
     nfs: Nfs | None = Field(default=None, description="Options of driver nfs; only there, and needed there.")
+    remove: bool = Field(
+        default=False,
+        description="Take the backend out of the cloud: close it, wait until no volume lives there, then remove its service, "
+        "its files and its volume type. Delete the document when nothing is left to do.",
+    )
     settings: SettingsField = Field(
         default_factory=dict, description="Further options of cinder.conf, by section; the backend's own section has its name."
     )

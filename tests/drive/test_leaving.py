@@ -1,4 +1,4 @@
-"""A compute leaves the cloud, from its first instance to its last file, on a clock that jumps."""
+"""Computes and volume backends leave the cloud, from the first lodger to the last file, on a clock that jumps."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from reconciler.desired import Desired
 from reconciler.reconcile import Reconciler
 from reconciler.redact import Redactor
 from reconciler.targets.fake import FakeTarget
-from resources.contract import Action, Query, Reply
+from resources.contract import Action, Address, Query, Reply, TargetId
+from resources.units.volume_exit import VolumeExit
 from tests.kinds.cloud import compiled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.apply import Progress
     from reconciler.core.compile import Catalog
     from reconciler.core.plan import Step
     from reconciler.reconcile import Pass
     from reconciler.targets import Target
-    from resources.contract import TargetId
 
 pytestmark = pytest.mark.looptime
 
@@ -32,14 +34,24 @@ LEAVES = "      - {cluster: DC0_C1, host: vcenter-c1, remove: true}"
 STAYS = '      - {cluster: DC0_C0, host: vcenter-c0, datastoreRegex: "^LocalDS"}'
 RESOURCE = "nova-compute-vcenter-c1"
 DOWN_S = 60.0
+PLACE = "  placement: {nodes: {roles: [cinder-vmdk]}}\n  ha: none\n"
+BACKEND_LEAVES = {PLACE: "  placement: {nodes: {roles: [controller]}}\n  ha: active-passive\n  remove: true\n"}
+BACKEND_EMPTY = {Address(TargetId("openstack", "demo"), "volume_exit", "vmdk@vmdk empty"): "drained"}
 FILE = {"exists": True, "kind": "file", "text": "", "digest": "d", "mode": "0640", "owner": "root", "group": "nova"}
 
 
 @dataclass
 class Places:
-    """Nova, Pacemaker and the hosts, as far as they know of this compute; `order` is what was done, in words."""
+    """The API, Pacemaker and the hosts, as far as they know of what leaves; `order` is what was done, in words.
 
-    instances: list[str] = field(default_factory=list)
+    `lodgers` live there; `running` are services of hosts. `deaf` is the API that gives no answer.
+    """
+
+    lodgers: list[str] = field(default_factory=list)
+    resource: str = RESOURCE
+    running: set[tuple[str, str]] = field(default_factory=set)
+    deaf: str = ""
+    kinds: set[str] = field(default_factory=set)
     row: dict[str, Any] | None = field(default_factory=lambda: {"exists": True, "state": "up", "status": "enabled"})
     in_the_cib: set[str] = field(default_factory=set)
     files: set[tuple[str, str]] = field(default_factory=set)
@@ -51,16 +63,22 @@ class Places:
 
         def answer(asked: Query | Action) -> Reply:
             words = asked.op, dict(asked.args), target.name
+            if self.deaf and asked.op.startswith(self.deaf):
+                return Reply({}, "failed", f"{self.deaf} answered 503")
             return Reply(self._told(*words)) if isinstance(asked, Query) else Reply(self._done(*words))
 
         return FakeTarget(answer)
 
-    def _told(self, op: str, args: dict[str, Any], host: str) -> dict[str, Any]:
+    def _told(self, op: str, args: dict[str, Any], host: str) -> dict[str, Any]:  # noqa: PLR0911 - one for each question
         match op:
-            case "compute_service.get":
+            case "compute_service.get" | "volume_service.get":
                 return self._row()
-            case "instances.list":
-                return {"instances": self.instances}
+            case "instances.list" | "volumes.list":
+                return {op.partition(".")[0]: self.lodgers}
+            case "volume_type.get":
+                return {"exists": "vmdk" in self.kinds, "id": "1", "public": True, "specs": {}}
+            case "service.show" if (host, args["unit"]) in self.running:
+                return {"load": "loaded", "active": "active", "enabled": "enabled", "stale": [], "reload_needed": False}
             case "resource.show" | "cib.element":
                 return self._element(args["id"])
             case "file.read":
@@ -69,16 +87,23 @@ class Places:
                 return {"load": "loaded", "active": "inactive", "enabled": "disabled", "stale": [], "reload_needed": False}
 
     def _done(self, op: str, args: dict[str, Any], host: str) -> dict[str, Any]:
-        self.order.append(f"{op} {args.get('host') or args.get('id') or args.get('path')}")
+        self.order.append(
+            f"{op} {next(iter(args[key] for key in ('host', 'id', 'path', 'unit', 'name') if key in args), host)}"
+        )
         match op:
-            case "compute_service.disable":
+            case "compute_service.disable" | "volume_service.disable":
                 self.row = {**(self.row or {}), "status": "disabled"}
             case "compute_service.delete":
                 self.row = None
             case "cib.remove":
                 self.in_the_cib.remove(args["id"])
-                if args["id"] == RESOURCE:
+                if args["id"] == self.resource:
                     self.stopped_at = asyncio.get_running_loop().time()
+            case "service.stop":
+                self.running.discard((host, args["unit"]))
+                self.stopped_at = asyncio.get_running_loop().time()
+            case "volume_type.delete":
+                self.kinds.remove(args["name"])
             case "file.remove":
                 self.files.remove((host, args["path"]))
         return {}
@@ -88,14 +113,14 @@ class Places:
             return {"exists": False, "state": None, "status": None}
         if self.stopped_at is not None and asyncio.get_running_loop().time() - self.stopped_at > DOWN_S:
             self.row["state"] = "down"
-        return {**self.row, "hypervisor": None, "disabled_reason": None, "id": 9}
+        return {**self.row, "hypervisor": None, "disabled_reason": None, "id": 9, "availability_zone": "vcenter-az"}
 
     def _element(self, name: str) -> dict[str, Any]:
-        runs = RESOURCE in self.in_the_cib
-        if name == RESOURCE:
+        runs = self.resource in self.in_the_cib
+        if name == self.resource:
             xml = f"<primitive id='{name}' class='systemd' type='x'/>"
         else:
-            xml = f"<rsc_location id='{name}' rsc-pattern='^{RESOURCE}$' node='{name.rpartition('-')[2]}' score='0'/>"
+            xml = f"<rsc_location id='{name}' rsc-pattern='^{self.resource}$' node='{name.rpartition('-')[2]}' score='0'/>"
         cluster = {"running": True, "quorate": True, "maintenance": False, "managed": True, "failed": False, "blocked": False}
         state: dict[str, Any] = {
             "role": "Started" if runs else "Stopped",
@@ -159,3 +184,75 @@ async def test_an_empty_compute_is_taken_away_and_then_nothing_is_left_to_do() -
     assert world.order[-1] == "compute_service.delete vcenter-c1"
     assert (world.row, world.in_the_cib, world.files) == (None, set(), set())
     assert {step.verb for step in (await engine.look()).plan.steps} == {Verb.NOTHING}
+
+
+async def test_a_libvirt_compute_is_stopped_when_it_is_empty_and_then_forgotten() -> None:
+    """With an instance it is closed and runs on; without, its service ends, and its row goes when Nova calls it down."""
+    catalog = compiled({"virtType: qemu": "virtType: qemu\n    leaving: [kvm1]"})
+    units = {
+        address: unit for address, unit in catalog.units.items() if "kvm1" in (address.target.name, address.name.split()[0])
+    }
+    desired = Desired(Loaded(resources={}, positions={}), replace(catalog, units=units), build_graph(units), Redactor())
+    world = Places(["web"], running={("kvm1", "nova-compute.service")})
+    engine = Reconciler(desired, world)  # type: ignore[arg-type]  # it is enough of Targets
+    assert not (await passes(engine))[-1].converged
+    assert world.order == ["compute_service.disable kvm1"]
+    world.lodgers.clear()
+    assert (await passes(engine))[-1].converged
+    stopped = ["service.stop nova-compute.service", "service.disable nova-compute.service"]
+    assert world.order[1:] == [*stopped, "compute_service.delete kvm1"]
+    assert world.row is None
+
+
+class Leaving(Desired):
+    """What is declared of a backend that leaves, as far as it is its way out: what keeps it meanwhile stands."""
+
+    __slots__ = ()
+
+    def following(self, aliases: Mapping[Address, str]) -> Desired:
+        """Return what is declared after that was seen."""
+        catalog = compiled(BACKEND_LEAVES, aliases=aliases)
+        units = {a: unit for a, unit in catalog.units.items() if unit.desired is None or isinstance(unit, VolumeExit)}
+        units = {
+            a: replace(unit, needs=tuple(need for need in unit.needs if need.address in units)) for a, unit in units.items()
+        }
+        return replace(self, catalog=replace(catalog, units=units), graph=build_graph(units), aliases=aliases)
+
+
+def backend(*volumes: str) -> tuple[Places, Reconciler]:
+    """Return a world in which a backend lives on the controllers, and who takes it out."""
+    desired = Leaving(Loaded(resources={}, positions={}), compiled(), build_graph({}), Redactor())
+    units = desired.following(BACKEND_EMPTY).catalog.units
+    cib = {address.name for address in units if address.target.kind == "pacemaker"}
+    files = {(a.target.name, unit.queries()[0].args["path"]) for a, unit in units.items() if a.target.kind == "ssh"}
+    world = Places(list(volumes), "cinder-volume-vmdk", in_the_cib=cib, files=files, kinds={"vmdk"})
+    return world, Reconciler(desired.following({}), world)  # type: ignore[arg-type]  # it is enough of Targets
+
+
+async def test_a_backend_goes_when_its_last_volume_is_gone() -> None:
+    """Closed and kept while volumes live there, which are told; then all of its own goes, the resource before the files."""
+    world, engine = backend("data")
+    done = await passes(engine)
+    assert world.order == ["volume_service.disable vmdk@vmdk"]
+    (held,) = done[-1].look.plan.held
+    assert held.held.startswith("1 volume lives (data) on vmdk@vmdk: delete or migrate them")
+    world.lodgers.clear()
+    done = await passes(engine)
+    assert done[-1].converged, [result for result in done[-1].results.values() if result.message]
+    assert (world.in_the_cib, world.files, world.kinds) == (set(), set(), set())
+    removed = [word for word in world.order if word.startswith(("cib.remove", "file.remove"))]
+    assert removed[0] == "cib.remove cinder-volume-vmdk"
+    steps = (await engine.look()).plan.steps
+    assert {step.verb for step in steps} == {Verb.NOTHING}
+    (told,) = [text for step in steps for text in step.remarks]
+    assert "cinder-manage service remove cinder-volume vmdk@vmdk" in told
+
+
+@pytest.mark.parametrize("deaf", ["volumes.list", "volume_service.get"])
+async def test_a_backend_of_which_nobody_knows_whether_it_is_empty_stays(deaf: str) -> None:
+    """An API that does not answer empties nothing."""
+    world, engine = backend()
+    world.deaf = deaf
+    assert not (await passes(engine))[-1].converged
+    assert world.order == []
+    assert "cinder-volume-vmdk" in world.in_the_cib

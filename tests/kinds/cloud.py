@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from reconciler.core.compile import Catalog
     from resources.cloud import Secrets
-    from resources.contract import Facts
+    from resources.contract import Address, Facts
 
 DESIRED = Path(__file__).parents[2] / "desired"
 ACCOUNT = {"username": SecretText("user"), "password": SecretText("pa$$word")}
@@ -35,15 +35,20 @@ def demo_texts() -> dict[str, str]:
     return {f"desired/{path.name}": path.read_text() for path in sorted(DESIRED.glob("*.yaml"))}
 
 
-def compiled(changes: Mapping[str, str] | None = None, secrets: Secrets = SECRETS) -> Catalog:
-    """Compile the demo with texts replaced; each old text occurs exactly once. All rules and needs must hold."""
+def compiled(
+    changes: Mapping[str, str] | None = None, secrets: Secrets = SECRETS, *, aliases: Mapping[Address, str] | None = None
+) -> Catalog:
+    """Compile the demo with texts replaced; each old text occurs exactly once. All rules and needs must hold.
+
+    `aliases` are what was seen of units that the declaration follows.
+    """
     texts = demo_texts()
     for old, new in (changes or {}).items():
         (name,) = (name for name, text in texts.items() if old in text)
         assert texts[name].count(old) == 1, old
         texts[name] = texts[name].replace(old, new)
     loaded = load(texts, KINDS, RULES)
-    catalog = compile_units(loaded, KINDS, secrets, {read.file: "the CA's text\n" for read in loaded.reads})
+    catalog = compile_units(loaded, KINDS, secrets, {read.file: "the CA's text\n" for read in loaded.reads}, aliases)
     build_graph(catalog.units)
     return catalog
 

@@ -24,6 +24,7 @@ class SmallCinder:
 
     services: list[dict[str, Any]] = field(default_factory=list)
     types: list[dict[str, Any]] = field(default_factory=list)
+    volumes: list[dict[str, Any]] = field(default_factory=list)
     in_use: set[str] = field(default_factory=set)
     page: int = 1000
 
@@ -38,6 +39,10 @@ class SmallCinder:
         self.types.append({**made, "extra_specs": dict(specs)})
         return self.types[-1]
 
+    def add_volume(self, name: str | None, host: str | None) -> None:
+        """Let a volume have been made; its host is known when it was scheduled."""
+        self.volumes.append({"id": f"volume-{len(self.volumes) + 1}", "name": name, "os-vol-host-attr:host": host})
+
     def answer(  # noqa: PLR0911 - one for each call
         self, method: str, path: str, query: dict[str, str], body: dict[str, Any]
     ) -> dict[str, Any] | None:
@@ -45,6 +50,12 @@ class SmallCinder:
         match method, path.strip("/").split("/"):
             case "GET", ["os-services"]:
                 return {"services": self.services}
+            case "PUT", ["os-services", "disable-log-reason"]:
+                (found,) = (each for each in self.services if (each["host"], each["binary"]) == (body["host"], body["binary"]))
+                found |= {"status": "disabled", "disabled_reason": body["disabled_reason"]}
+                return body
+            case "GET", ["volumes", "detail"]:
+                return {"volumes": self.volumes if query.get("all_tenants") == "1" else []}
             case "GET", ["types"]:
                 return self._page(
                     [found for found in self.types if found["is_public"] or query.get("is_public") == "None"], query

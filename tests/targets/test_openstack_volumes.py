@@ -143,6 +143,33 @@ async def test_one_api_that_fails_does_not_spoil_the_others_answers(cloud: Cloud
     assert cloud.count(f"GET {TYPES}") == 1
 
 
+async def test_volumes_of_a_service_are_told_whosever_they_are(cloud: Cloud, target: OpenStackTarget) -> None:
+    """Those in its pools, by name or else by id; not those of others, nor one that is nowhere yet."""
+    for name, host in (("b", "vmdk@vmdk#one"), (None, "vmdk@vmdk"), ("c", "vmdk@vmdk2#one"), ("d", None)):
+        cloud.cinder.add_volume(name, host)
+    first, other = await target.ask([Query("volumes.list", {"host": host}) for host in ("vmdk@vmdk", "vmdk@other")])
+    assert (first.data, other.data) == ({"volumes": ["b", "volume-2"]}, {"volumes": []})
+
+
+async def test_volumes_whose_host_is_hidden_are_half_an_answer(cloud: Cloud, target: OpenStackTarget) -> None:
+    """Cinder shows hosts to admins only: nobody then knows that a backend is empty."""
+    cloud.cinder.add_volume("a", None)
+    del cloud.cinder.volumes[0]["os-vol-host-attr:host"]
+    with pytest.raises(TargetError, match="half an answer: Cinder told no hosts of the volumes"):
+        await target.ask([Query("volumes.list", {"host": "vmdk@vmdk"})])
+
+
+async def test_a_service_is_closed_once(cloud: Cloud, target: OpenStackTarget) -> None:
+    """It is disabled with the reason, once although it is told twice; there must be one."""
+    close = Action("volume_service.disable", {"host": "vmdk@vmdk", "reason": "it leaves"})
+    assert [await target.do(close) for _ in range(2)] == [Reply({}), Reply({})]
+    (service,) = cloud.cinder.services
+    assert (service["status"], service["disabled_reason"]) == ("disabled", "it leaves")
+    assert sum(line.startswith("PUT") for line in cloud.seen) == 1
+    other = Action("volume_service.disable", {"host": "no@no", "reason": "it leaves"})
+    assert await target.do(other) == Reply({}, "failed", 'there is no cinder-volume "no@no"')
+
+
 async def test_a_nova_that_fails_is_no_answer_about_a_compute(cloud: Cloud, target: OpenStackTarget) -> None:
     """A process whose hearing nobody can tell is still seen on its own host, whether one API is away or all of them."""
     cloud.broken["/compute/v2.1/os-services"] = (503, "down")

@@ -12,6 +12,7 @@ from resources.units.compute_exit import ComputeExit
 from resources.units.compute_service import ComputeService
 from resources.units.computes import Computes
 from resources.units.image_property import ImageProperty
+from resources.units.volume_exit import VolumeExit
 from resources.units.volume_service import VolumeService
 from resources.units.volume_type import VolumeType
 from tests.units.casebook import cases, check
@@ -48,6 +49,18 @@ def test_compute_exit(case: dict[str, Any]) -> None:
     def build(declared: dict[str, Any]) -> ComputeExit:
         return ComputeExit(
             address=Address(DEMO, "compute_exit", f"c0 {declared['stage']}"), desired=declared["fields"], host="c0"
+        )
+
+    check(case, build)
+
+
+@pytest.mark.parametrize("case", cases("volume_exit"))
+def test_volume_exit(case: dict[str, Any]) -> None:
+    """A backend is closed by us and emptied by people; it tells when it is empty, and how its row is removed."""
+
+    def build(declared: dict[str, Any]) -> VolumeExit:
+        return VolumeExit(
+            address=Address(DEMO, "volume_exit", f"b@b {declared['stage']}"), desired=declared["fields"], host="b@b"
         )
 
     check(case, build)

@@ -1,0 +1,105 @@
+"""Leaving, on real daemons: what lives there holds it, and then all that was its own is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.tenant import volume_in
+from tests.lab.test_converge import computes, wait_for
+from tests.lab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tests.lab.lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+
+LIBVIRT = "    virtType: qemu\n"
+NFS = "  placement: {nodes: {roles: [cinder-nfs]}}\n"
+VMDK = "  placement: {nodes: {roles: [cinder-vmdk]}}\n  ha: none\n"
+KEPT = "  placement: {nodes: {roles: [controller]}}\n  ha: active-passive\n"
+
+
+@pytest.fixture
+def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A converged cloud, a new one for each test: what leaves is not missed by the next."""
+    lab.reset()
+    desk = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
+    desk.run("apply", "--yes")
+    return desk
+
+
+def said(desk: Workspace, *arguments: str, exits: int) -> str:
+    """Return what the program prints, in one line."""
+    return " ".join(desk.run(*arguments, exits=exits).stdout.split())
+
+
+def state_of(lab: Lab, host: str) -> tuple[str, str]:
+    """Return status and state of a cinder-volume in Cinder."""
+    services = lab.openstack().block_storage.services()
+    (row,) = (found for found in services if (found.binary, found.host) == ("cinder-volume", host))
+    return row.status, row.state
+
+
+def test_a_libvirt_compute_leaves(lab: Lab, desk: Workspace) -> None:
+    """Its instance holds it; without, it is stopped, and neither in Nova's list nor in the aggregate."""
+    cloud = lab.openstack()
+    server = cloud.compute.create_server(
+        name="last",
+        image_id=cloud.image.find_image("tiny-kvm", ignore_missing=False).id,
+        flavor_id=cloud.compute.find_flavor("tiny", ignore_missing=False).id,
+        availability_zone="kvm-az",
+        networks="none",
+    )
+    cloud.compute.wait_for_server(server, wait=180)
+    desk.edit("desired/zones.yaml", LIBVIRT, f"{LIBVIRT}    leaving: [kvm1]\n")
+    assert "1 instance lives (last) on kvm1" in said(desk, "apply", "--yes", exits=3)
+    assert computes(lab)["kvm1"] == "up"
+    cloud.compute.delete_server(server)
+    cloud.compute.wait_for_delete(server, wait=120)
+    desk.run("apply", "--yes")
+    assert set(computes(lab)) == {"vcenter-c0"}
+    assert cloud.compute.find_aggregate("kvm-az", ignore_missing=False).hosts == []
+    assert lab.exec("kvm1", "systemctl", "is-active", "nova-compute", check=False).stdout.strip() == "inactive"
+    assert lab.exec("kvm1", "systemctl", "is-enabled", "nova-compute", check=False).stdout.strip() == "disabled"
+    assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout
+
+
+def test_a_backend_of_the_packaged_service_leaves(lab: Lab, desk: Workspace) -> None:
+    """Its volume holds it; then service, options, shares and type are gone, and the command for the row is told."""
+    with volume_in(lab.openstack(), "kvm-az", "last"):
+        desk.edit("desired/volumes.yaml", NFS, f"{NFS}  remove: true\n")
+        assert "1 volume lives (last) on kvm@kvm" in said(desk, "apply", "--yes", exits=3)
+        assert state_of(lab, "kvm@kvm") == ("disabled", "up")
+    desk.run("apply", "--yes")
+    assert state_of(lab, "kvm@kvm") == ("disabled", "down")
+    assert lab.exec("vol2", "systemctl", "is-active", "cinder-volume", check=False).stdout.strip() == "inactive"
+    conf = lab.exec("vol2", "cat", "/etc/cinder/cinder.conf").stdout
+    assert "enabled_backends" not in conf
+    assert "backend_host = kvm" not in conf
+    assert lab.exec("vol2", "test", "-e", "/etc/cinder/kvm-shares", check=False).returncode
+    assert lab.openstack().block_storage.find_type("kvm") is None
+    page = said(desk, "plan", "--detailed-exitcode", exits=0)
+    assert "No changes" in page
+    command = "cinder-manage service remove cinder-volume kvm@kvm"
+    assert command in page
+    lab.exec("api1", *command.split())
+    assert command not in said(desk, "plan", "--detailed-exitcode", exits=0)
+
+
+def test_a_backend_that_pacemaker_keeps_leaves(lab: Lab, desk: Workspace) -> None:
+    """Resource, places, and on each controller configuration and unit go; the node's other services are not touched."""
+    desk.edit("desired/volumes.yaml", VMDK, KEPT)
+    desk.run("apply", "--yes")
+    lab.exec("vol1", "systemctl", "stop", "cinder-volume")
+    wait_for(lambda: state_of(lab, "vmdk@vmdk") == ("enabled", "up"), "the kept service reports", 120)
+    desk.edit("desired/volumes.yaml", KEPT, f"{KEPT}  remove: true\n")
+    desk.run("apply", "--yes")
+    assert "cinder-volume-vmdk" not in lab.exec("ctl1", "cibadmin", "--query", "--scope", "configuration").stdout
+    for node in ("ctl1", "ctl2", "ctl3"):
+        left = lab.exec(node, "find", "/etc/cinder", "/etc/systemd/system", "-name", "*vmdk*").stdout
+        assert left.split() == []
+    assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up"}
+    assert lab.openstack().block_storage.find_type("vmdk") is None
+    assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from resources.contract import Action, Query, Unit, UnreadableError
 from resources.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from resources.contract import Change, Facts, Reply
 
+LEFT_CLOSED = "left_closed"
+"""The field of a service that stays: whether a leaving that was called off has left it disabled."""
+
 _REASON = "bivisor: it leaves the cloud"
+
+
+def is_left_closed(row: Mapping[str, Any]) -> bool:
+    """Tell whether Bivisor disabled the service that an API tells of; what people disabled has another reason."""
+    return (row["status"], row["disabled_reason"]) == ("disabled", _REASON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

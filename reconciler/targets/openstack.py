@@ -16,7 +16,7 @@ Actions      aggregate.create {name, availability_zone}      aggregate.set {name
              aggregate.add_host {name, host}                 aggregate.remove_host {name, host}
              aggregate.delete {name}                         compute_service.enable {host}
              compute_service.disable {host, reason}          compute_service.delete {host}
-             volume_service.disable {host, reason}
+             volume_service.enable {host}                   volume_service.disable {host, reason}
              volume_type.create {name, public, specs}        volume_type.set_specs {name, specs}
              volume_type.set_public {name, public}           volume_type.delete {name}
              image.set {id, properties}
@@ -268,6 +268,8 @@ def _volumes(action: Action, apis: Apis) -> bool:
     """Carry out an action on Cinder; tell whether there is such a one. Raises RefusedError."""
     args = action.args
     match action.op:
+        case "volume_service.enable":
+            apis.cinder.enable(args["host"])
         case "volume_service.disable":
             apis.cinder.disable(args["host"], args["reason"])
         case "volume_type.create":

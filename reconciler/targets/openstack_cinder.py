@@ -43,12 +43,15 @@ class Cinder:
 
     def disable(self, host: str, reason: str) -> None:
         """Let the scheduler make no more volumes there, and say why. Raises RefusedError."""
-        found = self.service(host)
-        if found is None:
-            raise RefusedError("failed", f'there is no cinder-volume "{host}"')
+        found = self._registered(host)
         if (found["status"], found.get("disabled_reason")) != ("disabled", reason):
             body = {"host": host, "binary": _VOLUME, "disabled_reason": reason}
             self._api.write("PUT", "/os-services/disable-log-reason", body)
+
+    def enable(self, host: str) -> None:
+        """Let the scheduler make volumes there again. Raises RefusedError."""
+        if self._registered(host)["status"] != "enabled":
+            self._api.write("PUT", "/os-services/enable", {"host": host, "binary": _VOLUME})
 
     def volume_type(self, name: str) -> dict[str, Any] | None:
         """Return the type of that name, be it public or not. Raises HalfAnswerError for one without its extra specs."""
@@ -85,6 +88,12 @@ class Cinder:
         found = self.volume_type(name)
         if found is not None:
             self._api.write("DELETE", f"/types/{found['id']}", None)
+
+    def _registered(self, host: str) -> dict[str, Any]:
+        found = self.service(host)
+        if found is None:
+            raise RefusedError("failed", f'there is no cinder-volume "{host}"')
+        return found
 
     def _type(self, name: str) -> dict[str, Any]:
         found = self.volume_type(name)

@@ -100,7 +100,7 @@ def explain(endpoint: OpenStackEndpoint, error: Exception, timeout_s: float) -> 
             trusted = endpoint.ca_file or "the system's authorities"
             reason = f"the certificate of an API behind {url} is not trusted by {trusted}: {_cause(error)}"
         case keystone.connection.ConnectTimeout():
-            reason = f"an API behind {url} does not answer within {timeout_s:g} s"
+            reason = f"an API behind {url} does not answer within {timeout_s:g} s: {error}"
         case keystone.connection.ConnectFailure() | keystone.connection.UnknownConnectionError():
             reason = f"an API behind {url} cannot be reached: {_cause(error)}"
         case HalfAnswerError():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from resources.blueprints.kept_service import UNFENCED_GRACE_S, KeptService
 from resources.contract import Address, Need
+from resources.exits import LEFT_CLOSED
 from resources.options import from_settings, literal, merged
 from resources.releases.spelling import written
 from resources.units.config_file import ConfigFile
@@ -47,7 +48,7 @@ class CinderVolume:
     `host` is the identity of its volumes, `section` the options of its section, `default` those of [DEFAULT] that its
     driver wants, `files` path to text of what the section names, `tried` what must hold before anything is rolled out.
     `remotes` are those of its nodes that are no controllers, `packaged` names, per node, the backends that the packaged
-    service serves there.
+    service serves there. While one `leaves` it is run as ever, but closed.
     """
 
     name: str
@@ -65,6 +66,7 @@ class CinderVolume:
     remotes: tuple[NodeFacts, ...]
     kept: bool
     packaged: Mapping[str, tuple[str, ...]]
+    leaves: bool
 
     def units(self) -> Iterator[Unit]:
         """Yield everything from packages to the service that Cinder knows and the type that users choose."""
@@ -73,7 +75,12 @@ class CinderVolume:
         )
         yield VolumeService(
             address=Address(self.cloud.openstack, VolumeService.type, self.service_host),
-            desired={"registered": True, "state": "up", "availability_zone": self.availability_zone},
+            desired={
+                "registered": True,
+                "state": "up",
+                "availability_zone": self.availability_zone,
+                **({} if self.leaves else {LEFT_CLOSED: False}),
+            },
             needs=keepers,
         )
         if self.volume_type:

@@ -53,10 +53,11 @@ class LeavingCompute:
         ended = tuple(unit for process in self.processes for unit in self._ended(process.service, emptied))
         after = tuple(Need(unit.address, "it must not run any more") for unit in ended)
         last = silent(ComputeExit, openstack, self.host, after)
+        gone = Need(last.address, "it reads them as long as it runs")
         yield from (closed, empty, *ended, last)
         for process in self.processes:
             for node in self.nodes if process.folder else ():
-                yield from self._files(process, node, after)
+                yield from self._files(process, node, gone)
         row = Address(openstack, ComputeService.type, self.host)
         yield ComputeService(address=row, desired=None, needs=(Need(last.address, "Nova keeps the row of one that reports"),))
 
@@ -65,9 +66,9 @@ class LeavingCompute:
             return taken_from_pacemaker(service, self.cloud, self.nodes, emptied)
         return iter([stopped(service, node, emptied) for node in self.nodes])
 
-    def _files(self, process: Process, node: NodeFacts, after: tuple[Need, ...]) -> Iterator[Unit]:
+    def _files(self, process: Process, node: NodeFacts, gone: Need) -> Iterator[Unit]:
         unit = Address(node.target, SystemdUnit.type, f"{process.service}.service")
-        yield SystemdUnit(address=unit, desired=None, needs=after)
+        yield SystemdUnit(address=unit, desired=None, needs=(gone,))
         for name in process.files:
             path = Address(node.target, WholeFile.type, f"{process.folder}/{name}")
-            yield WholeFile(address=path, desired=None, needs=after)
+            yield WholeFile(address=path, desired=None, needs=(gone,))

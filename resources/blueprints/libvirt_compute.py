@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from resources.contract import Address, Need
+from resources.exits import LEFT_CLOSED
 from resources.options import literal, merged
 from resources.releases.spelling import written
 from resources.units.compute_service import ComputeService
@@ -64,7 +65,7 @@ class LibvirtCompute:
         yield service.heard_by(self.cloud.openstack, self.node.name)
         yield ComputeService(
             address=Address(self.cloud.openstack, ComputeService.type, self.node.name),
-            desired={"registered": True, "state": "up", "hypervisor": HYPERVISOR},
+            desired={"registered": True, "state": "up", "hypervisor": HYPERVISOR, LEFT_CLOSED: False},
             needs=(Need(service.address, "a compute registers itself when it runs"),),
         )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from resources.blueprints.home import Home
 from resources.blueprints.kept_service import UNFENCED_GRACE_S, KeptService
 from resources.contract import Address, Need
+from resources.exits import LEFT_CLOSED
 from resources.options import literal, merged
 from resources.releases.spelling import written
 from resources.units.compute_cluster import HYPERVISOR, ComputeCluster
@@ -66,7 +67,7 @@ class VmwareCompute:
         yield keeper
         yield ComputeService(
             address=Address(self.cloud.openstack, ComputeService.type, self.host),
-            desired={"registered": True, "state": "up", "hypervisor": HYPERVISOR, DRIVER_DISABLED: False},
+            desired={"registered": True, "state": "up", "hypervisor": HYPERVISOR, DRIVER_DISABLED: False, LEFT_CLOSED: False},
             needs=(Need(keeper.address, "a compute registers itself when it runs"), *self._reached()),
         )
 

@@ -69,6 +69,7 @@ def _units(resource: Resource[VolumeBackendSpec], facts: CloudFacts, cloud: Clou
         remotes=tuple(node for node in nodes if not facts.controllers.chooses(node)),
         kept=spec.ha == "active-passive",
         packaged={node.name: _packaged(node, facts, cloud) for node in nodes},
+        leaves=spec.remove,
     )
     if not spec.remove:
         return backend.units()

@@ -45,7 +45,7 @@ class Aggregate(Unit):
     def blocked(self, facts: Facts | None) -> str:
         """Tell which instances keep the zone as it is: Nova changes no zone of hosts with instances."""
         instances, wanted = (facts or {}).get("@instances"), (self.desired or {}).get("availability_zone")
-        if not facts or not isinstance(instances, tuple) or not instances:
+        if not facts or not wanted or not isinstance(instances, tuple) or not instances:
             return ""
         return (
             f'its zone cannot become "{wanted}": {counted(instances, "instance")} in "{facts["availability_zone"]}"; move or '

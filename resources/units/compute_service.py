@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from resources.contract import Action, Query, Unit, UnreadableError, changed_fields
+from resources.exits import LEFT_CLOSED, is_left_closed
 from resources.wording import counted
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class ComputeService(Unit):
 
     Fields: `registered` (True), `state` (`up`), `hypervisor` (Nova's name of the type: `QEMU`, `VMware vCenter
     Server`): a compute registers itself, so these are only waited for. `driver_disabled` (False: the vCenter driver has not
-    left it disabled). Whether an operator disabled it is the operator's word: told in a remark, and never touched.
+    left it disabled), `left_closed` (False: nor has a leaving that was called off). Whether an operator disabled it is the
+    operator's word: told in a remark, and never touched.
 
     Declared absent, the row of a dead compute is removed, but not while it reports (what it then needs may stop it) or
     instances live there.
@@ -54,6 +56,7 @@ class ComputeService(Unit):
             "state": str(data["state"]),
             "hypervisor": hypervisor.get("type"),
             DRIVER_DISABLED: disabled and reason == _BY_DRIVER,
+            LEFT_CLOSED: is_left_closed(data),
             "@hypervisor_hostname": hypervisor.get("hostname"),
             "@status": str(data["status"]),
             "@disabled_reason": reason,
@@ -62,11 +65,12 @@ class ComputeService(Unit):
         }
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
-        """Enable what the driver left disabled; remove what must go. All else comes by itself when the service runs."""
+        """Enable what must not be left disabled; remove what must go. All else comes by itself when the service runs."""
         host = {"host": self.address.name}
         if self.desired is None:
             return (Action("compute_service.delete", host),)
-        return (Action("compute_service.enable", host),) if DRIVER_DISABLED in changed_fields(changes) and facts else ()
+        closed = facts is not None and changed_fields(changes) & {DRIVER_DISABLED, LEFT_CLOSED}
+        return (Action("compute_service.enable", host),) if closed else ()
 
     def blocked(self, facts: Facts | None) -> str:
         """Tell why the row of a compute that is declared gone must stay."""
@@ -81,7 +85,7 @@ class ComputeService(Unit):
 
     def remarks(self, facts: Facts | None) -> tuple[str, ...]:
         """Tell that somebody disabled it, and why."""
-        if not facts or self.desired is None or facts["@status"] != "disabled" or facts[DRIVER_DISABLED]:
+        if not facts or self.desired is None or facts["@status"] != "disabled" or facts[DRIVER_DISABLED] or facts[LEFT_CLOSED]:
             return ()
         reason = f': "{facts["@disabled_reason"]}"' if facts["@disabled_reason"] else ", without a reason"
         return (f"it is disabled{reason}; no instance is started there until somebody enables it",)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from resources.contract import Query, Unit, UnreadableError
+from resources.contract import Action, Query, Unit, UnreadableError, changed_fields
+from resources.exits import LEFT_CLOSED, is_left_closed
 
 if TYPE_CHECKING:
-    from resources.contract import Action, Change, Facts, Reply
+    from resources.contract import Change, Facts, Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeService(Unit):
     """A volume service, called after its backend's host and section: `openstack:demo/volume_service/vmdk@vmdk`.
 
-    Fields: `registered` (True), `state` (`up`), `availability_zone` (text). It has no actions: a service registers itself,
-    and reports its zone anew when it has loaded another one. A driver that could not initialise does not report, so the
-    service is `down` though its process runs. Whether it is enabled is the operator's word, and not compared.
+    Fields: `registered` (True), `state` (`up`), `availability_zone` (text): a service registers itself, and reports its zone
+    anew when it has loaded another one, so these are only waited for. A driver that could not initialise does not report, so
+    the service is `down` though its process runs. `left_closed` (False: no leaving that was called off has left it
+    disabled). Whether an operator disabled it is the operator's word: told in a remark, and never touched.
     """
 
     type: ClassVar[str] = "volume_service"
@@ -40,10 +42,19 @@ class VolumeService(Unit):
             "registered": True,
             "state": str(data["state"]),
             "availability_zone": str(data["availability_zone"]),
+            LEFT_CLOSED: is_left_closed(data),
             "@status": str(data["status"]),
             "@disabled_reason": data["disabled_reason"] or "",
         }
 
-    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:  # noqa: ARG002 - there are none
-        """Return nothing: a volume service registers itself when it runs."""
-        return ()
+    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
+        """Enable what must not be left disabled. All else comes by itself when the service runs."""
+        closed = facts is not None and LEFT_CLOSED in changed_fields(changes)
+        return (Action("volume_service.enable", {"host": self.address.name}),) if closed else ()
+
+    def remarks(self, facts: Facts | None) -> tuple[str, ...]:
+        """Tell that somebody disabled it, and why."""
+        if not facts or facts["@status"] != "disabled" or facts[LEFT_CLOSED]:
+            return ()
+        reason = f': "{facts["@disabled_reason"]}"' if facts["@disabled_reason"] else ", without a reason"
+        return (f"it is disabled{reason}; no volume is made there until somebody enables it",)

@@ -44,7 +44,8 @@ FILE = {"exists": True, "kind": "file", "text": "", "digest": "d", "mode": "0640
 class Places:
     """The API, Pacemaker and the hosts, as far as they know of what leaves; `order` is what was done, in words.
 
-    `lodgers` live there; `running` are services of hosts. `deaf` is the API that gives no answer.
+    `lodgers` live there; `running` are services of hosts. `deaf` is the API that gives no answer. `early` are files that
+    were removed while the service still reported.
     """
 
     lodgers: list[str] = field(default_factory=list)
@@ -56,6 +57,7 @@ class Places:
     in_the_cib: set[str] = field(default_factory=set)
     files: set[tuple[str, str]] = field(default_factory=set)
     order: list[str] = field(default_factory=list)
+    early: list[str] = field(default_factory=list)
     stopped_at: float | None = None
 
     def get(self, target: TargetId) -> Target:
@@ -106,6 +108,7 @@ class Places:
                 self.kinds.remove(args["name"])
             case "file.remove":
                 self.files.remove((host, args["path"]))
+                self.early += [args["path"]] if self._row()["state"] == "up" else []
         return {}
 
     def _row(self) -> dict[str, Any]:
@@ -175,14 +178,13 @@ async def test_a_compute_with_instances_is_closed_and_stays() -> None:
 
 
 async def test_an_empty_compute_is_taken_away_and_then_nothing_is_left_to_do() -> None:
-    """Closed, stopped, its places and files removed, its row last, when Nova calls it down; the plan is empty afterwards."""
+    """Closed, stopped, its places removed; files and row when Nova calls it down; the plan is empty afterwards."""
     world = places()
     engine = reconciler(world)
     done = await passes(engine)
     assert done[-1].converged, [result for result in done[-1].results.values() if result.message]
     assert world.order[:2] == ["compute_service.disable vcenter-c1", f"cib.remove {RESOURCE}"]
-    assert world.order[-1] == "compute_service.delete vcenter-c1"
-    assert (world.row, world.in_the_cib, world.files) == (None, set(), set())
+    assert (world.row, world.in_the_cib, world.files, world.early) == (None, set(), set(), [])
     assert {step.verb for step in (await engine.look()).plan.steps} == {Verb.NOTHING}
 
 
@@ -239,7 +241,7 @@ async def test_a_backend_goes_when_its_last_volume_is_gone() -> None:
     world.lodgers.clear()
     done = await passes(engine)
     assert done[-1].converged, [result for result in done[-1].results.values() if result.message]
-    assert (world.in_the_cib, world.files, world.kinds) == (set(), set(), set())
+    assert (world.in_the_cib, world.files, world.kinds, world.early) == (set(), set(), set(), [])
     removed = [word for word in world.order if word.startswith(("cib.remove", "file.remove"))]
     assert removed[0] == "cib.remove cinder-volume-vmdk"
     steps = (await engine.look()).plan.steps

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CINDER_CONF = "ssh:vol1/config_file//etc/cinder/cinder.conf"
 KEPT_CONF = "/etc/cinder/cinder-volume-vmdk.conf"
+SERVICE = "openstack:demo/volume_service/vmdk@vmdk"
 EXIT = "openstack:demo/volume_exit/vmdk@vmdk"
 PLACE = "  placement: {nodes: {roles: [cinder-vmdk]}}\n  ha: none\n"
 LEAVES = {PLACE: f"{PLACE}  remove: true\n"}
@@ -33,7 +34,9 @@ def test_a_backend_with_volumes_is_closed_and_kept_as_it_is() -> None:
     before, catalog = compiled(), compiled(LEAVES)
     added = {str(address) for address in catalog.units.keys() - before.units.keys()}
     assert added == {f"{EXIT} closed", f"{EXIT} empty"}
-    assert all(found.desired == catalog.units[address].desired for address, found in before.units.items())
+    others = {str(address) for address, found in before.units.items() if found.desired != catalog.units[address].desired}
+    assert others == {SERVICE}
+    assert declared(before, SERVICE).keys() - declared(catalog, SERVICE).keys() == {"left_closed"}
     assert f"{EXIT} closed" in needs(catalog, CINDER_CONF)
     assert f"{EXIT} closed" in needs(catalog, "ssh:vol1/service/cinder-volume")
 

@@ -160,7 +160,12 @@ def test_cinder_is_asked_for_the_service_and_users_get_a_type() -> None:
     """The service is up in its zone once it is kept; the type leads to the backend, and to its zone alone."""
     catalog = compiled({**REMOTE, "  volumeType: vmdk\n": "  volumeType: fast\n  backendHost: vcenter-volumes\n"})
     service = "openstack:demo/volume_service/vcenter-volumes@vmdk"
-    assert declared(catalog, service) == {"registered": True, "state": "up", "availability_zone": "vcenter-az"}
+    assert declared(catalog, service) == {
+        "registered": True,
+        "state": "up",
+        "availability_zone": "vcenter-az",
+        "left_closed": False,
+    }
     assert PRIMITIVE in needs(catalog, service)
     assert declared(catalog, "openstack:demo/volume_type/fast") == {
         "public": True,

@@ -50,9 +50,10 @@ class SmallCinder:
         match method, path.strip("/").split("/"):
             case "GET", ["os-services"]:
                 return {"services": self.services}
-            case "PUT", ["os-services", "disable-log-reason"]:
+            case "PUT", ["os-services", verb]:
                 (found,) = (each for each in self.services if (each["host"], each["binary"]) == (body["host"], body["binary"]))
-                found |= {"status": "disabled", "disabled_reason": body["disabled_reason"]}
+                status = {"enable": "enabled", "disable-log-reason": "disabled"}[verb]
+                found |= {"status": status, "disabled_reason": body.get("disabled_reason")}
                 return body
             case "GET", ["volumes", "detail"]:
                 return {"volumes": self.volumes if query.get("all_tenants") == "1" else []}

@@ -170,6 +170,15 @@ async def test_a_service_is_closed_once(cloud: Cloud, target: OpenStackTarget) -
     assert await target.do(other) == Reply({}, "failed", 'there is no cinder-volume "no@no"')
 
 
+async def test_a_service_is_opened_again_once(cloud: Cloud, target: OpenStackTarget) -> None:
+    """One that was closed is enabled, once although it is told twice."""
+    await target.do(Action("volume_service.disable", {"host": "vmdk@vmdk", "reason": "it leaves"}))
+    opened = Action("volume_service.enable", {"host": "vmdk@vmdk"})
+    assert [await target.do(opened) for _ in range(2)] == [Reply({}), Reply({})]
+    assert cloud.cinder.services[0]["status"] == "enabled"
+    assert sum(line.startswith("PUT") for line in cloud.seen) == 2
+
+
 async def test_a_nova_that_fails_is_no_answer_about_a_compute(cloud: Cloud, target: OpenStackTarget) -> None:
     """A process whose hearing nobody can tell is still seen on its own host, whether one API is away or all of them."""
     cloud.broken["/compute/v2.1/os-services"] = (503, "down")

@@ -25,8 +25,12 @@ _SDK_TO_ITSELF = "ignore::openstack.warnings._RemovedInSDKWarning"
 """openstacksdk 4.22 warns of parameters that only its own code passes."""
 
 
-_ON_THE_DEMOS_CLOUD = ("converge", "host_helper", "identity", "lessons", "options", "release", "refusals", "images")
-"""These modules find and leave the demo's cloud converged, so they follow each other without a reset, the first makes it."""
+_ON_THE_DEMOS_CLOUD = (
+    *("converge", "host_helper", "identity", "lessons", "options", "release", "refusals", "images"),
+    *("ceph_volumes", "network", "volumes", "leaving"),
+)
+"""These modules follow each other without a reset: the first makes the demo's cloud, each finds what it needs of it as
+declared or has it made so, and from the last much is gone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -39,12 +39,11 @@ spec:
 @pytest.fixture(scope="module")
 def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The demo, converged, with a backend in Ceph beside its own; Ceph's keys are where an operator puts them."""
-    lab.reset()
     lab.start_ceph()
     for host in VOLUME_NODES:
         lab.hand_ceph_to(host, "cinder")
     lab.hand_ceph_to_libvirt("kvm1", "cinder")
-    desk = Workspace.make(tmp_path_factory.mktemp("ceph"), lab)
+    desk = Workspace.converged(tmp_path_factory.mktemp("ceph"), lab)
     (desk.folder / "desired/ceph.yaml").write_text(BACKEND)
     desk.run("apply", "--yes")
     return desk

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.tenant import volume_in
-from tests.lab.test_converge import computes, wait_for
+from tests.lab.test_converge import computes
+from tests.lab.test_volumes import KEPT_BY_PACEMAKER, SERVICE, VOLUME_NODES, alive, kept_off_the_controllers
 from tests.lab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -17,15 +18,13 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
 LIBVIRT = "    virtType: qemu\n"
 NFS = "  placement: {nodes: {roles: [cinder-nfs]}}\n"
-VMDK = "  placement: {nodes: {roles: [cinder-vmdk]}}\n  ha: none\n"
-KEPT = "  placement: {nodes: {roles: [controller]}}\n  ha: active-passive\n"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A converged cloud, a new one for each test: what leaves is not missed by the next."""
-    lab.reset()
-    desk = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
+    """A cloud whose vmdk backend Pacemaker keeps; what left in one test is gone in the next."""
+    lab.vcenter.clear_faults()
+    desk = kept_off_the_controllers(Workspace.make(tmp_path_factory.mktemp("desk"), lab))
     desk.run("apply", "--yes")
     return desk
 
@@ -42,27 +41,22 @@ def state_of(lab: Lab, host: str) -> tuple[str, str]:
     return row.status, row.state
 
 
-def test_a_libvirt_compute_leaves(lab: Lab, desk: Workspace) -> None:
-    """Its instance holds it; without, it is stopped, and neither in Nova's list nor in the aggregate."""
-    cloud = lab.openstack()
-    server = cloud.compute.create_server(
-        name="last",
-        image_id=cloud.image.find_image("tiny-kvm", ignore_missing=False).id,
-        flavor_id=cloud.compute.find_flavor("tiny", ignore_missing=False).id,
-        availability_zone="kvm-az",
-        networks="none",
-    )
-    cloud.compute.wait_for_server(server, wait=180)
-    desk.edit("desired/zones.yaml", LIBVIRT, f"{LIBVIRT}    leaving: [kvm1]\n")
-    assert "1 instance lives (last) on kvm1" in said(desk, "apply", "--yes", exits=3)
-    assert computes(lab)["kvm1"] == "up"
-    cloud.compute.delete_server(server)
-    cloud.compute.wait_for_delete(server, wait=120)
+def test_a_backend_that_pacemaker_keeps_leaves(lab: Lab, desk: Workspace) -> None:
+    """Resource, places, and on each node configuration and unit go; the nodes' other services are not touched."""
+    (holder,) = alive(lab)
+    desk.edit("desired/volumes.yaml", KEPT_BY_PACEMAKER, f"{KEPT_BY_PACEMAKER}  remove: true\n")
+    with volume_in(lab.openstack(), "vcenter-az", "kept"):
+        assert "1 volume lives (kept) on vmdk@vmdk" in said(desk, "apply", "--yes", exits=3)
+        assert (alive(lab), state_of(lab, "vmdk@vmdk")) == ([holder], ("disabled", "up"))
     desk.run("apply", "--yes")
-    assert set(computes(lab)) == {"vcenter-c0"}
-    assert cloud.compute.find_aggregate("kvm-az", ignore_missing=False).hosts == []
-    assert lab.exec("kvm1", "systemctl", "is-active", "nova-compute", check=False).stdout.strip() == "inactive"
-    assert lab.exec("kvm1", "systemctl", "is-enabled", "nova-compute", check=False).stdout.strip() == "disabled"
+    assert alive(lab) == []
+    assert SERVICE not in lab.exec("ctl1", "cibadmin", "--query", "--scope", "configuration").stdout
+    for node in VOLUME_NODES:
+        left = lab.exec(node, "find", "/etc/cinder", "/etc/systemd/system", "-name", "*vmdk*").stdout
+        assert left.split() == []
+    assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up"}
+    assert state_of(lab, "kvm@kvm") == ("enabled", "up")
+    assert lab.openstack().block_storage.find_type("vmdk") is None
     assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout
 
 
@@ -88,18 +82,25 @@ def test_a_backend_of_the_packaged_service_leaves(lab: Lab, desk: Workspace) -> 
     assert command not in said(desk, "plan", "--detailed-exitcode", exits=0)
 
 
-def test_a_backend_that_pacemaker_keeps_leaves(lab: Lab, desk: Workspace) -> None:
-    """Resource, places, and on each controller configuration and unit go; the node's other services are not touched."""
-    desk.edit("desired/volumes.yaml", VMDK, KEPT)
+def test_a_libvirt_compute_leaves(lab: Lab, desk: Workspace) -> None:
+    """Its instance holds it; without, it is stopped, and neither in Nova's list nor in the aggregate."""
+    cloud = lab.openstack()
+    server = cloud.compute.create_server(
+        name="last",
+        image_id=cloud.image.find_image("tiny-kvm", ignore_missing=False).id,
+        flavor_id=cloud.compute.find_flavor("tiny", ignore_missing=False).id,
+        availability_zone="kvm-az",
+        networks="none",
+    )
+    cloud.compute.wait_for_server(server, wait=180)
+    desk.edit("desired/zones.yaml", LIBVIRT, f"{LIBVIRT}    leaving: [kvm1]\n")
+    assert "1 instance lives (last) on kvm1" in said(desk, "apply", "--yes", exits=3)
+    assert computes(lab)["kvm1"] == "up"
+    cloud.compute.delete_server(server)
+    cloud.compute.wait_for_delete(server, wait=120)
     desk.run("apply", "--yes")
-    lab.exec("vol1", "systemctl", "stop", "cinder-volume")
-    wait_for(lambda: state_of(lab, "vmdk@vmdk") == ("enabled", "up"), "the kept service reports", 120)
-    desk.edit("desired/volumes.yaml", KEPT, f"{KEPT}  remove: true\n")
-    desk.run("apply", "--yes")
-    assert "cinder-volume-vmdk" not in lab.exec("ctl1", "cibadmin", "--query", "--scope", "configuration").stdout
-    for node in ("ctl1", "ctl2", "ctl3"):
-        left = lab.exec(node, "find", "/etc/cinder", "/etc/systemd/system", "-name", "*vmdk*").stdout
-        assert left.split() == []
-    assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up"}
-    assert lab.openstack().block_storage.find_type("vmdk") is None
+    assert set(computes(lab)) == {"vcenter-c0"}
+    assert cloud.compute.find_aggregate("kvm-az", ignore_missing=False).hosts == []
+    assert lab.exec("kvm1", "systemctl", "is-active", "nova-compute", check=False).stdout.strip() == "inactive"
+    assert lab.exec("kvm1", "systemctl", "is-enabled", "nova-compute", check=False).stdout.strip() == "disabled"
     assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout

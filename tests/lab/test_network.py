@@ -56,20 +56,16 @@ SWITCH = vim.dvs.VmwareDistributedVirtualSwitch
 
 
 @pytest.fixture(scope="module")
-def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """Documents with agents and a port group, converged; the lab is bare again at the end."""
-    lab.vcenter.clear_faults()
-    desk = Workspace.make(tmp_path_factory.mktemp("desk"), lab)
+def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The demo's cloud, and then with agents and a port group."""
+    desk = Workspace.converged(tmp_path_factory.mktemp("desk"), lab)
     desk.edit("desired/cluster.yaml", "network: {manager: neutron}", DVS)
     desk.edit("desired/zones.yaml", "  vmware:\n", f"  vmware:{GROUPS}")
     for host in CONTROLLERS:
         lab.exec(host, "tee", PROGRAM, stdin=STAND_IN)
         lab.exec(host, "chmod", "755", PROGRAM)
-    try:
-        desk.run("apply", "--yes")
-        yield desk
-    finally:
-        lab.reset()
+    desk.run("apply", "--yes")
+    return desk
 
 
 @contextmanager

@@ -25,6 +25,7 @@ KEPT = rf"/cinder-volume .*--config-file /etc/cinder/{SERVICE}\.conf"
 
 VOLUME_NODES = ("vol1", "vol2")
 VMDK = "  placement: {nodes: {roles: [cinder-vmdk]}}\n  ha: none\n"
+KEPT_BY_PACEMAKER = "  ha: active-passive\n  minNodes: 2\n"
 AUTHKEY = "    authkey: {secret: corosync-authkey}\n"
 KEY_DOCUMENT = """\
 apiVersion: bivisor/v1alpha1
@@ -61,14 +62,17 @@ def remotes_online(lab: Lab) -> set[str]:
 
 @pytest.fixture(scope="module")
 def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The demo with its vmdk backend active-passive on both volume nodes, off the ring."""
-    lab.reset()
-    desk = Workspace.make(tmp_path_factory.mktemp("volumes"), lab)
+    """The demo's cloud, and then with its vmdk backend kept by Pacemaker."""
+    return kept_off_the_controllers(Workspace.converged(tmp_path_factory.mktemp("volumes"), lab))
+
+
+def kept_off_the_controllers(desk: Workspace) -> Workspace:
+    """Declare the vmdk backend active-passive on both volume nodes, off the ring."""
     write_secret(desk.folder / "secrets/pacemaker-authkey", secrets.token_hex(128))
     (desk.folder / "desired/remote.yaml").write_text(KEY_DOCUMENT)
     desk.edit("desired/cluster.yaml", AUTHKEY, f"{AUTHKEY}    remoteAuthkey: {{secret: pacemaker-authkey}}\n")
     names = f"{{names: [{', '.join(VOLUME_NODES)}]}}"
-    desk.edit("desired/volumes.yaml", VMDK, f"  placement: {{nodes: {names}}}\n  ha: active-passive\n  minNodes: 2\n")
+    desk.edit("desired/volumes.yaml", VMDK, f"  placement: {{nodes: {names}}}\n{KEPT_BY_PACEMAKER}")
     return desk
 
 
@@ -82,7 +86,7 @@ def converged(lab: Lab, desk: Workspace) -> Workspace:
 
 
 def test_one_service_is_kept_off_the_controllers(lab: Lab, converged: Workspace) -> None:
-    """One apply from bare hosts: one process on one of the nodes, one row in Cinder, up, in its zone; then nothing is left."""
+    """One apply: one process on one of the nodes, one row in Cinder, up, in its zone; then nothing is left to do."""
     (node,) = alive(lab)
     assert node in VOLUME_NODES
     assert rows(lab) == [("vmdk@vmdk", "vcenter-az", "up")]

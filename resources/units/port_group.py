@@ -59,6 +59,12 @@ class PortGroup(Unit):
             return (Action("port_group.create", {"vds": self.vds, "name": self.name, "vlan": vlan}),)
         return (Action("port_group.set_vlan", {"moref": facts["@moref"], "vlan": vlan, "if_version": facts["@version"]}),)
 
+    def remarks(self, facts: Facts | None) -> tuple[str, ...]:
+        """Tell what another VLAN does to the machines that are connected."""
+        if not facts or facts.get("@uplink", True) or not self.desired or facts["vlan"] == self.desired["vlan"]:
+            return ()
+        return (f"machines that are connected to {self.name} are in another network from the moment its VLAN is set",)
+
     def blocked(self, facts: Facts | None) -> str:
         """Tell that the switch is missing or ambiguous, that the name is taken, or that it is the way out of the switch."""
         if facts is None:

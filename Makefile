@@ -25,7 +25,7 @@ check: setup ## format, lint, types, imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-soak: setup lab-tools ## the long runs: 50 kills of bivisor, a compute that hangs, a vCenter compute of OpenStack 2026.2 (an hour)
+soak: setup lab-tools ## the long runs: 50 kills of bivisor, a compute that hangs, rarer modes of volumes and images, a vCenter compute of OpenStack 2026.2 (over an hour)
 	$(SUDO) $(BIN)/python -m pytest --require-lab -m soak $(PYTEST_ARGS)
 
 bench: setup ## measure: ratios against two peers, CPU per host, start-up time

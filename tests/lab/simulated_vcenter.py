@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +14,13 @@ from tests.lab.image import base_layer, image_digest
 from tests.lab.keys import VCENTER_PASSWORD, VCENTER_USER
 from tests.lab.layout import BRIDGE_ADDRESS, CACHE, STATE
 from tests.lab.processes import Process, all_pids, arguments, start_detached
+from tests.lab.progress import Progress
 from tests.lab.vcenter import build, process, wsdl
 from tests.lab.vcenter.certificates import Certificates, ensure_certificates
 from tests.lab.vcenter.control import VCenterControl
 
 if TYPE_CHECKING:
-    from tests.lab.progress import Progress
+    from collections.abc import Iterator
 
 LISTEN = f"{BRIDGE_ADDRESS}:9443"
 CONTROL = "127.0.0.1:9480"
@@ -86,6 +89,23 @@ def start(program: Path, wsdl_folder: Path) -> None:
     except LabError as reason:
         said = _LOG.read_text(errors="replace").strip().splitlines()[-5:]
         raise LabError(f"the vCenter simulator did not start: {' / '.join(said)}") from reason
+
+
+@contextmanager
+def another(folder: Path) -> Iterator[process.Running]:
+    """Run a second vCenter inside the block: same account and authority, a port and an identity of its own, one cluster."""
+    settings = process.Settings(
+        certificates=_certificates(),
+        listen=f"{BRIDGE_ADDRESS}:0",
+        wsdl=build_wsdl(Progress()),
+        user=VCENTER_USER,
+        password=VCENTER_PASSWORD,
+        clusters=1,
+        home=folder / "datastores",
+        instance_uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, "second.vcenter")),
+    )
+    with process.running(build_program(Progress()), settings, folder / "vcenter.log") as found:
+        yield found
 
 
 def control() -> VCenterControl:

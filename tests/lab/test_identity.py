@@ -1,4 +1,4 @@
-"""Who a compute is, on real daemons: its cluster is renamed, its host is not, a second cluster comes and goes."""
+"""Who a compute is, on real daemons: its cluster is renamed, its host is not, clusters and vCenters come and go."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab import simulated_vcenter
 from tests.lab.test_converge import COMPUTE, compute_node, computes, wait_for, world
 from tests.lab.workspace import Workspace, invocations, started
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
@@ -17,6 +20,21 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 C0 = '      - {cluster: DC0_C0, host: vcenter-c0, datastoreRegex: "^LocalDS"}\n'
 C1 = '      - {cluster: DC0_C1, host: vcenter-c1, datastoreRegex: "^LocalDS"}\n'
 CONTROLLERS = ("ctl1", "ctl2", "ctl3")
+BERLIN = """\
+apiVersion: bivisor/v1alpha1
+kind: VCenter
+metadata: {{name: berlin}}
+spec: {{host: 10.77.0.1, port: {port}, credentials: {{secret: vc1}}, tls: {{caFile: ../secrets/vc1-ca.pem}}}}
+---
+apiVersion: bivisor/v1alpha1
+kind: HypervisorZone
+metadata: {{name: berlin-az}}
+spec:
+  availabilityZone: berlin-az
+  hypervisor: vmware
+  vmware: {{vcenter: berlin, computes: [{{cluster: DC0_C0, host: berlin-c0}}]}}
+  placement: controllers
+"""
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +118,28 @@ def test_a_cluster_comes_and_goes(lab: Lab, desk: Workspace) -> None:
     desk.edit("desired/zones.yaml", C1.replace("host: vcenter-c1,", "host: vcenter-c1, remove: true,"), "")
     desk.run("apply", "--yes")
     wait_for(lambda: desk.run("plan", "--detailed-exitcode", exits=None).returncode == 0, "nothing left", 60)
+
+
+def test_a_second_vcenter_comes_and_goes(lab: Lab, desk: Workspace, tmp_path: Path) -> None:
+    """Its cluster has the name and the MoRef of the first one's, and is another hypervisor; nothing of the first is touched."""
+    processes, first = invocations(lab), hypervisors(lab)
+    document = desk.folder / "desired/berlin.yaml"
+    with simulated_vcenter.another(tmp_path) as berlin:
+        document.write_text(BERLIN.format(port=berlin.port))
+        desk.run("apply", "--yes")
+        assert started(lab, processes) == set()
+        assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up", "berlin-c0": "up"}
+        second = hypervisors(lab).pop("berlin-c0")
+        moref, _, identity = first["vcenter-c0"].partition(".")
+        assert second.startswith(f"{moref}.")
+        assert not second.endswith(identity)
+        zone = lab.openstack().compute.find_aggregate("berlin-az", ignore_missing=False)
+        assert (zone.availability_zone, zone.hosts) == ("berlin-az", ["berlin-c0"])
+        assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout
+        document.write_text(document.read_text().replace("host: berlin-c0", "host: berlin-c0, remove: true"))
+        desk.run("apply", "--yes")
+        assert hypervisors(lab) == first
+        assert "berlin" not in lab.exec("ctl1", "cibadmin", "--query", "--scope", "configuration").stdout
+    document.unlink()
+    assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout
+    assert started(lab, processes) == set()

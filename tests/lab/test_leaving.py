@@ -9,7 +9,7 @@ import pytest
 from tests.lab.tenant import volume_in
 from tests.lab.test_converge import computes
 from tests.lab.test_volumes import KEPT_BY_PACEMAKER, SERVICE, VOLUME_NODES, alive, kept_off_the_controllers
-from tests.lab.workspace import Workspace
+from tests.lab.workspace import Workspace, invocations, started
 
 if TYPE_CHECKING:
     from tests.lab.lab import Lab
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
 LIBVIRT = "    virtType: qemu\n"
+ROLE = "  roles: [cinder-vmdk]\n"
 NFS = "  placement: {nodes: {roles: [cinder-nfs]}}\n"
 
 
@@ -82,25 +83,29 @@ def test_a_backend_of_the_packaged_service_leaves(lab: Lab, desk: Workspace) -> 
     assert command not in said(desk, "plan", "--detailed-exitcode", exits=0)
 
 
-def test_a_libvirt_compute_leaves(lab: Lab, desk: Workspace) -> None:
-    """Its instance holds it; without, it is stopped, and neither in Nova's list nor in the aggregate."""
-    cloud = lab.openstack()
+def test_a_compute_node_joins_and_leaves(lab: Lab, desk: Workspace) -> None:
+    """It is in its zone without a restart of others; its instance holds it; without, it is stopped and Nova forgets it."""
+    cloud, processes = lab.openstack(), invocations(lab)
+    desk.edit("desired/nodes.yaml", ROLE, ROLE.replace("]", ", compute]"))
+    desk.run("apply", "--yes")
+    assert started(lab, processes) == set()
+    assert computes(lab) == {"kvm1": "up", "vol1": "up", "vcenter-c0": "up"}
     server = cloud.compute.create_server(
         name="last",
         image_id=cloud.image.find_image("tiny-kvm", ignore_missing=False).id,
         flavor_id=cloud.compute.find_flavor("tiny", ignore_missing=False).id,
-        availability_zone="kvm-az",
+        availability_zone="kvm-az:vol1",
         networks="none",
     )
     cloud.compute.wait_for_server(server, wait=180)
-    desk.edit("desired/zones.yaml", LIBVIRT, f"{LIBVIRT}    leaving: [kvm1]\n")
-    assert "1 instance lives (last) on kvm1" in said(desk, "apply", "--yes", exits=3)
-    assert computes(lab)["kvm1"] == "up"
+    desk.edit("desired/zones.yaml", LIBVIRT, f"{LIBVIRT}    leaving: [vol1]\n")
+    assert "1 instance lives (last) on vol1" in said(desk, "apply", "--yes", exits=3)
+    assert computes(lab)["vol1"] == "up"
     cloud.compute.delete_server(server)
     cloud.compute.wait_for_delete(server, wait=120)
     desk.run("apply", "--yes")
-    assert set(computes(lab)) == {"vcenter-c0"}
-    assert cloud.compute.find_aggregate("kvm-az", ignore_missing=False).hosts == []
-    assert lab.exec("kvm1", "systemctl", "is-active", "nova-compute", check=False).stdout.strip() == "inactive"
-    assert lab.exec("kvm1", "systemctl", "is-enabled", "nova-compute", check=False).stdout.strip() == "disabled"
+    assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up"}
+    assert cloud.compute.find_aggregate("kvm-az", ignore_missing=False).hosts == ["kvm1"]
+    assert lab.exec("vol1", "systemctl", "is-active", "nova-compute", check=False).stdout.strip() == "inactive"
+    assert lab.exec("vol1", "systemctl", "is-enabled", "nova-compute", check=False).stdout.strip() == "disabled"
     assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout

@@ -36,7 +36,8 @@ class Settings:
 
     `wsdl` is the folder that `tests.lab.vcenter.wsdl` writes; without it only clients that bring their own
     schema (pyVmomi, govc) can talk to the simulator. The datastores' files go below `home` (the system's
-    temporary folder if None) and are removed at the end, unless the program is killed.
+    temporary folder if None) and are removed at the end, unless the program is killed. Two vCenters of one cloud
+    need an `instance_uuid` each.
     """
 
     certificates: Certificates
@@ -50,6 +51,7 @@ class Settings:
     hosts: int = 3
     datastores: int = 2
     machines: int = 0
+    instance_uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ def command(binary: Path, settings: Settings) -> list[str]:
         argv += ["-wsdl", str(settings.wsdl)]
     if settings.home is not None:
         argv += ["-home", str(settings.home)]
+    if settings.instance_uuid:
+        argv += ["-instance-uuid", settings.instance_uuid]
     return argv
 
 

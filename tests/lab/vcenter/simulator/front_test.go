@@ -79,7 +79,7 @@ func TestBlackHole(t *testing.T) {
 		_, err := post(t.Context(), front)
 		failed <- err
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	for faults.counts()["Method"].Held == 0 && ctx.Err() == nil {
 		time.Sleep(time.Millisecond)

@@ -12,8 +12,8 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// instanceUUID is this vCenter's identity. Nova names its compute node
-// "<cluster MoRef>.<instance UUID>", so it must outlive a restart.
+// instanceUUID is this vCenter's identity if no other is given. Nova names its compute node
+// "<cluster MoRef>.<instance UUID>", so it must outlive a restart, and no two vCenters may share it.
 const instanceUUID = "dbed6e0c-bd88-4ef6-b594-21283e1c677f"
 
 // datastoreCapacity is the size of each datastore, in bytes. The files are sparse:
@@ -24,6 +24,7 @@ const datastoreCapacity = int64(1 * units.TB)
 // same names and the same MoRefs at each start.
 type inventory struct {
 	clusters, hosts, datastores, machines int
+	identity                              string // instanceUUID if empty
 }
 
 // create builds the model: one datacenter DC0 with clusters, no standalone host,
@@ -43,7 +44,7 @@ func (i inventory) create() (*simulator.Model, error) {
 		return nil, err
 	}
 	mountDatastores(model)
-	identify(model)
+	identify(model, cmp.Or(i.identity, instanceUUID))
 	return model, nil
 }
 
@@ -79,9 +80,9 @@ func mountDatastores(model *simulator.Model) {
 	}
 }
 
-func identify(model *simulator.Model) {
+func identify(model *simulator.Model, uuid string) {
 	instance, ok := model.Map().Get(vim25.ServiceInstance).(*simulator.ServiceInstance)
 	if ok {
-		instance.Content.About.InstanceUuid = instanceUUID
+		instance.Content.About.InstanceUuid = uuid
 	}
 }

@@ -64,6 +64,7 @@ func parseOptions(arguments []string) (options, error) {
 	set.IntVar(&o.inventory.hosts, "hosts", 3, "hosts in each cluster")
 	set.IntVar(&o.inventory.datastores, "datastores", 2, "datastores LocalDS_0, LocalDS_1, ...")
 	set.IntVar(&o.inventory.machines, "machines", 0, "virtual machines in each cluster")
+	set.StringVar(&o.inventory.identity, "instance-uuid", instanceUUID, "this vCenter's identity")
 	set.BoolVar(&o.trace, "trace", false, "write the SOAP traffic to standard error")
 	if err := set.Parse(arguments); err != nil {
 		return o, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vmware/govmomi"
 	vimfault "github.com/vmware/govmomi/fault"
+	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/property"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
@@ -36,7 +37,7 @@ func start(t *testing.T, holds inventory) fixture {
 	owner.password.Store("pass")
 	server := serveBackend(model, owner)
 	t.Cleanup(server.Close)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 120*time.Second)
 	t.Cleanup(cancel)
 	client, err := govmomi.NewClient(ctx, server.URL, true)
 	if err != nil {
@@ -233,7 +234,11 @@ func TestPortGroupKeepsWhatIsNotNamed(t *testing.T) {
 			Vlan: &types.VmwareDistributedVirtualSwitchVlanIdSpec{VlanId: 7},
 		},
 	}}
-	if _, err := methods.ReconfigureDVPortgroup_Task(f.ctx, f.client, &change); err != nil {
+	begun, err := methods.ReconfigureDVPortgroup_Task(f.ctx, f.client, &change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := object.NewTask(f.client.Client, begun.Returnval).Wait(f.ctx); err != nil {
 		t.Fatal(err)
 	}
 	setting := group.Config.DefaultPortConfig.(*types.VMwareDVSPortSetting)

@@ -257,10 +257,10 @@ def _unit_types() -> Iterator[type[Unit]]:
 
 
 def _unit(unit: type[Unit]) -> Iterator[str]:
-    source = inspect.getsource(inspect.getmodule(unit) or unit)
+    source = _source(unit)
     settle_s = next(field.default for field in dataclasses.fields(unit) if field.name == "settle_s")
     rows = [
-        ("asks", ", ".join(f"`{op}`" for op in dict.fromkeys(re.findall(r'Query\(\s*"([a-z_.]+)"', source)))),
+        ("asks", ", ".join(f"`{op}`" for op in dict.fromkeys(re.findall(r'Query\(\s*f?"([a-z_.]+)"', source)))),
         ("does", ", ".join(f"`{op}`" for op in dict.fromkeys(_actions(source))) or "nothing: it can only be waited for"),
         ("may interrupt a service", "yes" if unit.disruption is not Unit.disruption else "no"),
         ("may settle by itself", f"within {settle_s:.0f} s" if settle_s else "no"),
@@ -270,17 +270,25 @@ def _unit(unit: type[Unit]) -> Iterator[str]:
     yield _table(("", ""), rows)
 
 
+def _source(unit: type[Unit]) -> str:
+    """Return the text of the class's module and of those it inherits from, with its own words for what they leave open."""
+    modules = dict.fromkeys(inspect.getmodule(part) for part in unit.__mro__ if issubclass(part, Unit) and part is not Unit)
+    text = "\n".join(inspect.getsource(module) for module in modules if module)
+
+    def own(found: re.Match[str]) -> str:
+        word = getattr(unit, found[1], None)
+        return str(word() if callable(word) else word)
+
+    return re.sub(r"\{self\.(service|lodgers)(?:\(\))?\}", own, text)
+
+
 def _actions(source: str) -> Iterator[str]:
     """Yield the actions that a unit's module names, those of written files included."""
     if "write_file(" in source:
         yield "file.write"
-    yield from re.findall(
-        r'"((?:file|directory|package|service|systemd|cib|resource|aggregate)\.[a-z_]+)"', _without_queries(source)
-    )
-
-
-def _without_queries(source: str) -> str:
-    return re.sub(r'Query\(\s*"[a-z_.]+"', "", source)
+    asked = set(re.findall(r'Query\(\s*f?"([a-z_.]+)"', source))
+    named = re.findall(r'"((?:file|directory|package|service|systemd|cib|resource|aggregate)\.[a-z_]+)"', source)
+    yield from (op for op in (*named, *re.findall(r'Action\(\s*f?"([a-z_.]+)"', source)) if op not in asked)
 
 
 # --- releases

@@ -7,8 +7,9 @@ Queries      aggregate.get {name, zone?}     exists, id, availability_zone, host
                                              others_report (of any other nova-compute, or null)
              computes.list {}                computes [{host, state, status, reported_at}], newest_report
              hypervisors.list {type, uuids}  hypervisors [{hostname, host, uuid}], the last one '' unless `uuids` asks for it
-             instances.list {host}           instances [name]
-             volume_service.get {host}       exists, state, status, disabled_reason, availability_zone
+             instances.list {host}           instances [name], those that are being moved to or from it included
+             volume_service.get {host}       exists, state, status, disabled_reason, availability_zone, namesakes (of one that
+                                             does not exist: other hosts that serve a section of that name)
              volumes.list {host}             volumes [name], of all projects; of one without a name its id
              volume_type.get {name}          exists, id, public, specs
              image.find {name}               images [{id, fields}]
@@ -172,9 +173,9 @@ def _reply(query: Query, apis: Apis) -> Reply:  # noqa: PLR0911 - one for each q
         case "hypervisors.list":
             return Reply({"hypervisors": _hypervisors(args["type"], apis.nova, uuids=args["uuids"])})
         case "instances.list":
-            return Reply({"instances": apis.nova.instances(args["host"])})
+            return Reply({"instances": apis.nova.lodgers(args["host"])})
         case "volume_service.get":
-            return Reply(_volume_service(apis.cinder.service(args["host"])))
+            return Reply(_volume_service(args["host"], apis.cinder))
         case "volumes.list":
             return Reply({"volumes": apis.cinder.volumes(args["host"])})
         case "volume_type.get":
@@ -224,9 +225,11 @@ def _row(service: Mapping[str, Any], *fields: str) -> dict[str, Any]:
     return {**{field: service.get(field) for field in fields}, "reported_at": moment(service.get("updated_at"))}
 
 
-def _volume_service(found: Mapping[str, Any] | None) -> dict[str, Any]:
+def _volume_service(host: str, cinder: Cinder) -> dict[str, Any]:
+    found = cinder.service(host)
+    namesakes = [] if found else cinder.namesakes(host)
     told = {field: found.get(field) if found else None for field in ("state", "status", "disabled_reason")}
-    return {"exists": found is not None, **told, "availability_zone": found["zone"] if found else None}
+    return {"exists": found is not None, **told, "availability_zone": found["zone"] if found else None, "namesakes": namesakes}
 
 
 def _volume_type(found: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -29,6 +29,13 @@ class Cinder:
         listed = self._api.collect(f"/os-services?binary={_VOLUME}", "services")
         return next((found for found in listed if found["host"] == host and found["binary"] == _VOLUME), None)
 
+    def namesakes(self, host: str) -> list[str]:
+        """Return the cinder-volumes of other hosts that are up and serve a section of the same name (`host@section`)."""
+        listed = self._api.collect(f"/os-services?binary={_VOLUME}", "services")
+        section = host.rpartition("@")[2]
+        others = (found["host"] for found in listed if found["binary"] == _VOLUME and found["state"] == "up")
+        return sorted(other for other in others if other != host and other.rpartition("@")[2] == section)
+
     def volumes(self, host: str) -> list[str]:
         """Return the names of the volumes of a service, whosever they are; of one without a name its id.
 

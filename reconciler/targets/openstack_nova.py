@@ -10,9 +10,17 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
-from reconciler.targets.openstack_api import Api, RefusedError
+from reconciler.targets.openstack_api import Api, ApiError, HalfAnswerError, RefusedError
 
 _COMPUTE = "nova-compute"
+
+_TELLS_DOWN_CELLS = "2.69"
+"""The microversion, of Stein, from which on the computes of a cell that is down are listed, with the status UNKNOWN."""
+
+_NOT_ACCEPTABLE = 406
+
+_ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
+"""The statuses of migrations that are over (nova/db/main/api.py, migration_get_in_progress_by_host_and_node)."""
 
 
 class Nova:
@@ -63,8 +71,31 @@ class Nova:
 
     def instances(self, host: str) -> list[str]:
         """Return the names of all instances of a compute, whosever they are."""
-        listed = self._api.collect(f"/servers?{urlencode({'all_tenants': 'True', 'host': host})}", "servers")
-        return sorted(str(found["name"]) for found in listed)
+        return sorted(str(found["name"]) for found in self._servers(host))
+
+    def lodgers(self, host: str) -> list[str]:
+        """Return what needs a compute: its instances, and those that are being moved from it or to it, by their ids.
+
+        An instance that was moved and not yet confirmed is its new host's, and needs the former one. Raises HalfAnswerError
+        while a cell is down: Nova then leaves out the computes and instances of that cell.
+        """
+        self._hear_every_cell()
+        moves = self._api.collect(f"/os-migrations?{urlencode({'host': host})}", "migrations")
+        ends = [(found["status"], found["source_compute"], found["dest_compute"], found["instance_uuid"]) for found in moves]
+        here = {str(found["id"]) for found in self._servers(host)}
+        moving = {str(uuid) for status, *hosts, uuid in ends if status not in _ENDED and host in hosts} - here
+        return [*self.instances(host), *(f"{uuid}, which is being moved" for uuid in sorted(moving))]
+
+    def _hear_every_cell(self) -> None:
+        try:
+            listed = self._api.collect("/os-services", "services", microversion=_TELLS_DOWN_CELLS)
+        except ApiError as error:
+            if error.status != _NOT_ACCEPTABLE:
+                raise
+            return  # older than Stein, where a cell that is down is an error of the whole listing
+        silent = sorted(str(found["host"]) for found in listed if found["status"] == "UNKNOWN")
+        if silent:
+            raise HalfAnswerError(f"a cell of Nova does not answer, that of {', '.join(silent)}")
 
     def set_aggregate(self, name: str, zone: str | None, *, create: bool) -> None:
         """Give an aggregate its zone; make it when there is none and `create` says so. Raises RefusedError."""
@@ -117,6 +148,9 @@ class Nova:
         if found is None:
             raise RefusedError("failed", f'there is no nova-compute on "{host}"')
         return found
+
+    def _servers(self, host: str) -> list[dict[str, Any]]:
+        return self._api.collect(f"/servers?{urlencode({'all_tenants': 'True', 'host': host})}", "servers")
 
     @cached_property
     def _computes_by_host(self) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""The stages of leaving, alike for computes and volume services: closed, empty, stopped, silent; each needs the one before."""
+"""The stages of leaving, alike for computes and volume services: closed, empty, stopped, silent.
+
+Each needs all that come before it: a need that is met holds nothing, whatever it needs in turn.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from resources.units.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from resources.contract import TargetId, Unit
+    from resources.contract import Facts, TargetId, Unit
     from resources.exits import Exit
     from resources.published import CloudFacts, NodeFacts
 
@@ -29,8 +32,9 @@ def drained(kind: type[Exit], openstack: TargetId, host: str) -> tuple[Exit, Exi
     """Return the first two stages: closed, and empty."""
     closed = kind(address=stage_address(kind, openstack, host, "closed"), desired={"disabled": True}, host=host)
     after = Need(closed.address, "nothing new must come while it is emptied")
-    empty = kind(address=stage_address(kind, openstack, host, "empty"), desired={kind.lodgers(): 0}, needs=(after,), host=host)
-    return closed, empty
+    # It is empty only when it was looked at after it was closed.
+    wanted: Facts = {"disabled": True, kind.lodgers(): 0}
+    return closed, kind(address=stage_address(kind, openstack, host, "empty"), desired=wanted, needs=(after,), host=host)
 
 
 def silent(kind: type[Exit], openstack: TargetId, host: str, after: tuple[Need, ...]) -> Exit:

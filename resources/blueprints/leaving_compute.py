@@ -37,38 +37,45 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class LeavingCompute:
-    """What was declared about it, as far as its parts are named after that; `processes` are it and what was beside it."""
+    """What was declared about it, as far as its parts are named after that; `processes` are it and what was beside it.
+
+    Once it was seen to be `empty`, its `aggregate` lets it go, and then its row goes.
+    """
 
     host: str
     processes: tuple[Process, ...]
     cloud: CloudFacts
     nodes: tuple[NodeFacts, ...]
     pacemaker: bool
+    empty: bool
+    aggregate: Address
 
     def units(self) -> Iterator[Unit]:
-        """Yield the stages of leaving, each needing the one before."""
+        """Yield the stages of leaving; Nova forgets the compute last, when it is out of its aggregate."""
         openstack = self.cloud.openstack
         closed, empty = drained(ComputeExit, openstack, self.host)
         emptied = Need(empty.address, "instances would be left alone")
         ended = tuple(unit for process in self.processes for unit in self._ended(process.service, emptied))
         after = tuple(Need(unit.address, "it must not run any more") for unit in ended)
         last = silent(ComputeExit, openstack, self.host, after)
-        gone = Need(last.address, "it reads them as long as it runs")
+        gone = (emptied, *after, Need(last.address, "Nova hears of it still"))
         yield from (closed, empty, *ended, last)
         for process in self.processes:
             for node in self.nodes if process.folder else ():
                 yield from self._files(process, node, gone)
-        row = Address(openstack, ComputeService.type, self.host)
-        yield ComputeService(address=row, desired=None, needs=(Need(last.address, "Nova keeps the row of one that reports"),))
+        if self.empty:
+            row, left = Address(openstack, ComputeService.type, self.host), "Nova lets only a known host out of an aggregate"
+            yield ComputeService(address=row, desired=None, needs=(*gone, Need(self.aggregate, left)))
 
     def _ended(self, service: str, emptied: Need) -> Iterator[Unit]:
         if self.pacemaker:
-            return taken_from_pacemaker(service, self.cloud, self.nodes, emptied)
-        return iter([stopped(service, node, emptied) for node in self.nodes])
+            yield from taken_from_pacemaker(service, self.cloud, self.nodes, emptied)
+        else:
+            yield from (stopped(service, node, emptied) for node in self.nodes)
 
-    def _files(self, process: Process, node: NodeFacts, gone: Need) -> Iterator[Unit]:
+    def _files(self, process: Process, node: NodeFacts, gone: tuple[Need, ...]) -> Iterator[Unit]:
         unit = Address(node.target, SystemdUnit.type, f"{process.service}.service")
-        yield SystemdUnit(address=unit, desired=None, needs=(gone,))
+        yield SystemdUnit(address=unit, desired=None, needs=gone)
         for name in process.files:
             path = Address(node.target, WholeFile.type, f"{process.folder}/{name}")
-            yield WholeFile(address=path, desired=None, needs=(gone,))
+            yield WholeFile(address=path, desired=None, needs=gone)

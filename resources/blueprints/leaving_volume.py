@@ -59,8 +59,9 @@ class LeavingVolume:
                 after += yield from self._out_of_the_shared(node, emptied)
         last = silent(VolumeExit, openstack, backend.service_host, after)
         yield last
+        gone = (emptied, *after, Need(last.address, "Cinder hears of it still"))
         for node in backend.nodes:
-            yield from self._files(node, Need(last.address, "it reads them as long as it runs"))
+            yield from self._files(node, gone)
 
     def _out_of_the_shared(self, node: NodeFacts, emptied: Need) -> Generator[Unit, None, tuple[Need, ...]]:
         """Yield how it leaves the packaged service of a node; return what must be so before its files go."""
@@ -75,10 +76,10 @@ class LeavingVolume:
         yield ConfigFile.at(node.target, SHARED, {"DEFAULT": {"enabled_backends": None}, **section}, needs=(ended,))
         return (ended,)
 
-    def _files(self, node: NodeFacts, gone: Need) -> Iterator[Unit]:
+    def _files(self, node: NodeFacts, gone: tuple[Need, ...]) -> Iterator[Unit]:
         paths = (*self.backend.files, *((self.backend.conf,) if self.backend.kept else ()))
         for path in paths:
-            yield WholeFile(address=Address(node.target, WholeFile.type, path), desired=None, needs=(gone,))
+            yield WholeFile(address=Address(node.target, WholeFile.type, path), desired=None, needs=gone)
         if self.backend.kept:
             for unit in self.backend.service.unit_files(node, ()):
-                yield SystemdUnit(address=unit.address, desired=None, needs=(gone,))
+                yield SystemdUnit(address=unit.address, desired=None, needs=gone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resources.blueprints.dvs_agent import DvsAgent, agent_home, agent_name
+from resources.blueprints.leaving import stage_address
 from resources.blueprints.leaving_compute import LeavingCompute, Process
 from resources.blueprints.libvirt_compute import LibvirtCompute
 from resources.blueprints.nova_network import multi_host_on
@@ -56,21 +57,25 @@ def _compile(resource: Resource[HypervisorZoneSpec], cloud: Cloud) -> Compiled:
     spec = resource.spec
     units: list[Unit] = []
     for facts in cloud.all(CloudFacts):
-        compute = _vmware(spec, spec.vmware, facts, cloud) if spec.vmware else _libvirt(spec, facts, cloud)
+        aggregate = Address(facts.openstack, Aggregate.type, resource.key.name)
+        compute = (
+            _vmware(spec, spec.vmware, facts, aggregate, cloud) if spec.vmware else _libvirt(spec, facts, aggregate, cloud)
+        )
         units += compute
-        units.append(_aggregate(resource, facts.openstack, units))
+        units.append(_aggregate(aggregate, spec.availability_zone, units))
         units += _images(spec, facts.openstack)
         units += _network(spec, facts, cloud)
     return Compiled(units=tuple(units))
 
 
-def _libvirt(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Iterator[Unit]:
+def _libvirt(spec: HypervisorZoneSpec, facts: CloudFacts, aggregate: Address, cloud: Cloud) -> Iterator[Unit]:
     libvirt = spec.libvirt or Libvirt()
     given = {"cpu_mode": libvirt.cpu_mode, "images_type": libvirt.images_type}
     for node in cloud.nodes(_chosen(spec)):
         if node.name in libvirt.leaving:
-            packaged = (Process("nova-compute", "", ()),)
-            yield from LeavingCompute(node.name, packaged, facts, (node,), pacemaker=False).units()
+            packaged, empty = (Process("nova-compute", "", ()),), _is_drained(node.name, facts, cloud)
+            leaving = LeavingCompute(node.name, packaged, facts, (node,), pacemaker=False, empty=empty, aggregate=aggregate)
+            yield from leaving.units()
             continue
         compute = LibvirtCompute(
             node=node,
@@ -82,13 +87,14 @@ def _libvirt(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Itera
         yield from compute.units()
 
 
-def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, cloud: Cloud) -> Iterator[Unit]:
+def _vmware(spec: HypervisorZoneSpec, vmware: Vmware, facts: CloudFacts, aggregate: Address, cloud: Cloud) -> Iterator[Unit]:
     nodes, by_pacemaker = _candidates(spec, facts, cloud)
     release = RELEASES[facts.release]
     for compute in vmware.computes:
         if compute.remove:
             processes = _processes(compute.host, agents=bool(cloud.all(DvsFacts)))
-            yield from LeavingCompute(compute.host, processes, facts, nodes, by_pacemaker).units()
+            empty = _is_drained(compute.host, facts, cloud)
+            yield from LeavingCompute(compute.host, processes, facts, nodes, by_pacemaker, empty, aggregate).units()
             continue
         identity = compute.compute_id or derived_compute_id(facts.name, compute.host)
         blueprint = VmwareCompute(
@@ -151,24 +157,19 @@ def _without_libvirt(nodes: tuple[NodeFacts, ...], cloud: Cloud) -> tuple[NodeFa
     return tuple(node for node in nodes if not any(zone.nodes.chooses(node) for zone in cloud.all(ZoneFacts)))
 
 
-def _aggregate(resource: Resource[HypervisorZoneSpec], openstack: TargetId, units: list[Unit]) -> Unit:
+def _is_drained(host: str, facts: CloudFacts, cloud: Cloud) -> bool:
+    """Tell whether a compute that shall leave was seen to be closed and empty."""
+    return cloud.was_seen(stage_address(ComputeExit, facts.openstack, host, "empty"))
+
+
+def _aggregate(address: Address, availability_zone: str, units: list[Unit]) -> Unit:
+    """Return the aggregate with the zone's computes. Of one that leaves it says nothing until that is known to be empty."""
     hosts = {unit.address: True if unit.desired else None for unit in units if isinstance(unit, ComputeService)}
     registered = (
         Need(host, "Nova takes only a registered compute into an aggregate") for host, stays in hosts.items() if stays
     )
-    emptied = (
-        Need(unit.address, "an instance must not lose its zone")
-        for unit in units
-        if isinstance(unit, ComputeExit) and "instances" in (unit.desired or {})
-    )
-    return Aggregate(
-        address=Address(openstack, Aggregate.type, resource.key.name),
-        desired={
-            "availability_zone": resource.spec.availability_zone,
-            **{f"host {host.name}": stays for host, stays in hosts.items()},
-        },
-        needs=(*registered, *emptied),
-    )
+    members = {f"host {host.name}": stays for host, stays in hosts.items()}
+    return Aggregate(address=address, desired={"availability_zone": availability_zone, **members}, needs=tuple(registered))
 
 
 def _images(spec: HypervisorZoneSpec, openstack: TargetId) -> Iterator[Unit]:

@@ -88,10 +88,11 @@ def _has_left(backend: VolumeBackendFacts, facts: CloudFacts, cloud: Cloud) -> b
 
 
 def _volume_type(resource: Resource[VolumeBackendSpec], cloud: Cloud) -> str:
-    """Return the type that the backend makes, or ''; the type of one that leaves may be another's already."""
-    others = (backend for backend in cloud.all(VolumeBackendFacts) if backend.name != resource.key.name and not backend.remove)
-    wanted, spec = resource.spec.volume_type or "", resource.spec
-    return "" if spec.remove and wanted in {backend.volume_type for backend in others} else wanted
+    """Return the type that the backend makes, or ''. One that leaves speaks of it only if it is not another one's."""
+    wanted, name = resource.spec.volume_type or "", resource.key.name
+    others = (other for other in cloud.all(VolumeBackendFacts) if other.volume_type == wanted and other.name != name)
+    taken = any(not other.remove or other.name < name for other in others)
+    return "" if resource.spec.remove and taken else wanted
 
 
 def _packages(spec: VolumeBackendSpec) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from resources.exits import Exit
 class ComputeExit(Exit):
     """One stage, called after it and the compute: `openstack:demo/compute_exit/vcenter-c0 closed`.
 
-    Fields, one for each stage: `disabled` (True: nothing is started there any more), `instances` (0), `state` (`down`: its
-    process is gone). A compute that Nova does not know is all of that. Bivisor moves and deletes no instance.
+    Fields: `disabled` (True: nothing is started there any more), beside it `instances` (0, those that are being moved from or
+    to it included), and `state` (`down`: its process is gone). A compute that Nova does not know is all of that. Bivisor
+    moves and deletes no instance.
     """
 
     type: ClassVar[str] = "compute_exit"

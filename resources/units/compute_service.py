@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from resources.contract import Action, Query, Unit, UnreadableError, changed_fields
-from resources.exits import LEFT_CLOSED, is_left_closed
+from resources.exits import BY_DRIVER, LEFT_CLOSED, disabled_remarks, is_left_closed
 from resources.wording import counted
 
 if TYPE_CHECKING:
     from resources.contract import Change, Facts, Reply
 
 DRIVER_DISABLED = "driver_disabled"
-_BY_DRIVER = "set by vmwareapi host_state"
-"""The reason that Nova's vCenter driver gives when it disables its own service, because vCenter does not answer. Only the
-process that did so enables it again (nova/virt/vmwareapi/host.py, VCState): one that was restarted meanwhile does not."""
+"""The field of a vSphere compute: its driver has left it disabled. Only the process that did so enables it again: one that
+was restarted meanwhile does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ class ComputeService(Unit):
             "registered": True,
             "state": str(data["state"]),
             "hypervisor": hypervisor.get("type"),
-            DRIVER_DISABLED: disabled and reason == _BY_DRIVER,
+            DRIVER_DISABLED: disabled and reason == BY_DRIVER,
             LEFT_CLOSED: is_left_closed(data),
             "@hypervisor_hostname": hypervisor.get("hostname"),
             "@status": str(data["status"]),
@@ -85,7 +84,6 @@ class ComputeService(Unit):
 
     def remarks(self, facts: Facts | None) -> tuple[str, ...]:
         """Tell that somebody disabled it, and why."""
-        if not facts or self.desired is None or facts["@status"] != "disabled" or facts[DRIVER_DISABLED] or facts[LEFT_CLOSED]:
+        if not facts or self.desired is None or facts[DRIVER_DISABLED] or facts[LEFT_CLOSED]:
             return ()
-        reason = f': "{facts["@disabled_reason"]}"' if facts["@disabled_reason"] else ", without a reason"
-        return (f"it is disabled{reason}; no instance is started there until somebody enables it",)
+        return disabled_remarks(facts["@status"], facts["@disabled_reason"], "instance is started")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class VolumeExit(Exit):
     """One stage, called after it and the service's host: `openstack:demo/volume_exit/vmdk@vmdk closed`.
 
-    Fields, one for each stage: `disabled` (True: the scheduler makes no volume there any more), `volumes` (0, of any
-    project), `state` (`down`: its process is gone). Bivisor moves and deletes no volume. Cinder's API cannot forget a
+    Fields: `disabled` (True: the scheduler makes no volume there any more), beside it `volumes` (0, of any project), and
+    `state` (`down`: its process is gone). Bivisor moves and deletes no volume. Cinder's API cannot forget a
     service: its row stays, and the command that removes it is told.
 
     Until it is known to be empty the backend is declared as ever and kept running: volumes are detached and deleted by it.
@@ -27,11 +27,6 @@ class VolumeExit(Exit):
     service: ClassVar[str] = "volume_service"
     lodger: ClassVar[str] = "volume"
     remedy: ClassVar[str] = "delete or migrate them; the backend runs on until then"
-
-    def alias(self, facts: Facts | None) -> str:
-        """Tell that it is empty: from then on its service and files are declared to be gone."""
-        counts = self.lodgers() in (self.desired or {})
-        return "drained" if counts and facts is not None and facts[self.lodgers()] == 0 else ""
 
     def remarks(self, facts: Facts | None) -> tuple[str, ...]:
         """Tell how the row of a service that is silent is removed."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from resources.contract import Action, Query, Unit, UnreadableError, changed_fields
-from resources.exits import LEFT_CLOSED, is_left_closed
+from resources.exits import LEFT_CLOSED, disabled_remarks, is_left_closed
 
 if TYPE_CHECKING:
     from resources.contract import Change, Facts, Reply
@@ -54,7 +54,6 @@ class VolumeService(Unit):
 
     def remarks(self, facts: Facts | None) -> tuple[str, ...]:
         """Tell that somebody disabled it, and why."""
-        if not facts or facts["@status"] != "disabled" or facts[LEFT_CLOSED]:
+        if not facts or facts[LEFT_CLOSED]:
             return ()
-        reason = f': "{facts["@disabled_reason"]}"' if facts["@disabled_reason"] else ", without a reason"
-        return (f"it is disabled{reason}; no volume is made there until somebody enables it",)
+        return disabled_remarks(facts["@status"], facts["@disabled_reason"], "volume is made")

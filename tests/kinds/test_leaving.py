@@ -21,6 +21,9 @@ PLACE = "  placement: {nodes: {roles: [cinder-vmdk]}}\n  ha: none\n"
 LEAVES = {PLACE: f"{PLACE}  remove: true\n"}
 ON_CONTROLLERS = {PLACE: "  placement: {nodes: {roles: [controller]}}\n  ha: active-passive\n  remove: true\n"}
 BESIDE = {**LEAVES, "{nodes: {roles: [cinder-nfs]}}": "{nodes: {names: [vol1]}}"}
+ZONE = "openstack:demo/aggregate/kvm-az"
+LIBVIRT = {"virtType: qemu": "virtType: qemu\n    leaving: [kvm1]"}
+KVM1_EMPTY = {Address(TargetId("openstack", "demo"), "compute_exit", "kvm1 empty"): "drained"}
 EMPTY = {Address(TargetId("openstack", "demo"), "volume_exit", "vmdk@vmdk empty"): "drained"}
 
 
@@ -89,17 +92,25 @@ def test_the_type_of_a_backend_that_leaves_may_be_its_successors() -> None:
     assert declared(catalog, "openstack:demo/volume_type/vmdk")["spec volume_backend_name"] == "kvm"
 
 
+def test_of_two_backends_that_leave_one_speaks_of_their_type() -> None:
+    """The second one may have taken the type over from the first: they do not contradict each other."""
+    nfs = "  placement: {nodes: {roles: [cinder-nfs]}}\n"
+    catalog = compiled({**LEAVES, "volumeType: kvm\n": "volumeType: vmdk\n", nfs: f"{nfs}  remove: true\n"})
+    assert declared(catalog, "openstack:demo/volume_type/vmdk")["spec volume_backend_name"] == "kvm"
+
+
 def test_a_libvirt_compute_is_emptied_before_it_is_stopped_and_forgotten() -> None:
     """Stages in their order; it is let go of its aggregate when it is empty; package, libvirt and configuration stay."""
-    catalog = compiled({"virtType: qemu": "virtType: qemu\n    leaving: [kvm1]"})
+    full, catalog = compiled(LIBVIRT), compiled(LIBVIRT, aliases=KVM1_EMPTY)
     assert [str(address) for address in catalog.units if address.target.name == "kvm1"] == ["ssh:kvm1/service/nova-compute"]
     assert declared(catalog, "ssh:kvm1/service/nova-compute") == {"enabled": False, "active": False}
     row, out = "openstack:demo/compute_service/kvm1", "openstack:demo/compute_exit/kvm1"
-    assert gone(catalog) == {row}
+    assert (gone(full), gone(catalog)) == (set(), {row})
     assert {f"{out} closed", f"{out} empty", "ssh:kvm1/service/nova-compute", f"{out} silent"} <= needs(catalog, row)
     assert f"{out} empty" in needs(catalog, "ssh:kvm1/service/nova-compute")
-    assert declared(catalog, "openstack:demo/aggregate/kvm-az")["host kvm1"] is None
-    assert f"{out} empty" in needs(catalog, "openstack:demo/aggregate/kvm-az")
+    assert "host kvm1" not in declared(full, ZONE)
+    assert declared(catalog, ZONE)["host kvm1"] is None
+    assert ZONE in needs(catalog, row)
 
 
 def test_a_vcenter_that_nothing_refers_to_is_logged_in_to_and_no_more() -> None:
@@ -118,7 +129,7 @@ def _two_vcenters() -> str:
 def test_only_a_known_empty_backend_says_so() -> None:
     """Volumes, or no answer, leave everything declared as it was."""
     found = unit(compiled(LEAVES), f"{EXIT} empty")
-    row: Mapping[str, object] = {"exists": True, "state": "up", "status": "disabled"}
+    row: Mapping[str, object] = {"exists": True, "state": "up", "status": "disabled", "disabled_reason": None}
     empty, full = (found.observe((Reply(row), Reply({"volumes": names}))) for names in ([], ["data"]))
     assert (found.alias(empty), found.alias(full), found.alias(None)) == ("drained", "", "")
     assert diff(found, empty) == ()

@@ -38,7 +38,8 @@ class ApiFaultError(Exception):
 class Cloud:
     """What the cloud holds, who may log in, and how it misbehaves.
 
-    `silent` paths never answer, `broken` ones give status and text as they are, `half` ones break off in the middle.
+    The computes in `down_cell` are left out, or told as unknown from microversion 2.69 on. `silent` paths never answer,
+    `broken` ones give status and text as they are, `half` ones break off in the middle.
     """
 
     url: str = ""
@@ -52,6 +53,9 @@ class Cloud:
     images: list[dict[str, Any]] = field(default_factory=list)
     has_image_api: bool = True
     instances: dict[str, list[str]] = field(default_factory=dict)
+    migrations: list[dict[str, Any]] = field(default_factory=list)
+    down_cell: tuple[str, ...] = ()
+    newest_microversion: str = "2.93"
     silent: set[str] = field(default_factory=set)
     half: set[str] = field(default_factory=set)
     broken: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -92,7 +96,9 @@ class Cloud:
         """Answer Nova's calls. Raises ApiFaultError."""
         match method, path.strip("/").split("/"):
             case "GET", ["os-services"]:
-                return {"services": self.computes}
+                return {"services": self._services()}
+            case "GET", ["os-migrations"]:
+                return {"migrations": self.migrations}
             case "GET", ["os-hypervisors", "detail"]:
                 uuids = self.microversion == "compute 2.53"
                 shown = [{**each, "id": f"uuid-of-{each['service']['host']}"} for each in self.hypervisors]
@@ -118,6 +124,14 @@ class Cloud:
             case "GET", ["servers"]:
                 return {"servers": [{"id": name, "name": name} for name in self.instances.get(query["host"][0], ())]}
         raise ApiFaultError(404, "The resource could not be found.")
+
+    def _services(self) -> list[dict[str, Any]]:
+        asked = self.microversion.removeprefix("compute ") or "2.1"
+        if int(asked.partition(".")[2]) > int(self.newest_microversion.partition(".")[2]):
+            raise ApiFaultError(406, f"Version {asked} is not supported by the API.")
+        down = [{"binary": "nova-compute", "host": host, "status": "UNKNOWN", "id": host} for host in self.down_cell]
+        known = [found for found in self.computes if found["host"] not in self.down_cell]
+        return known + (down if asked == "2.69" else [])
 
     def glance(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> dict[str, Any]:
         """Answer Glance's calls; a page of a listing holds two images. Raises ApiFaultError."""

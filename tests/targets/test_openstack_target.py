@@ -121,6 +121,28 @@ async def test_instances_are_looked_for_only_where_a_zone_is_another_one(cloud: 
     assert listed.data == {"instances": ["db", "web"]}
 
 
+async def test_what_is_being_moved_needs_both_hosts(cloud: Cloud, target: OpenStackTarget) -> None:
+    """An instance that was moved and not confirmed is its new host's, and needs the former one; what is over needs neither."""
+    cloud.instances["vcenter-c0"] = ["web"]
+    hosts = {"source_compute": "kvm1", "dest_compute": "vcenter-c0"}
+    for status, uuid in (("finished", "web"), ("running", "db"), ("confirmed", "old")):
+        cloud.migrations.append({"status": status, "instance_uuid": uuid, **hosts})
+    former, new = await target.ask([Query("instances.list", {"host": host}) for host in ("kvm1", "vcenter-c0")])
+    assert former.data == {"instances": ["db, which is being moved", "web, which is being moved"]}
+    assert new.data == {"instances": ["web", "db, which is being moved"]}
+
+
+async def test_a_cell_that_is_down_hides_what_lives_there(cloud: Cloud, target: OpenStackTarget) -> None:
+    """Nova leaves it out of its listings: nobody then knows that a compute is empty. A Nova before cells cannot say so."""
+    listed = Query("instances.list", {"host": "kvm1"})
+    cloud.down_cell = ("kvm1",)
+    with pytest.raises(TargetError, match="half an answer: a cell of Nova does not answer, that of kvm1"):
+        await target.ask([listed])
+    cloud.newest_microversion = "2.38"
+    (reply,) = await target.ask([listed])
+    assert reply.data == {"instances": []}
+
+
 async def test_a_compute_is_disabled_and_forgotten(cloud: Cloud, target: OpenStackTarget) -> None:
     """Told twice, done once; Nova itself forgets no compute with instances."""
     disable = Action("compute_service.disable", {"host": "kvm1", "reason": "leaves"})

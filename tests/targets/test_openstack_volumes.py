@@ -50,6 +50,7 @@ async def test_what_is_there_is_told(cloud: Cloud, target: OpenStackTarget) -> N
         "status": "enabled",
         "disabled_reason": None,
         "availability_zone": "vcenter-az",
+        "namesakes": [],
     }
     assert kind.data == {"exists": True, "id": "type-1", "public": False, "specs": {"volume_backend_name": "vmdk"}}
 
@@ -168,6 +169,13 @@ async def test_a_service_is_closed_once(cloud: Cloud, target: OpenStackTarget) -
     assert sum(line.startswith("PUT") for line in cloud.seen) == 1
     other = Action("volume_service.disable", {"host": "no@no", "reason": "it leaves"})
     assert await target.do(other) == Reply({}, "failed", 'there is no cinder-volume "no@no"')
+
+
+async def test_a_service_that_is_not_there_may_be_called_otherwise(target: OpenStackTarget) -> None:
+    """Another host that serves a section of the same name is told with the answer; of one that is there, none."""
+    other, service = await target.ask([Query("volume_service.get", {"host": "typo@vmdk"}), SERVICE])
+    assert (other.data["exists"], other.data["namesakes"]) == (False, ["vmdk@vmdk"])
+    assert (service.data["exists"], service.data["namesakes"]) == (True, [])
 
 
 async def test_a_service_is_opened_again_once(cloud: Cloud, target: OpenStackTarget) -> None:

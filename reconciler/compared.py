@@ -65,7 +65,7 @@ def compare_declarations(folder: Path, before: str, after: str | None = None) ->
     plan = compare(was, now, build_graph(now.units))
     report = Report(
         plan,
-        compared=f"What {new.name} declares otherwise than {old.name}.",
+        compared=(new.name, old.name),
         note=NOTE,
         at_once=min((rollout.max_unavailable for rollout in now.rollouts), default=1),
         documents=compare_documents(old.loaded.resources, new.loaded.resources),

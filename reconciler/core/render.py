@@ -77,9 +77,8 @@ def report_lines(report: Report, paper: Paper = _BARE, by: Grouping = Grouping.R
 
 def _head_lines(report: Report, paper: Paper) -> Iterable[Line]:
     """Return the head of a plan that is only for looking at, nothing above any other."""
-    said = report.supposed or report.compared
-    if said:
-        yield from _sentence("", said, "", Tone.TITLE, paper)
+    if report.said:
+        yield from _sentence("", report.said, "", Tone.TITLE, paper)
         yield from _sentence("", report.note, "", Tone.REASON, paper)
         yield ()
 

@@ -54,19 +54,24 @@ class Grouping(StrEnum):
 class Report:
     """What all forms are written from.
 
-    `supposed` and `compared` are empty, or say in one sentence what this plan is for, if not for being carried out;
-    `note` says then what that means. `waves` are the services that are interrupted at the same time, first wave first, as
-    far as it can be foreseen. `at_once` is the most that may be down at a time where no waves are foreseen (0: not said).
-    `documents` is what differs in the documents where two declarations were compared.
+    `supposed` is empty, or says in one sentence what this plan is for, if not for being carried out; `compared` are the
+    names of two declarations that were compared, the newer one first. `note` says then what that means. `waves` are the
+    services that are interrupted at the same time, first wave first, as far as it can be foreseen; `at_once` is the most
+    that may be down at a time where that is not foreseen (0: not said). `documents` is what differs in compared documents.
     """
 
     plan: Plan
     supposed: str = ""
-    compared: str = ""
+    compared: tuple[str, ...] = ()
     note: str = ""
     waves: tuple[tuple[str, ...], ...] = ()
     at_once: int = 0
     documents: tuple[Edit, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """Return in one sentence what this plan is for, '' for one that may be carried out."""
+        return "What {} declares otherwise than {}.".format(*self.compared) if self.compared else self.supposed
 
     @property
     def interrupts(self) -> tuple[str, ...]:
@@ -76,8 +81,7 @@ class Report:
 
 def report_of(plan: Plan, catalog: Catalog, supposed: str = "") -> Report:
     """Return what is told of a plan that policy has seen; `supposed` says how what was planned for is not what is declared."""
-    at_once = min((rollout.max_unavailable for rollout in catalog.rollouts), default=1)
-    waves = foreseen_waves(plan, catalog.units, at_once)
+    waves = foreseen_waves(plan, catalog.units)
     return Report(plan, supposed=supposed, note=SUPPOSED if supposed else "", waves=waves)
 
 
@@ -217,31 +221,30 @@ def text_difference(change: Change) -> list[str]:
     return [f"-{line}" for line in before] + [f"+{line}" for line in after]
 
 
-def foreseen_waves(plan: Plan, units: Mapping[Address, Unit], at_once: int) -> tuple[tuple[str, ...], ...]:
+def foreseen_waves(plan: Plan, units: Mapping[Address, Unit]) -> tuple[tuple[str, ...], ...]:
     """Return which services are interrupted together, wave by wave, if everything goes well; none if nothing follows.
 
-    The first wave is what this plan lets go. What it holds until a following pass comes in waves of at most `at_once`
-    services (of what is exclusive, one), none before a wave that it needs.
+    The first wave is what this plan lets go. What it holds until a following pass comes in waves that are no larger (of
+    what is exclusive, one at a time), none before a wave that it needs.
     """
-    waves: list[dict[str, str]] = [{}]
+    waves: list[dict[str, str]] = [dict.fromkeys(services_of(plan.pending), "")]
+    room = max(len(waves[0]), 1)
     wave_of: dict[Address, int] = {}
     for step in plan.steps:
         earliest = max((wave_of[need] for need in step.needs if need in wave_of), default=0)
-        if step.disruption is not None and step.pending:
-            waves[0][step.disruption.service] = ""
-        elif step.disruption is not None and step.later:
+        if step.disruption is not None and step.later:
             unit = units.get(step.address)
-            earliest = _place(step.disruption.service, unit.exclusive() if unit else "", waves, max(earliest, 1), at_once)
+            earliest = _place(step.disruption.service, unit.exclusive() if unit else "", waves, max(earliest, 1), room)
         wave_of[step.address] = earliest
     return tuple(tuple(wave) for wave in waves if wave) if len(waves) > 1 else ()
 
 
-def _place(service: str, whole: str, waves: list[dict[str, str]], earliest: int, at_once: int) -> int:
+def _place(service: str, whole: str, waves: list[dict[str, str]], earliest: int, room: int) -> int:
     """Put a service into the first wave that has room for it; return that wave's number."""
     number = earliest
     while number < len(waves):
         wave = waves[number]
-        if service in wave or (len(wave) < max(at_once, 1) and not (whole and whole in wave.values())):
+        if service in wave or (len(wave) < room and not (whole and whole in wave.values())):
             break
         number += 1
     waves += [{} for _ in range(number + 1 - len(waves))]

@@ -22,7 +22,7 @@ UNDECLARED = "(not declared)"
 _TELLTALE = r"passw(?:or)?d|passphrase|secret|token|credential|private_?key|auth_?key|transport_url"
 _SECRET_NAME = re.compile(_TELLTALE, re.IGNORECASE)
 _PUBLIC_NAME = re.compile(r"(?:uuid|file|path|type|name|expiration|enabled?)$", re.IGNORECASE)
-_SECRET_LINE = re.compile(rf"^(\W*[\w.-]*(?:{_TELLTALE})[\w.-]*\s*[=:]\s*)(\S.*)$", re.IGNORECASE)
+_SECRET_LINE = re.compile(rf"^(\W*(?:Environment\s*=\W*)?[\w.-]*(?:{_TELLTALE})[\w.-]*\s*[=:]\s*)(\S.*)$", re.IGNORECASE)
 _NO_VALUE = (None, UNDECLARED)
 _SWITCHES = ("True", "False", "true", "false")
 _DIGITS = re.compile(r"(\d+)")
@@ -124,7 +124,8 @@ def masked(change: Change) -> tuple[Value, Value]:
 def masked_lines(value: Value) -> list[str]:
     """Return the lines of a text as they may be shown, none for what is no text.
 
-    Replaced are what follows a telling name (`admin_password = …`), a URL's password, and the body of a private key.
+    Replaced are what follows a telling name (`admin_password = …`, `Environment=TOKEN=…`), a URL's password, and the body
+    of a private key.
     """
     lines: list[str] = []
     inside_key = False

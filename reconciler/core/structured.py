@@ -4,7 +4,7 @@ A plan:
 
     {"version": 1,
      "supposed": "As if the release were …",            only with --release: this plan is only to be looked at
-     "compared": "What desired declares otherwise …",   only of two declarations: no host was asked
+     "compared": {"before": "main", "after": "desired"} only of two declarations: no host was asked
      "documents": [                                     only with "compared": what differs in them
        {"key": "Node/kvm1", "verb": "update", "changes": [{"field": "spec.address", …}]}],
      "totals": {"create": 1, "update": 0, …},           one number per verb, "nothing" included
@@ -58,7 +58,7 @@ def report_data(report: Report) -> dict[str, Any]:
     return {
         "version": VERSION,
         **({"supposed": report.supposed} if report.supposed else {}),
-        **({"compared": report.compared, "documents": list(map(_edit, report.documents))} if report.compared else {}),
+        **(_compared(report) if report.compared else {}),
         "totals": {str(verb): count for verb, count in plan.counts.items()},
         "interrupts": list(report.interrupts),
         "waves": [list(wave) for wave in report.waves],
@@ -103,6 +103,11 @@ def status_data(status: Status) -> dict[str, Any]:
             for each in status.resources
         ],
     }
+
+
+def _compared(report: Report) -> dict[str, Any]:
+    after, before = report.compared
+    return {"compared": {"before": before, "after": after}, "documents": [_edit(edit) for edit in report.documents]}
 
 
 def _edit(edit: Edit) -> dict[str, Any]:

@@ -15,6 +15,7 @@
       only waits                             no action helps, or:
       refuses WHY                            neither acting nor waiting helps, or:
       forbidden WHY                          it must not be disrupted now
+      notes SENTENCE                         it is worth knowing
 
     ---- pass 1
     the page
@@ -41,6 +42,8 @@ from resources.contract import Key, Need, SecretText
 from tests.core.simple import Daemon, Simple, address, carried_out, catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.core.diff import Observed
     from reconciler.core.plan import Plan
     from resources.contract import Address, Unit, Value
@@ -64,11 +67,9 @@ def play(text: str) -> str:
     scenario = read(declared)
     parts = [declared]
     declared_catalog = catalog(scenario.units.values(), scenario.manage)
-    graph = build_graph(declared_catalog.units)
     world = scenario.observed
     for number in range(scenario.passes):
-        plan = make_plan(declared_catalog, graph, world)
-        plan = apply_policy(plan, declared_catalog, world, scenario.rollout)
+        plan = planned(scenario, world)
         parts.append(f"---- pass {number + 1}\n{page(told(plan, scenario), scenario.page)}")
         if "status" in scenario.page:
             lines = status_lines(fold(plan, {}, declared_catalog), paper(scenario.page))
@@ -77,10 +78,16 @@ def play(text: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def planned(scenario: Scenario, world: Mapping[Address, Observed]) -> Plan:
+    """Return the plan for a world, after policy."""
+    declared = catalog(scenario.units.values(), scenario.manage)
+    plan = make_plan(declared, build_graph(declared.units), world)
+    return apply_policy(plan, declared, world, scenario.rollout)
+
+
 def told(plan: Plan, scenario: Scenario) -> Report:
     """Return what is told of the plan of a pass."""
-    waves = foreseen_waves(plan, scenario.units, scenario.rollout.max_unavailable)
-    return Report(plan, waves=waves)
+    return Report(plan, waves=foreseen_waves(plan, scenario.units))
 
 
 def page(report: Report, words: tuple[str, ...]) -> str:
@@ -141,6 +148,8 @@ def _detail(unit: Unit, word: str, rest: str, observed: dict[Address, Observed])
             change = {"loads": (*unit.loads, address(rest))}
         case "only":
             change = {"only_waits": True, "settle_s": 180.0}
+        case "notes":
+            change = {"notes": (rest,)}
         case "refuses" | "forbidden":
             change = {word: rest}
         case "observed":

@@ -1,0 +1,166 @@
+"""The steps of a plan as a drawing in SVG: what comes first stands left, and an arrow leads to what needs it.
+
+It is drawn here, not by Graphviz: a report must look the same wherever it is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.core.markup import Element, tag
+from reconciler.core.report import SIGNS
+from reconciler.core.shown import natural
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.core.report import Item
+    from resources.contract import Address
+
+MOST_BOXES = 120
+"""Of more steps than that a drawing would show nothing."""
+
+WIDTH, HEIGHT = 208, 40
+GAP_X, GAP_Y = 56, 12
+MARGIN = 8
+MOST_LETTERS = 29
+"""As many letters fit into a box."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """A step of the plan (or the same one on several targets) at its place: column and row count from 0."""
+
+    item: Item
+    name: str
+    column: int
+    row: int
+
+    @property
+    def left(self) -> int:
+        return MARGIN + self.column * (WIDTH + GAP_X)
+
+    @property
+    def top(self) -> int:
+        return MARGIN + self.row * (HEIGHT + GAP_Y)
+
+
+def chart(items: Mapping[str, Item]) -> Element | None:
+    """Return the drawing of items by the names under which they stand on the page; None where it would help nobody."""
+    arrows = _arrows(items)
+    if not arrows or len(items) > MOST_BOXES:
+        return None
+    boxes = _placed(items, arrows)
+    width = MARGIN + max(box.left + WIDTH for box in boxes.values())
+    height = MARGIN + max(box.top + HEIGHT for box in boxes.values())
+    head = tag("path", d="M0,0 L8,4 L0,8 z", class_="tip")
+    marker = tag("marker", head, id="tip", markerWidth="8", markerHeight="8", refX="8", refY="4", orient="auto")
+    return tag(
+        "svg",
+        tag("title", "What comes before what"),
+        tag("defs", marker),
+        *(_arrow(boxes[first], boxes[then]) for first, then in arrows),
+        *(_box(box) for box in boxes.values()),
+        viewBox=f"0 0 {width} {height}",
+        width=str(width),
+        height=str(height),
+        role="img",
+    )
+
+
+def _arrows(items: Mapping[str, Item]) -> list[tuple[str, str]]:
+    """Return which item must come before which, without what follows from the others."""
+    home = {step.address: name for name, item in items.items() for step in item.steps}
+    direct = {
+        name: {home[need] for step in item.steps for need in step.needs if home.get(need, name) != name}
+        for name, item in items.items()
+    }
+    before = {name: _all_before(name, direct) for name in items}
+    return [
+        (first, then)
+        for then, needs in direct.items()
+        for first in items
+        if first in needs and not any(first in before[other] for other in needs if other != first)
+    ]
+
+
+def _all_before(name: str, direct: Mapping[str, set[str]]) -> set[str]:
+    """Return all that a thing needs, and what that needs in turn. What is told once on several targets may need itself."""
+    found: set[str] = set()
+    ahead = list(direct[name])
+    while ahead:
+        each = ahead.pop()
+        if each not in found:
+            found.add(each)
+            ahead += direct[each]
+    return found
+
+
+def _placed(items: Mapping[str, Item], arrows: Sequence[tuple[str, str]]) -> Mapping[str, _Box]:
+    """Return every item's box: one column behind what it needs, near to its height."""
+    depth: dict[Address, int] = {}
+    steps = {step.address: step for item in items.values() for step in item.steps}
+    for address in _in_order(steps, {address: step.needs for address, step in steps.items()}):
+        depth[address] = 1 + max((depth[need] for need in steps[address].needs if need in depth), default=-1)
+    columns: dict[int, list[str]] = {}
+    for name, item in items.items():
+        columns.setdefault(max(depth[step.address] for step in item.steps), []).append(name)
+    boxes: dict[str, _Box] = {}
+    for column, number in enumerate(sorted(columns)):
+        heights = {
+            name: [boxes[first].row for first, then in arrows if then == name and first in boxes] for name in columns[number]
+        }
+        mean = {name: sum(rows) / len(rows) if rows else -1.0 for name, rows in heights.items()}
+        ordered = sorted(columns[number], key=lambda name: (mean[name], natural(items[name].step.address.name)))
+        boxes |= {name: _Box(items[name], name, column, row) for row, name in enumerate(ordered)}
+    return boxes
+
+
+def _in_order(steps: Mapping[Address, object], needs: Mapping[Address, Sequence[Address]]) -> list[Address]:
+    """Return the addresses so that each stands behind those of its needs that are among them."""
+    found: dict[Address, None] = {}
+    for start in steps:
+        ahead = [start]
+        while ahead:
+            open_needs = [need for need in needs[ahead[-1]] if need in steps and need not in found and need not in ahead]
+            if open_needs:
+                ahead.append(open_needs[0])
+            else:
+                found[ahead.pop()] = None
+    return list(found)
+
+
+def _box(box: _Box) -> Element:
+    step = box.item.step
+    where = box.item.targets[0] if len(box.item.targets) == 1 else f"{len(box.item.targets)} targets"
+    return tag(
+        "a",
+        tag("title", f"{box.item.word} {step.address.type} {step.address.name} on {', '.join(box.item.targets)}"),
+        tag("rect", x=str(box.left), y=str(box.top), width=str(WIDTH), height=str(HEIGHT), rx="4", class_="box"),
+        tag("rect", x=str(box.left), y=str(box.top), width="5", height=str(HEIGHT), class_=f"bar {step.verb}"),
+        _text(box, 16, f"{SIGNS[step.verb]} {step.address.type}, {where}", "kind"),
+        _text(box, 32, step.address.name, "name"),
+        href=f"#{box.name}",
+        class_="node",
+        data_item=box.name,
+    )
+
+
+def _text(box: _Box, below: int, text: str, role: str) -> Element:
+    shown = (
+        text
+        if len(text) <= MOST_LETTERS
+        else f"…{text[1 - MOST_LETTERS :]}"
+        if role == "name"
+        else f"{text[: MOST_LETTERS - 1]}…"
+    )
+    return tag("text", shown, x=str(box.left + 14), y=str(box.top + below), class_=role)
+
+
+def _arrow(first: _Box, then: _Box) -> Element:
+    x1, y1 = first.left + WIDTH, first.top + HEIGHT // 2
+    x2, y2 = then.left, then.top + HEIGHT // 2
+    bend = max(GAP_X // 2, abs(x2 - x1) // 2)
+    path = f"M{x1},{y1} C{x1 + bend},{y1} {x2 - bend},{y2} {x2},{y2}"
+    return tag("path", d=path, class_="arrow", marker_end="url(#tip)", data_from=first.name, data_to=then.name)

@@ -29,6 +29,7 @@ from reconciler.core import structured  # noqa: E402
 from reconciler.core.explain import field_words, models_in  # noqa: E402
 from reconciler.core.fields import fields_of  # noqa: E402
 from reconciler.core.plan import Plan, Step, Verb  # noqa: E402
+from reconciler.core.plan_schema import plan_schema  # noqa: E402
 from reconciler.desired import compile_offline  # noqa: E402
 from resources.contract import Address, Change, Disruption, Key, SecretText, TargetId, Unit  # noqa: E402
 from resources.kinds.registry import KINDS  # noqa: E402
@@ -66,6 +67,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         yield FOLDER / "kinds" / f"{name}.md", kind_page(name)
     yield FOLDER / "commands.md", commands_page()
     yield FOLDER / "plan-json.md", plan_page()
+    yield FOLDER / "plan.schema.json", f"{json.dumps(plan_schema(), indent=2)}\n"
     yield FOLDER / "rules.md", rules_page()
     yield FOLDER / "units.md", units_page()
     yield FOLDER / "releases.md", releases_page()
@@ -179,7 +181,7 @@ def plan_page() -> str:
     _, shape, rest = re.split(r"\n\n(?=    \{)|(?<=\]\})\n\n", documented)
     return _page(
         "The plan for programs",
-        "`bivisor plan --output json` prints one JSON object:",
+        "`bivisor plan --output json` prints one JSON object; `bivisor schema plan` prints [its JSON Schema](plan.schema.json).",
         f"```text\n{textwrap.dedent(shape)}\n```",
         _flow(rest),
         "Two steps of a plan after a rotated password, as the program writes them:",

@@ -24,8 +24,8 @@ MOST_BOXES = 120
 WIDTH, HEIGHT = 208, 40
 GAP_X, GAP_Y = 56, 12
 MARGIN = 8
-MOST_LETTERS = 29
-"""As many letters fit into a box."""
+MOST_LETTERS, MOST_BOLD = 31, 23
+"""As many letters fit into a box: of the first line, and of the name below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,30 +132,29 @@ def _in_order(steps: Mapping[Address, object], needs: Mapping[Address, Sequence[
 
 
 def _box(box: _Box) -> Element:
-    step = box.item.step
-    where = box.item.targets[0] if len(box.item.targets) == 1 else f"{len(box.item.targets)} targets"
+    step, targets = box.item.step, tuple(dict.fromkeys(box.item.targets))
+    kind, name = (step.address.type, step.address.name) if box.item.one_thing else ("", f"{len(box.item.steps)} units")
+    where = targets[0] if len(targets) == 1 else f"{len(targets)} targets"
+    what = f"{kind}, {where}" if kind else where
     return tag(
         "a",
-        tag("title", f"{box.item.word} {step.address.type} {step.address.name} on {', '.join(box.item.targets)}"),
+        tag("title", f"{box.item.word} {kind} {name} on {', '.join(targets)}"),
         tag("rect", x=str(box.left), y=str(box.top), width=str(WIDTH), height=str(HEIGHT), rx="4", class_="box"),
         tag("rect", x=str(box.left), y=str(box.top), width="5", height=str(HEIGHT), class_=f"bar {step.verb}"),
-        _text(box, 16, f"{SIGNS[step.verb]} {step.address.type}, {where}", "kind"),
-        _text(box, 32, step.address.name, "name"),
+        _text(box, 16, _cut(f"{SIGNS[step.verb]} {what}", MOST_LETTERS), "kind"),
+        _text(box, 32, name if len(name) <= MOST_BOLD else f"…{name[1 - MOST_BOLD :]}", "name"),
         href=f"#{box.name}",
         class_="node",
         data_item=box.name,
     )
 
 
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def _text(box: _Box, below: int, text: str, role: str) -> Element:
-    shown = (
-        text
-        if len(text) <= MOST_LETTERS
-        else f"…{text[1 - MOST_LETTERS :]}"
-        if role == "name"
-        else f"{text[: MOST_LETTERS - 1]}…"
-    )
-    return tag("text", shown, x=str(box.left + 14), y=str(box.top + below), class_=role)
+    return tag("text", text, x=str(box.left + 14), y=str(box.top + below), class_=role)
 
 
 def _arrow(first: _Box, then: _Box) -> Element:

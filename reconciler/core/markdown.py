@@ -23,6 +23,10 @@ MOST_CHARACTERS = 60_000
 """A page of more leaves differences out: a comment on a merge request takes 65,536 characters at one large forge."""
 
 LEFT_OUT = "*(left out: the page would be too long)*"
+"""Stands in place of a difference for which there is no room."""
+
+PARAGRAPH = 2
+"""As many characters stand between two paragraphs."""
 
 MOST_OPEN_LINES = 16
 """A longer difference is folded."""
@@ -40,13 +44,19 @@ MOST_NAMED = 8
 def to_markdown(report: Report) -> str:
     """Return the page. It ends with a line end and has no trailing spaces."""
     parts = [*_head(report), *_totals(report)]
-    room = MOST_CHARACTERS - sum(map(len, parts))
-    for part, changed in _body(report):
-        shown = changed if len(part) + len(changed) <= room else LEFT_OUT
-        room -= len(part) + len(shown)
+    body = list(_body(report))
+    room = MOST_CHARACTERS - sum(len(part) + PARAGRAPH for part in parts)
+    # what every step needs at least comes first: a difference may take what is left then
+    spare = room - sum(len(part) + 2 * PARAGRAPH + min(len(changed), len(LEFT_OUT)) for part, changed in body)
+    for part, changed in body:
+        room -= len(part) + 2 * PARAGRAPH + min(len(changed), len(LEFT_OUT))
         if room < 0:
             parts.append("*The page would be too long: what comes here is left out.*")
             break
+        more = max(len(changed) - len(LEFT_OUT), 0)
+        shown = changed if more <= spare else LEFT_OUT
+        if shown is changed:
+            spare -= more
         parts += [part, shown] if shown else [part]
     return "\n\n".join(parts) + "\n"
 
@@ -110,7 +120,7 @@ def _body(report: Report) -> Iterator[tuple[str, str]]:
 def _item(item: Item) -> tuple[str, str]:
     step = item.step
     sign = f"{code(SIGNS[step.verb])} **{item.word}**"
-    if step.verb is Verb.UNKNOWN and len(item.steps) > 1:
+    if not item.one_thing:
         units = [printable(f"{each.address.type} {each.address.name}") for each in item.steps]
         folded = "\n\n".join(_folded(f"{len(units)} units", fenced(units, "text"), MOST_OPEN_LINES + 1))
         return f"{sign} {len(units)} units\n\nnobody knows: {code(step.held)}", folded

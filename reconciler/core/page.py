@@ -133,14 +133,13 @@ def _group(group: Group, names: dict[Item, str]) -> Element:
 
 def _item(item: Item, name: str) -> Element:
     step = item.step
-    several = step.verb is Verb.UNKNOWN and len(item.steps) > 1
     what: tuple[Node, ...] = (tag("span", f"{len(item.steps)} units"),)
-    if not several:
+    if item.one_thing:
         what = (tag("span", step.address.type), tag("span", step.address.name, class_="name"))
     return tag(
         "article",
         tag("header", tag("span", f"{SIGNS[step.verb]} {item.word}", class_="verb"), *what),
-        tag("dl", *chain.from_iterable((tag("dt", word), tag("dd", *said)) for word, said in _facts(item, several=several))),
+        tag("dl", *chain.from_iterable((tag("dt", word), tag("dd", *said)) for word, said in _facts(item))),
         *_changes(told_changes(step), creating=is_new(step)),
         id=name,
         class_=str(step.verb),
@@ -150,10 +149,10 @@ def _item(item: Item, name: str) -> Element:
     )
 
 
-def _facts(item: Item, *, several: bool) -> Iterator[tuple[str, Sequence[Node]]]:
+def _facts(item: Item) -> Iterator[tuple[str, Sequence[Node]]]:
     step = item.step
     yield "on", _listed(tuple(dict.fromkeys(item.targets)))
-    if several:
+    if not item.one_thing:
         yield "units", _listed([f"{each.address.type} {each.address.name}" for each in item.steps])
     if step.verb is Verb.HELD and step.intended is not Verb.NOTHING:
         yield "would", (str(step.intended),)

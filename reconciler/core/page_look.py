@@ -49,13 +49,14 @@ svg .box { fill: var(--card); stroke: var(--line); } svg .arrow { fill: none; st
 svg .tip { fill: var(--soft); } svg .bar { fill: var(--tone); } svg text { fill: var(--ink); font-size: 12px; }
 svg text.kind { fill: var(--soft); font-size: 11px; font-family: system-ui, sans-serif; }
 svg a:hover .box, svg a:focus .box { stroke: var(--link); stroke-width: 2; }
-form { display: flex; flex-wrap: wrap; gap: .6rem; align-items: end; position: sticky; top: 0; background: var(--paper);
+form { display: flex; flex-wrap: wrap; gap: .6rem; align-items: end; margin-top: 1rem;
+  position: sticky; top: 0; background: var(--paper);
   padding: .6rem 0; border-bottom: 1px solid var(--line); z-index: 1; }
 label { display: flex; flex-direction: column; font-size: .8rem; color: var(--soft); max-width: 100%; }
 select, input { font: inherit; font-size: .9rem; padding: .25rem .4rem; max-width: 100%; }
 [hidden] { display: none !important; }
 .faded { opacity: .2; }
-@media (max-width: 40rem) { dl, table, tbody, tr, td { display: block; width: auto; }
+@media (max-width: 40rem) { form { position: static; } dl, table, tbody, tr, td { display: block; width: auto; }
   td:first-child { width: auto; white-space: normal; } dt { margin-top: .3rem; } }
 @media print { :root { color-scheme: light; --ink: #000; --soft: #444; --paper: #fff; --card: #fff; --line: #bbb; --add: #fff;
   --cut: #fff; } form { display: none; } pre, .drawing { max-height: none; overflow: visible; }

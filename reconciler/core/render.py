@@ -179,7 +179,7 @@ def _group_lines(group: Group, twins: _Twins, paper: Paper) -> Iterable[Line]:
     """Return what stands under one title. What nobody knows for one and the same reason is one line."""
     widest = max(len(item.step.address.type) for item in group.items)
     for item in group.items:
-        if item.step.verb is Verb.UNKNOWN and len(item.steps) > 1:
+        if not item.one_thing:
             yield from _unknown_lines(item, paper)
         else:
             yield from _item_lines(item, group, twins, widest, paper)

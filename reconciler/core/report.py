@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.core.compare import Edit, leaves
+from reconciler.core.diff import EXISTS
 from reconciler.core.plan import FRESH, Plan, Step, Verb, named
 from reconciler.core.shown import is_secret, masked, masked_lines, masked_urls, natural, printable, written
 from resources.contract import REMEMBERED, Change
@@ -102,6 +103,11 @@ class Item:
         return tuple(str(step.address.target) for step in self.steps)
 
     @property
+    def one_thing(self) -> bool:
+        """Tell whether all steps are about one thing; of several on one target only one and the same thing is unknown."""
+        return self.step.verb is not Verb.UNKNOWN or len(self.steps) == 1
+
+    @property
     def word(self) -> str:
         """Return the verb in the words of a page."""
         return LEAVES if leaves(self.step) else str(self.step.verb)
@@ -136,10 +142,10 @@ def groups(plan: Plan, by: Grouping = Grouping.RESOURCE) -> tuple[Group, ...]:
 
 def told_changes(step: Step) -> tuple[Change, ...]:
     """Return the changes that are worth a line: bookkeeping goes without saying where something else says it."""
-    if leaves(step):
-        return ()
     # that the process is not fresh is what the reasons say in words
     told = tuple(change for change in step.changes if change.field != FRESH or not step.reasons)
+    if step.intended is Verb.DELETE:
+        return tuple(change for change in told if change.field != EXISTS)
     # what a host shall remember of a file goes without saying where the file itself changes
     return tuple(change for change in told if change.field != REMEMBERED) or told
 

@@ -8,6 +8,7 @@ Git is asked as a program: the repository's own format, its alternates and its p
 from __future__ import annotations
 
 import os
+import posixpath
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -61,10 +62,7 @@ class Revision:
 
     def file(self, path: str) -> str | None:
         """Return the text of any file of the repository, by its path from here; None for what git does not have."""
-        inside = _inside(Path(path), self.root)
-        if inside is None:
-            return None
-        done = _git(self.root, "cat-file", "blob", f"{self.commit}:{inside}")
+        done = _git(self.root, "cat-file", "blob", f"{self.commit}:{self._named(path)}")
         try:
             return done.stdout.decode() if done.returncode == 0 else None
         except UnicodeDecodeError:
@@ -72,8 +70,11 @@ class Revision:
 
     def located(self, problem: LocatedProblem) -> LocatedProblem:
         """Return the problem with its place as git writes it: `main:desired/zones.yaml`, which `git show` takes."""
-        inside = _inside(Path(problem.file), self.root)
-        return replace(problem, file=f"{self.name}:{problem.file if inside is None else inside}")
+        return replace(problem, file=f"{self.name}:{self._named(problem.file)}")
+
+    def _named(self, path: str) -> str:
+        """Return how git calls a path: from the root of the repository, wherever links on the way to it lead."""
+        return posixpath.normpath(posixpath.join(self.place, os.path.relpath(path, self.folder)))
 
     def _entries(self) -> Iterator[tuple[str, str, str]]:
         """Yield path, mode and blob of each document, sorted by path: hidden files and folders are left out."""
@@ -98,9 +99,7 @@ def find_revision(folder: Path, name: str) -> Revision:
         raise RevisionError(
             f'git knows no commit "{name}" in {root} (git log shows some; a shallow clone has few: git fetch --unshallow)'
         )
-    place = _inside(folder, root)
-    if place is None:
-        raise RevisionError(f"{folder} is not inside of the repository {root}")
+    place = folder.resolve().relative_to(root.resolve()).as_posix()
     return Revision(name, asked.stdout.decode().strip(), folder, "" if place == "." else place, root)
 
 
@@ -133,14 +132,6 @@ def _git(where: Path, *arguments: str, asked: bytes | None = None) -> subprocess
         raise RevisionError("to compare revisions the program git is needed and was not found: apt-get install git") from None
     except subprocess.TimeoutExpired:
         raise RevisionError(f"git {arguments[0]} gave no answer within {GIT_TIMEOUT_S} s") from None
-
-
-def _inside(path: Path, root: Path) -> str | None:
-    """Return a path as git calls it, from the root of the repository; None when it is not below that."""
-    try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
-    except ValueError:
-        return None
 
 
 def _said(said: bytes) -> str:

@@ -181,7 +181,7 @@ def plan_page() -> str:
     _, shape, rest = re.split(r"\n\n(?=    \{)|(?<=\]\})\n\n", documented)
     return _page(
         "The plan for programs",
-        "`bivisor plan --output json` prints one JSON object; `bivisor schema plan` prints [its JSON Schema](plan.schema.json).",
+        "`bivisor plan --output json` prints one JSON object, `bivisor schema plan` [its JSON Schema](plan.schema.json).",
         f"```text\n{textwrap.dedent(shape)}\n```",
         _flow(rest),
         "Two steps of a plan after a rotated password, as the program writes them:",

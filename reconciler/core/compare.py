@@ -141,19 +141,17 @@ class _Supposed(dict[str, "Value"]):
 def _edit(key: Key, before: Resource[Any] | None, after: Resource[Any] | None) -> Edit | None:
     if before is None or after is None:
         return Edit(key, Verb.CREATE if before is None else Verb.DELETE)
-    if before == after:
-        return None
     was, now = _fields(before), _fields(after)
     names = dict.fromkeys((*was, *now))
-    changes = (Change(name, was.get(name), now.get(name)) for name in names if was.get(name) != now.get(name))
-    return Edit(key, Verb.UPDATE, tuple(changes))
+    changes = tuple(Change(name, was.get(name), now.get(name)) for name in names if was.get(name) != now.get(name))
+    return Edit(key, Verb.UPDATE, changes) if changes else None
 
 
 def _fields(resource: Resource[Any]) -> dict[str, Value]:
-    """Return every field by its dotted path, as it is written in YAML."""
+    """Return every field that has a value by its dotted path, as it is written in YAML; an empty list is none."""
     metadata = {"labels": dict(resource.metadata.labels), "annotations": dict(resource.metadata.annotations)}
     spec = resource.spec.model_dump(mode="json", by_alias=True) if isinstance(resource.spec, BaseModel) else {}
-    return dict(_flat({"metadata": metadata, "spec": spec}, ""))
+    return {name: value for name, value in _flat({"metadata": metadata, "spec": spec}, "") if value not in (None, ())}
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Value]]:

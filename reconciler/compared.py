@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOTE = (
-    "No host was asked: this would become of a cloud that is as the older one declares it. Secrets stand as references. "
-    "What is to be done about that which is declared no more, plan tells."
+    "No host was asked: these are the steps for a cloud that is as the older one declares it. Secrets stand as references. "
+    "What becomes of that which is declared no more, plan tells."
 )
 
 SHORT = 10

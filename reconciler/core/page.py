@@ -28,6 +28,13 @@ MOST_LINES = 2000
 """As many lines of one difference are written."""
 
 
+MOST_NAMED = 8
+"""As many names stand in one place; more are folded."""
+
+MOST_WAVES = 12
+"""More waves are folded."""
+
+
 def to_html(report: Report) -> str:
     """Return the page. The same report is the same page, to the letter."""
     policy = f"default-src 'none'; style-src 'sha256-{_digest(STYLE)}'; script-src 'sha256-{_digest(SCRIPT)}'"
@@ -77,12 +84,13 @@ def _head(report: Report) -> Iterator[Element]:
         "ul", *(tag("li", tag("b", str(n)), f" {word}", class_=verb) for verb, n, word in counted(report.plan)), class_="totals"
     )
     services = report.interrupts
-    at_once = f" At most {report.at_once} at a time." if 0 < report.at_once < len(services) else ""
-    yield tag("p", "Interrupts ", *_listed(services), ".", at_once) if services else tag("p", "Interrupts nothing.")
+    at_once = f", at most {report.at_once} at a time" if 0 < report.at_once < len(services) else ""
+    words = f"Interrupts {len(services)} {'service' if len(services) == 1 else 'services'}{at_once}: "
+    yield tag("div", words, *_listed(services)) if services else tag("p", "Interrupts nothing.")
     if report.waves:
         waves = (tag("li", *_listed(wave)) for wave in report.waves)
         yield tag("details", tag("summary", f"Who is down when, if everything goes well: {len(report.waves)} waves"),
-                  tag("ol", *waves), open=True)  # fmt: skip
+                  tag("ol", *waves), open=len(report.waves) <= MOST_WAVES)  # fmt: skip
 
 
 def _documents(report: Report) -> Iterator[Element]:
@@ -192,7 +200,14 @@ def _remarks(report: Report) -> Iterator[Element]:
 
 
 def _listed(names: Sequence[str]) -> list[Node]:
-    """Return names as code, separated by commas."""
+    """Return names as code, separated by commas; of many the first ones, and all of them unfolded."""
+    if len(names) <= MOST_NAMED:
+        return _codes(names)
+    more = f" and {len(names) - MOST_NAMED} more"
+    return [tag("details", tag("summary", *_codes(names[:MOST_NAMED]), more), *_codes(names[MOST_NAMED:]))]
+
+
+def _codes(names: Sequence[str]) -> list[Node]:
     found: list[Node] = []
     for name in names:
         found += [", ", tag("code", name)] if found else [tag("code", name)]

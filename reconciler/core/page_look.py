@@ -1,4 +1,7 @@
-"""How the HTML report looks, and its one script, which only hides what a filter leaves out. Texts of the program's own."""
+"""How the HTML report looks, and its one script: it hides what a filter leaves out, and unfolds all for printing.
+
+Texts of the program's own.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ STYLE = """
 body { margin: 0 auto; max-width: 72rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; margin: 0 0 .5rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; overflow-wrap: anywhere; }
-p { margin: .4rem 0; max-width: 60rem; } .soft { color: var(--soft); }
+p, body > div, body > details { margin: .4rem 0; } p { max-width: 60rem; } summary { cursor: pointer; }
+.soft { color: var(--soft); }
 code, pre, .name { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .9em; }
 a { color: var(--link); }
 .totals { display: flex; flex-wrap: wrap; gap: .4rem; margin: .8rem 0; padding: 0; list-style: none; }
@@ -65,6 +69,9 @@ select, input { font: inherit; font-size: .9rem; padding: .25rem .4rem; max-widt
 """
 
 SCRIPT = """
+addEventListener('beforeprint', () => {
+  for (const folded of document.querySelectorAll('details')) folded.open = true;
+});
 const form = document.querySelector('form');
 if (form) {
   const items = [...document.querySelectorAll('article[data-verb]')];

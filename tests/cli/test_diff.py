@@ -24,7 +24,7 @@ def repository(tmp_path: Path) -> Repository:
 
 def run(repository: Repository, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the program beside the folder, as a person does."""
-    argv = [PROGRAM, *arguments]
+    argv = [str(PROGRAM), *arguments]
     return subprocess.run(argv, cwd=repository.root / "cloud", env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
 
@@ -82,7 +82,7 @@ def test_html_and_markdown_are_utf8_whatever_the_terminal_speaks(repository: Rep
     long = "x" * 500
     text = (repository.folder / "all.yaml").read_text() + f"---\n{node(long)}"
     (repository.folder / "all.yaml").write_text(text)
-    argv = [PROGRAM, "diff", "main", "-o", "markdown"]
+    argv = [str(PROGRAM), "diff", "main", "-o", "markdown"]
     done = subprocess.run(
         argv, cwd=repository.root / "cloud", env={**ENVIRONMENT, "LC_ALL": "C"}, capture_output=True, check=True
     )

@@ -156,8 +156,10 @@ def commands_page() -> str:
 
 
 def _command(name: str, command: Any) -> Iterator[str]:
-    arguments = "".join(f" [{each.name.upper()}]" for each in command.params if each.param_type_name == "argument")
-    yield f"## bivisor {name}{arguments}"
+    words = (
+        (each.metavar or each.name.upper(), each.required) for each in command.params if each.param_type_name == "argument"
+    )
+    yield f"## bivisor {name}{''.join(f' {word}' if required else f' [{word}]' for word, required in words)}"
     yield "\n\n".join(_flow(part) for part in inspect.cleandoc(command.help).split("\n\n"))
     yield _options(command)
 
@@ -167,7 +169,8 @@ def _options(command: Any) -> str:
     rows = []
     for names, meaning in (each.get_help_record(context) for each in command.params):
         text, _, more = meaning.partition("  [")
-        notes = [part.replace(": ", " `", 1) + "`" for part in more.removesuffix("]").split("; ") if part]
+        found = (part.partition(": ") for part in more.removesuffix("]").split("; ") if part)
+        notes = [f"{word} `{value}`" if value else word for word, _, value in found]
         rows.append((f"`{names}`", f"{text} ({', '.join(notes)})" if notes else text))
     return _table(("option", "meaning"), rows) if rows else ""
 

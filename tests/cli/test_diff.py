@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cli.repository import ENVIRONMENT, GOOD, LIBVIRT, Repository
+from tests.docs.markdown import blocks
 
 PROGRAM = Path(sys.executable).with_name("bivisor")
 
@@ -38,6 +40,21 @@ def test_against_a_revision(repository: Repository) -> None:
     assert "because: loads /etc/nova/nova-compute.conf, where [libvirt] virt_type changes" in done.stdout
     assert run(repository, "plan", "--against", "main").returncode == 0
     assert run(repository, "diff", "main").stdout == done.stdout
+
+
+def test_the_manual_shows_the_programs_words(repository: Repository) -> None:
+    """What the how-to shows is what the program prints of that change, and its hooks are commands that there are."""
+    manual = Path(__file__).parents[2] / "docs/how-to/review-in-merge-requests.md"
+    (shown,) = (block for block in blocks(manual) if block.mark == "shown by")
+    assert shown.text in run(repository, *shown.name.split()[1:]).stdout
+    hooks = yaml.safe_load((manual.parents[2] / ".pre-commit-hooks.yaml").read_text())
+    assert [hook["id"] for hook in hooks] == ["bivisor-validate", "bivisor-diff"]
+    repository.commit("qemu", {})
+    for hook in hooks:
+        (repository.folder / "all.yaml").write_text(GOOD)
+        assert run(repository, *hook["entry"].split()[1:]).returncode == 0
+        (repository.folder / "all.yaml").write_text("kind: Wrong")
+        assert run(repository, *hook["entry"].split()[1:]).returncode == 1
 
 
 def test_two_revisions(repository: Repository) -> None:

@@ -15,6 +15,7 @@ from reconciler.core.shown import natural
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.core.plan import Plan, Step
     from reconciler.core.report import Item
     from resources.contract import Address
 
@@ -46,12 +47,16 @@ class _Box:
         return MARGIN + self.row * (HEIGHT + GAP_Y)
 
 
-def chart(items: Mapping[str, Item]) -> Element | None:
+def chart(plan: Plan, items: Mapping[str, Item]) -> Element | None:
     """Return the drawing of items by the names under which they stand on the page; None where it would help nobody."""
-    arrows = _arrows(items)
-    if not arrows or len(items) > MOST_BOXES:
+    if len(items) > MOST_BOXES:
         return None
-    boxes = _placed(items, arrows)
+    home = {step.address: name for name, item in items.items() for step in item.steps}
+    steps = [step for step in plan.steps if step.address in home]
+    arrows = _arrows(steps, home)
+    if not arrows:
+        return None
+    boxes = _placed(steps, items, arrows)
     width = MARGIN + max(box.left + WIDTH for box in boxes.values())
     height = MARGIN + max(box.top + HEIGHT for box in boxes.values())
     head = tag("path", d="M0,0 L8,4 L0,8 z", class_="tip")
@@ -69,40 +74,23 @@ def chart(items: Mapping[str, Item]) -> Element | None:
     )
 
 
-def _arrows(items: Mapping[str, Item]) -> list[tuple[str, str]]:
-    """Return which item must come before which, without what follows from the others."""
-    home = {step.address: name for name, item in items.items() for step in item.steps}
-    direct = {
-        name: {home[need] for step in item.steps for need in step.needs if home.get(need, name) != name}
-        for name, item in items.items()
-    }
-    before = {name: _all_before(name, direct) for name in items}
-    return [
-        (first, then)
-        for then, needs in direct.items()
-        for first in items
-        if first in needs and not any(first in before[other] for other in needs if other != first)
-    ]
+def _arrows(steps: Sequence[Step], home: Mapping[Address, str]) -> list[tuple[str, str]]:
+    """Return which item must come before which, without what follows from the others; steps stand in their order."""
+    before: dict[Address, set[Address]] = {}
+    arrows: dict[tuple[str, str], None] = {}
+    for step in steps:
+        needs = [need for need in step.needs if need in before]
+        followed = set().union(*(before[need] for need in needs))
+        before[step.address] = followed.union(needs)
+        arrows |= {(home[need], home[step.address]): None for need in needs if need not in followed}
+    return [(first, then) for first, then in arrows if first != then]
 
 
-def _all_before(name: str, direct: Mapping[str, set[str]]) -> set[str]:
-    """Return all that a thing needs, and what that needs in turn. What is told once on several targets may need itself."""
-    found: set[str] = set()
-    ahead = list(direct[name])
-    while ahead:
-        each = ahead.pop()
-        if each not in found:
-            found.add(each)
-            ahead += direct[each]
-    return found
-
-
-def _placed(items: Mapping[str, Item], arrows: Sequence[tuple[str, str]]) -> Mapping[str, _Box]:
+def _placed(steps: Sequence[Step], items: Mapping[str, Item], arrows: Sequence[tuple[str, str]]) -> Mapping[str, _Box]:
     """Return every item's box: one column behind what it needs, near to its height."""
     depth: dict[Address, int] = {}
-    steps = {step.address: step for item in items.values() for step in item.steps}
-    for address in _in_order(steps, {address: step.needs for address, step in steps.items()}):
-        depth[address] = 1 + max((depth[need] for need in steps[address].needs if need in depth), default=-1)
+    for step in steps:
+        depth[step.address] = 1 + max((depth[need] for need in step.needs if need in depth), default=-1)
     columns: dict[int, list[str]] = {}
     for name, item in items.items():
         columns.setdefault(max(depth[step.address] for step in item.steps), []).append(name)
@@ -115,20 +103,6 @@ def _placed(items: Mapping[str, Item], arrows: Sequence[tuple[str, str]]) -> Map
         ordered = sorted(columns[number], key=lambda name: (mean[name], natural(items[name].step.address.name)))
         boxes |= {name: _Box(items[name], name, column, row) for row, name in enumerate(ordered)}
     return boxes
-
-
-def _in_order(steps: Mapping[Address, object], needs: Mapping[Address, Sequence[Address]]) -> list[Address]:
-    """Return the addresses so that each stands behind those of its needs that are among them."""
-    found: dict[Address, None] = {}
-    for start in steps:
-        ahead = [start]
-        while ahead:
-            open_needs = [need for need in needs[ahead[-1]] if need in steps and need not in found and need not in ahead]
-            if open_needs:
-                ahead.append(open_needs[0])
-            else:
-                found[ahead.pop()] = None
-    return list(found)
 
 
 def _box(box: _Box) -> Element:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.core.markup import Element, Node
+    from reconciler.core.plan import Plan
     from reconciler.core.report import Group, Item, Report
     from resources.contract import Change
 
@@ -54,7 +55,7 @@ def to_html(report: Report) -> str:
             "body",
             *_head(report),
             *_documents(report),
-            *_drawing({name: item for item, name in names.items()}),
+            *_drawing(report.plan, {name: item for item, name in names.items()}),
             *_filters(found),
             tag("main", *(_group(group, names) for group in found)),
             *_remarks(report),
@@ -103,8 +104,8 @@ def _documents(report: Report) -> Iterator[Element]:
         yield tag("article", head, *_changes(edit.changes), class_=str(edit.verb))
 
 
-def _drawing(items: dict[str, Item]) -> Iterator[Element]:
-    drawn = chart(items)
+def _drawing(plan: Plan, items: dict[str, Item]) -> Iterator[Element]:
+    drawn = chart(plan, items)
     if drawn is not None:
         drawing = tag("div", drawn, class_="drawing", tabindex="0")
         yield tag("details", tag("summary", "What comes before what"), drawing, open=True)

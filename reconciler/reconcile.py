@@ -78,6 +78,11 @@ class Reconciler:
         """The targets that were asked and have not answered yet."""
         return tuple(sorted(self._observer.silent))
 
+    @property
+    def desired(self) -> Desired:
+        """What is brought about; what was renamed is called there as it was last seen."""
+        return self._desired
+
     async def look(self) -> Look:
         """Observe everything and plan; change nothing. When nothing new was seen, the last plan still stands.
 

@@ -22,7 +22,7 @@ def run(
     output: PlanOutput = PlanForm.TEXT,
     by: GroupedBy = By.RESOURCE,
 ) -> None:
-    """Show what two revisions declare differently, as a plan: field by field, and what would restart.
+    """Show what two revisions declare differently. As a plan: field by field, and what would restart.
 
     Needs git, and no host, no network and no secret.
     """

@@ -166,7 +166,8 @@ class Session:
         """Return what is told of a look: its plan, what it is for, and who is down when."""
         from reconciler.core.report import report_of  # noqa: PLC0415 - not needed for help
 
-        return report_of(look.plan, self.desired.catalog, self.desired.supposed)
+        desired = self.reconciler.desired
+        return report_of(look.plan, desired.catalog, desired.supposed)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli.reports import By, DetailedExitCode, GroupedBy, PlanForm, PlanOutput, print_report
+from reconciler.cli.reports import By, DetailedExitCode, GroupedBy, PlanForm, PlanOutput, Uncut, print_report
 from reconciler.cli.session import DesiredFolder, warn
 
 NAME = "diff"
@@ -21,20 +21,21 @@ def run(
     detailed_exitcode: DetailedExitCode = False,
     output: PlanOutput = PlanForm.TEXT,
     by: GroupedBy = By.RESOURCE,
+    full: Uncut = False,
 ) -> None:
     """Show what two revisions declare differently. As a plan: field by field, and what would restart.
 
     Needs git, and no host, no network and no secret.
     """
-    raise typer.Exit(show(desired, first, second, detailed=detailed_exitcode, output=output, by=by))
+    raise typer.Exit(show(desired, first, second, detailed=detailed_exitcode, output=output, by=by, full=full))
 
 
-def show(folder: Path, first: str, second: str, *, detailed: bool, output: PlanForm, by: By) -> int:
+def show(folder: Path, first: str, second: str, *, detailed: bool, output: PlanForm, by: By, full: bool) -> int:
     """Print the comparison; return the exit code."""
     from reconciler.compared import compare_declarations  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
 
     report, loaded = compare_declarations(folder, first, second or None)
     warn(loaded.warnings)
-    print_report(report, output, by)
+    print_report(report, output, by=by, full=full)
     return exit_code(report.plan, detailed=detailed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,18 +41,20 @@ PlanOutput = Annotated[
 
 GroupedBy = Annotated[By, typer.Option("--by", help="Group the text by who declares it, or by where it is done.")]
 
+Uncut = Annotated[bool, typer.Option("--full", help="Cut nothing of the text: every line of a file, every target.")]
+
 DetailedExitCode = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")]
 
 
-def print_report(report: Report, form: PlanForm, by: By = By.RESOURCE) -> None:
-    """Print a plan in one of its forms."""
+def print_report(report: Report, form: PlanForm, *, by: By, full: bool) -> None:
+    """Print a plan in one of its forms; `by` and `full` are about the text."""
     match form:
         case PlanForm.TEXT:
             from reconciler.core.render import report_lines  # noqa: PLC0415 - keeps --help fast
             from reconciler.core.report import Grouping  # noqa: PLC0415 - as above
 
             press = session.press()
-            press.print(report_lines(report, press.paper, Grouping(by)))
+            press.print(report_lines(report, replace(press.paper, full=full), Grouping(by)))
         case PlanForm.JSON:
             from reconciler.core.structured import report_data  # noqa: PLC0415 - as above
 

@@ -19,7 +19,7 @@ class Of(StrEnum):
 
 
 def run(
-    of: Annotated[Of, typer.Argument(help="The documents, or what plan --output json prints.")] = Of.DOCUMENTS,
+    of: Annotated[Of, typer.Argument(metavar="WHAT", help="The documents, or what plan --output json prints.")] = Of.DOCUMENTS,
 ) -> None:
     """Print the JSON Schema of all kinds, for editors. They complete and check the documents with it."""
     if of is Of.PLAN:

@@ -197,7 +197,7 @@ def _item_lines(item: Item, group: Group, twins: _Twins, widest: int, paper: Pap
     head = f"  {SIGNS[step.verb]} {item.word:<8}"
     title = f" {step.address.type:<{widest}}  "
     name = printable(step.address.name)
-    tail = f"  on {', '.join(item.targets) if paper.full else named(item.targets)}" if group.keys or not step.origins else ""
+    tail = f"  on {_listed(item.targets, paper)}" if group.keys or not step.origins else ""
     if not tail and step.origins:
         by = f"  ({', '.join(map(str, step.origins))})"
         tail = by if len(head) + len(title) + len(name) + len(by) <= paper.width else ""
@@ -220,10 +220,14 @@ def _why_lines(item: Item, twin: Step, paper: Paper) -> Iterable[Line]:
             yield from _sentence(_INDENT, reason, "because: " if step.intended is Verb.RESTART else "", Tone.REASON, paper)
         if item.services:
             verb = "interrupts" if step.pending else "would interrupt"
-            yield from _sentence(_INDENT, named(item.services), f"{verb}: ", _tone(step.verb), paper)
+            yield from _sentence(_INDENT, _listed(item.services, paper), f"{verb}: ", _tone(step.verb), paper)
     if step.held:
         lead = "nobody knows: " if step.verb is Verb.UNKNOWN else "held: "
         yield from _sentence(_INDENT, step.held, lead, Tone.REASON, paper)
+
+
+def _listed(names: Sequence[str], paper: Paper) -> str:
+    return ", ".join(names) if paper.full else named(names)
 
 
 def _fields(step: Step) -> str:

@@ -75,6 +75,7 @@ def test_each_form(repository: Repository) -> None:
     assert run(repository, "diff", "main", "-o", "markdown").stdout.startswith("## Plan\n\nWhat `desired` declares")
     assert run(repository, "diff", "main", "-o", "html").stdout.startswith("<!doctype html>\n")
     assert "\nssh:" in run(repository, "diff", "main", "--by", "target").stdout
+    assert run(repository, "plan", "--against", "main", "--full").stdout.startswith("What desired declares")
 
 
 @pytest.mark.parametrize(

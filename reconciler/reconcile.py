@@ -74,14 +74,14 @@ class Reconciler:
         self._rollout = Rollout(max_unavailable=min((r.max_unavailable for r in desired.catalog.rollouts), default=1))
 
     @property
+    def desired(self) -> Desired:
+        """What is declared, as it was last looked at: whatever was seen to be renamed is called so."""
+        return self._desired
+
+    @property
     def silent(self) -> tuple[TargetId, ...]:
         """The targets that were asked and have not answered yet."""
         return tuple(sorted(self._observer.silent))
-
-    @property
-    def desired(self) -> Desired:
-        """What is brought about; what was renamed is called there as it was last seen."""
-        return self._desired
 
     async def look(self) -> Look:
         """Observe everything and plan; change nothing. When nothing new was seen, the last plan still stands.

@@ -17,12 +17,12 @@ from reconciler.core.shown import UNDECLARED
 from resources.contract import REMEMBERED, Change, Disruption
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
     from resources.cloud import Resource
-    from resources.contract import Facts, Key, Need, Unit, Value
+    from resources.contract import Facts, Key, Unit, Value
 
 _BOOKKEEPING = frozenset({FRESH, REMEMBERED})
 """Fields that are seen, or kept in mind, and never written: they say nothing about a declaration."""
@@ -43,8 +43,8 @@ def compare(before: Catalog, after: Catalog, graph: Graph) -> Plan:
     Units that are no longer declared stand at the end. The plan is not for carrying out: it knows no digest of anything.
     """
 
-    def first(unit: Unit, needs: Sequence[Need], reasons: Reasons) -> Step:
-        step = Step(unit.address, Verb.NOTHING, needs=tuple(need.address for need in needs), origins=unit.origins)
+    def first(unit: Unit, needs: tuple[Address, ...], reasons: Reasons) -> Step:
+        step = Step(unit.address, Verb.NOTHING, needs=needs, origins=unit.origins)
         return _step(step, unit, before.units.get(unit.address), reasons)
 
     gone = (_gone(unit) for address, unit in before.units.items() if address not in after.units and _makes(unit))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
-    from resources.contract import Address, Change, Disruption, Facts, Key, Need, Unit
+    from resources.contract import Address, Change, Disruption, Facts, Key, Unit
 
 FRESH = "fresh"
 """The field of every unit with a process: whether it has loaded what is declared now."""
@@ -118,19 +118,20 @@ def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observe
     A unit that `observed` does not mention was not asked, and is unknown.
     """
 
-    def first(unit: Unit, needs: Sequence[Need], reasons: Reasons) -> Step:
+    def first(unit: Unit, needs: tuple[Address, ...], reasons: Reasons) -> Step:
         return _step(unit, needs, _foreseen(unit, observed.get(unit.address, NOT_ASKED), reasons))
 
     return planned(catalog, graph, first)
 
 
-def planned(catalog: Catalog, graph: Graph, first: Callable[[Unit, Sequence[Need], Reasons], Step]) -> Plan:
+def planned(catalog: Catalog, graph: Graph, first: Callable[[Unit, tuple[Address, ...], Reasons], Step]) -> Plan:
     """Return the plan of the steps that `first` gives, in order: with their reasons, held where something stands against it."""
     modes = _modes(catalog)
     steps: dict[Address, Step] = {}
     reasons = Reasons(catalog.units, steps)
     for address in graph.order:
-        step = first(catalog.units[address], graph.needs(address), reasons)
+        needs = tuple(need.address for need in graph.needs(address))
+        step = first(catalog.units[address], needs, reasons)
         if step.changes:
             step = _managed(replace(step, reasons=reasons.of(step)), modes)
         steps[address] = held_by_needs(step, steps)
@@ -172,8 +173,8 @@ def _foreseen(unit: Unit, seen: Observed, reasons: Reasons) -> Observed:
     return unit.foreseen(seen, rewritten) if rewritten and not isinstance(seen, Unobserved) else seen
 
 
-def _step(unit: Unit, needs: Sequence[Need], seen: Observed) -> Step:
-    step = Step(unit.address, Verb.NOTHING, needs=tuple(need.address for need in needs), origins=unit.origins)
+def _step(unit: Unit, needs: tuple[Address, ...], seen: Observed) -> Step:
+    step = Step(unit.address, Verb.NOTHING, needs=needs, origins=unit.origins)
     if isinstance(seen, Unobserved):
         return replace(step, verb=Verb.UNKNOWN, held=seen.reason)
     changes, why = diff(unit, seen), unit.blocked(seen)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
     from resources.cloud import Resource
-    from resources.contract import Facts, Key, Unit, Value
+    from resources.contract import Address, Facts, Key, Unit, Value
 
 _BOOKKEEPING = frozenset({FRESH, REMEMBERED})
 """Fields that are seen, or kept in mind, and never written: they say nothing about a declaration."""

@@ -3,7 +3,7 @@
 A file imports only files before it:
 
     errors   wording   syntax, documents: YAML   fields, validate: models   load
-    merge, compile   shown   markup   graph   diff   plan   compare   policy   status   explain   report
+    merge, compile   shown   markup, differences   graph   diff   plan   compare   policy   status   explain   report
     chart, page_look   drawing, structured, render, markdown, page: the forms   plan_schema
 
 Not in this room: any kind or unit by name, any protocol.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.core.differences import difference, of_lines
 from reconciler.core.plan import Verb
-from reconciler.core.report import SIGNS, counted, difference, groups, is_new, nothing_to_do, remarks_of, told_changes
+from reconciler.core.report import SIGNS, counted, groups, is_new, nothing_to_do, remarks_of, told_changes, why
 from reconciler.core.shown import masked_urls, printable
 
 if TYPE_CHECKING:
@@ -132,15 +133,10 @@ def _item(item: Item) -> tuple[str, str]:
 
 def _why(item: Item) -> Iterator[str]:
     step = item.step
-    for reason in step.reasons:
-        yield f"because: {code(reason)}" if step.intended is Verb.RESTART else code(reason)
-    if item.services:
-        yield f"{'interrupts' if step.pending else 'would interrupt'} {_named(item.services)}"
-    if step.verb is Verb.UNKNOWN:
-        yield f"nobody knows: {code(step.held)}"
-    elif step.held:
-        intended = "" if step.intended is Verb.NOTHING else f", would {step.intended}"
-        yield f"held{intended}: {code(step.held)}"
+    for word, said in why(item):
+        told = code(said) if isinstance(said, str) else _named(said)
+        would = f", would {step.intended}" if word == "held" and step.intended is not Verb.NOTHING else ""
+        yield f"{word}{would}{': ' if isinstance(said, str) else ' '}{told}" if word else told
 
 
 def _changes(changes: Iterable[Change], *, creating: bool = False) -> Iterator[str]:
@@ -148,7 +144,7 @@ def _changes(changes: Iterable[Change], *, creating: bool = False) -> Iterator[s
     for change in changes:
         name = printable(change.field)
         lines = difference(change, creating=creating)
-        if any(isinstance(each, str) and "\n" in each for each in (change.before, change.after)) and len(lines) > 1:
+        if of_lines(change) and len(lines) > 1:
             yield f"@@ {name} @@"
             yield from (line for line in lines if not line.startswith("@@"))
         else:

@@ -11,10 +11,11 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from reconciler.core.chart import chart
+from reconciler.core.differences import difference, of_lines
 from reconciler.core.markup import Own, tag, to_text
 from reconciler.core.page_look import SCRIPT, STYLE
 from reconciler.core.plan import Verb
-from reconciler.core.report import SIGNS, counted, difference, groups, is_new, nothing_to_do, remarks_of, told_changes
+from reconciler.core.report import SIGNS, counted, groups, is_new, nothing_to_do, remarks_of, told_changes, why
 from reconciler.core.shown import masked_urls, natural
 
 if TYPE_CHECKING:
@@ -165,12 +166,8 @@ def _facts(item: Item) -> Iterator[tuple[str, Sequence[Node]]]:
         yield "units", _listed([f"{each.address.type} {each.address.name}" for each in item.steps])
     if step.verb is Verb.HELD and step.intended is not Verb.NOTHING:
         yield "would", (str(step.intended),)
-    for reason in step.reasons:
-        yield "because" if step.intended is Verb.RESTART else "note", (masked_urls(reason),)
-    if item.services:
-        yield "interrupts" if step.pending else "would interrupt", _listed(item.services)
-    if step.held:
-        yield "nobody knows" if step.verb is Verb.UNKNOWN else "held", (masked_urls(step.held),)
+    for word, said in why(item):
+        yield word or "note", (masked_urls(said),) if isinstance(said, str) else _listed(said)
 
 
 def _changes(changes: Sequence[Change], *, creating: bool = False) -> Iterator[Element]:
@@ -181,7 +178,7 @@ def _changes(changes: Sequence[Change], *, creating: bool = False) -> Iterator[E
 
 def _change(change: Change, *, creating: bool) -> Iterator[Element]:
     lines = difference(change, creating=creating)
-    if any(isinstance(each, str) and "\n" in each for each in (change.before, change.after)) and len(lines) > 1:
+    if of_lines(change) and len(lines) > 1:
         shown = [_line(line) for line in lines[:MOST_LINES]]
         if len(lines) > MOST_LINES:
             shown.append(tag("span", f"… {len(lines) - MOST_LINES} more lines", class_="soft"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, TypeAlias
 
+from reconciler.core.differences import of_lines, text_difference
 from reconciler.core.plan import Plan, Step, Verb, named
 from reconciler.core.report import (
     SIGNS,
@@ -22,8 +23,8 @@ from reconciler.core.report import (
     is_new,
     nothing_to_do,
     remarks_of,
-    text_difference,
     told_changes,
+    why,
 )
 from reconciler.core.shown import (
     Line,
@@ -216,14 +217,11 @@ def _why_lines(item: Item, twin: Step, paper: Paper) -> Iterable[Line]:
         if twin is not step and len(told_lines) > MOST_REPEATED and not paper.full:
             told_lines = [(Span(f"{_INDENT}{_fields(step)}, the same as on {twin.address.target}", Tone.DIM),)]
         yield from told_lines
-        for reason in step.reasons:
-            yield from _sentence(_INDENT, reason, "because: " if step.intended is Verb.RESTART else "", Tone.REASON, paper)
-        if item.services:
-            verb = "interrupts" if step.pending else "would interrupt"
-            yield from _sentence(_INDENT, _listed(item.services, paper), f"{verb}: ", _tone(step.verb), paper)
-    if step.held:
-        lead = "nobody knows: " if step.verb is Verb.UNKNOWN else "held: "
-        yield from _sentence(_INDENT, step.held, lead, Tone.REASON, paper)
+    for word, said in why(item):
+        if step.root is None or word == "held" or paper.full:
+            tone = Tone.REASON if isinstance(said, str) else _tone(step.verb)
+            text = said if isinstance(said, str) else _listed(said, paper)
+            yield from _sentence(_INDENT, text, f"{word}: " if word else "", tone, paper)
 
 
 def _listed(names: Sequence[str], paper: Paper) -> str:
@@ -243,7 +241,7 @@ def changes_lines(changes: Sequence[Change], paper: Paper = _BARE, *, creating: 
         match (change.before, change.after):
             case (tuple() as before, tuple() as after) if not secret and set(before) != set(after):
                 yield from _list_lines(before, after, label, paper)
-            case (before, after) if not secret and any(isinstance(each, str) and "\n" in each for each in (before, after)):
+            case (before, after) if not secret and of_lines(change):
                 yield from _file_lines(change, label, paper)
             case _:
                 yield from _value_lines(change, label, paper, creating=creating)

@@ -6,7 +6,6 @@ is what is told; how it looks is decided by each form.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from reconciler.core.compare import Edit, leaves
 from reconciler.core.diff import EXISTS
 from reconciler.core.plan import FRESH, Plan, Step, Verb, named
-from reconciler.core.shown import is_secret, masked, masked_lines, masked_urls, natural, printable, written
+from reconciler.core.shown import natural, printable
 from resources.contract import REMEMBERED, Change
 
 if TYPE_CHECKING:
@@ -155,6 +154,19 @@ def is_new(step: Step) -> bool:
     return step.intended in (Verb.CREATE, Verb.WAIT) and all(change.before is None for change in step.changes)
 
 
+def why(item: Item) -> tuple[tuple[str, str | tuple[str, ...]], ...]:
+    """Return what is said of an item below its name: a word ('' for a sentence that needs none), and a sentence or names."""
+    step = item.step
+    said: list[tuple[str, str | tuple[str, ...]]] = [
+        ("because" if step.intended is Verb.RESTART else "", r) for r in step.reasons
+    ]
+    if item.services:
+        said.append(("interrupts" if step.pending else "would interrupt", item.services))
+    if step.held:
+        said.append(("nobody knows" if step.verb is Verb.UNKNOWN else "held", step.held))
+    return tuple(said)
+
+
 def services_of(steps: Iterable[Step]) -> tuple[str, ...]:
     """Return the services that the steps interrupt, or would, each once."""
     return tuple(dict.fromkeys(step.disruption.service for step in steps if step.disruption))
@@ -200,31 +212,6 @@ def nothing_to_do(report: Report) -> str:
 def remarks_of(plan: Plan) -> tuple[str, ...]:
     """Return what is worth knowing and no difference, each with its unit."""
     return tuple(f"{step.address}: {text}" for step in plan.steps for text in step.remarks)
-
-
-def difference(change: Change, *, creating: bool = False) -> tuple[str, ...]:
-    """Return a change as the lines of a unified difference, masked and printable, without its field's name.
-
-    A text of several lines has those that differ and two around them, a list its entries that go or come, another
-    value a line with - and one with +; with `creating`, that nothing was there is not worth a line.
-    """
-    before, after = change.before, change.after
-    secret = is_secret(change.field, before) or is_secret(change.field, after)
-    if not secret and isinstance(before, tuple) and isinstance(after, tuple) and set(before) != set(after):
-        gone = [f"-{written(masked_urls(item))}" for item in before if item not in after]
-        return (*gone, *(f"+{written(masked_urls(item))}" for item in after if item not in before))
-    if not secret and any(isinstance(each, str) and "\n" in each for each in (before, after)):
-        return tuple(map(printable, text_difference(change)))
-    old, new = (written(value) for value in masked(change))
-    return (f"+{new}",) if creating and before is None else (f"-{old}", f"+{new}")
-
-
-def text_difference(change: Change) -> list[str]:
-    """Return the unified difference of a text, passwords in it masked; the whole text where there is only one side."""
-    before, after = (masked_lines(value) for value in (change.before, change.after))
-    if before and after:
-        return list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]
-    return [f"-{line}" for line in before] + [f"+{line}" for line in after]
 
 
 def foreseen_waves(plan: Plan, units: Mapping[Address, Unit]) -> tuple[tuple[str, ...], ...]:

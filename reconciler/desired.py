@@ -102,7 +102,12 @@ def _documents(folder: Path, problems: list[LocatedProblem]) -> list[Path]:
 
 def load_folder(folder: Path) -> Loaded:
     """Return the validated resources of the folder. Raises InputError with every problem of all files."""
-    loaded = load(read_folder(folder), KINDS, RULES)
+    return load_texts(read_folder(folder), folder)
+
+
+def load_texts(texts: Mapping[str, str], folder: Path) -> Loaded:
+    """Return the validated resources of the folder's texts. Raises InputError with every problem of all files."""
+    loaded = load(texts, KINDS, RULES)
     if not loaded.resources:
         raise InputError((_problem(str(folder), f"no document in its .yaml files: {EMPTY}"),))
     return loaded

@@ -74,6 +74,11 @@ class Reconciler:
         self._rollout = Rollout(max_unavailable=min((r.max_unavailable for r in desired.catalog.rollouts), default=1))
 
     @property
+    def desired(self) -> Desired:
+        """What is declared, as it was last looked at: whatever was seen to be renamed is called so."""
+        return self._desired
+
+    @property
     def silent(self) -> tuple[TargetId, ...]:
         """The targets that were asked and have not answered yet."""
         return tuple(sorted(self._observer.silent))

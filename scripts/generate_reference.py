@@ -29,6 +29,7 @@ from reconciler.core import structured  # noqa: E402
 from reconciler.core.explain import field_words, models_in  # noqa: E402
 from reconciler.core.fields import fields_of  # noqa: E402
 from reconciler.core.plan import Plan, Step, Verb  # noqa: E402
+from reconciler.core.plan_schema import plan_schema  # noqa: E402
 from reconciler.desired import compile_offline  # noqa: E402
 from resources.contract import Address, Change, Disruption, Key, SecretText, TargetId, Unit  # noqa: E402
 from resources.kinds.registry import KINDS  # noqa: E402
@@ -66,6 +67,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         yield FOLDER / "kinds" / f"{name}.md", kind_page(name)
     yield FOLDER / "commands.md", commands_page()
     yield FOLDER / "plan-json.md", plan_page()
+    yield FOLDER / "plan.schema.json", f"{json.dumps(plan_schema(), indent=2)}\n"
     yield FOLDER / "rules.md", rules_page()
     yield FOLDER / "units.md", units_page()
     yield FOLDER / "releases.md", releases_page()
@@ -154,8 +156,10 @@ def commands_page() -> str:
 
 
 def _command(name: str, command: Any) -> Iterator[str]:
-    arguments = "".join(f" [{each.name.upper()}]" for each in command.params if each.param_type_name == "argument")
-    yield f"## bivisor {name}{arguments}"
+    words = (
+        (each.metavar or each.name.upper(), each.required) for each in command.params if each.param_type_name == "argument"
+    )
+    yield f"## bivisor {name}{''.join(f' {word}' if required else f' [{word}]' for word, required in words)}"
     yield "\n\n".join(_flow(part) for part in inspect.cleandoc(command.help).split("\n\n"))
     yield _options(command)
 
@@ -165,7 +169,8 @@ def _options(command: Any) -> str:
     rows = []
     for names, meaning in (each.get_help_record(context) for each in command.params):
         text, _, more = meaning.partition("  [")
-        notes = [part.replace(": ", " `", 1) + "`" for part in more.removesuffix("]").split("; ") if part]
+        found = (part.partition(": ") for part in more.removesuffix("]").split("; ") if part)
+        notes = [f"{word} `{value}`" if value else word for word, _, value in found]
         rows.append((f"`{names}`", f"{text} ({', '.join(notes)})" if notes else text))
     return _table(("option", "meaning"), rows) if rows else ""
 
@@ -179,7 +184,7 @@ def plan_page() -> str:
     _, shape, rest = re.split(r"\n\n(?=    \{)|(?<=\]\})\n\n", documented)
     return _page(
         "The plan for programs",
-        "`bivisor plan --output json` prints one JSON object:",
+        "`bivisor plan --output json` prints one JSON object, `bivisor schema plan` [its JSON Schema](plan.schema.json).",
         f"```text\n{textwrap.dedent(shape)}\n```",
         _flow(rest),
         "Two steps of a plan after a rotated password, as the program writes them:",

@@ -31,13 +31,13 @@ def run(
 
 
 async def _apply(folder: Path, *, yes: bool) -> int:
-    from reconciler.core.render import plan_lines  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.render import report_lines  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
 
     press = session.press()
     async with session.session(folder) as cloud:
         look = await cloud.look()
-        press.print(plan_lines(look.plan, press.paper))
+        press.print(report_lines(cloud.report(look), press.paper))
         if not look.plan.pending:
             return exit_code(look.plan)
         agreed = look if yes else await _agreed(cloud, press, look)
@@ -49,7 +49,7 @@ async def _apply(folder: Path, *, yes: bool) -> int:
 
 async def _agreed(cloud: Session, press: Press, look: Look) -> Look | None:
     """Ask until the plan that is agreed to is still the one that would be made now; return that look, or None."""
-    from reconciler.core.render import plan_lines  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.render import report_lines  # noqa: PLC0415 - keeps --help fast
 
     if not (sys.stdin.isatty() and press.on_terminal):
         print("apply asks before it changes anything, and nobody can answer here: add --yes", file=sys.stderr)
@@ -59,7 +59,7 @@ async def _agreed(cloud: Session, press: Press, look: Look) -> Look | None:
         if look.plan.pending == shown.plan.pending:
             return look
         print("\nMeanwhile something has changed. This is the plan now:\n")
-        press.print(plan_lines(look.plan, press.paper))
+        press.print(report_lines(cloud.report(look), press.paper))
         if not look.plan.pending:
             return look
     print("Nothing was changed.")
@@ -68,7 +68,7 @@ async def _agreed(cloud: Session, press: Press, look: Look) -> Look | None:
 
 async def _passes(cloud: Session, press: Press, look: Look) -> Pass:
     from reconciler.cli.progress import Watcher  # noqa: PLC0415 - keeps --help fast
-    from reconciler.core.render import plan_lines, result_lines  # noqa: PLC0415 - as above
+    from reconciler.core.render import report_lines, result_lines  # noqa: PLC0415 - as above
 
     last: Pass | None = None
     with Watcher(press) as watcher:
@@ -82,6 +82,6 @@ async def _passes(cloud: Session, press: Press, look: Look) -> Pass:
         print("Everything is as declared.")
     else:
         print("\nThis is left:\n")
-        press.print(plan_lines(last.look.plan, press.paper))
+        press.print(report_lines(cloud.report(last.look), press.paper))
         press.print(result_lines(last.look.plan, last.results, press.paper))
     return last

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from reconciler.cli import session
-from reconciler.cli.session import AsIfRelease, DesiredFolder, Form, OutputForm
+from reconciler.cli import diff, session
+from reconciler.cli.reports import By, DetailedExitCode, GroupedBy, PlanForm, PlanOutput, Uncut, print_report
+from reconciler.cli.session import AsIfRelease, DesiredFolder
 
 NAME = "plan"
 
@@ -17,28 +17,30 @@ NAME = "plan"
 def run(
     desired: DesiredFolder = Path("desired"),
     *,
-    detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")
-    ] = False,
+    detailed_exitcode: DetailedExitCode = False,
     release: AsIfRelease = "",
-    output: OutputForm = Form.TEXT,
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against", metavar="REV", help="Ask no host: show what the folder declares otherwise than that git revision."
+        ),
+    ] = "",
+    output: PlanOutput = PlanForm.TEXT,
+    by: GroupedBy = By.RESOURCE,
+    full: Uncut = False,
 ) -> None:
     """Show every change apply would make, field by field, and why. Tells what would restart, and changes nothing."""
-    raise typer.Exit(session.run(_plan(desired, release, detailed=detailed_exitcode, form=output)))
+    if against and release:
+        raise typer.BadParameter("looks at the documents alone: leave --release away", param_hint="--against")
+    if against:
+        raise typer.Exit(diff.show(desired, against, "", detailed=detailed_exitcode, output=output, by=by, full=full))
+    raise typer.Exit(session.run(_plan(desired, release, detailed=detailed_exitcode, output=output, by=by, full=full)))
 
 
-async def _plan(folder: Path, release: str, *, detailed: bool, form: Form) -> int:
-    from reconciler.core.render import plan_lines, supposed_lines  # noqa: PLC0415 - keeps --help fast
-    from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
+async def _plan(folder: Path, release: str, *, detailed: bool, output: PlanForm, by: By, full: bool) -> int:
+    from reconciler.core.status import exit_code  # noqa: PLC0415 - keeps --help fast
 
     async with session.session(folder, release) as cloud:
         look = await cloud.look()
-    if form is Form.JSON:
-        from reconciler.core.structured import plan_data  # noqa: PLC0415 - as above
-
-        print(json.dumps(plan_data(look.plan, cloud.desired.supposed), indent=2))
-    else:
-        press = session.press()
-        press.print(supposed_lines(cloud.desired.supposed, press.paper))
-        press.print(plan_lines(look.plan, press.paper))
+    print_report(cloud.report(look), output, by=by, full=full)
     return exit_code(look.plan, detailed=detailed)

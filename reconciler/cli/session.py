@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from reconciler.core.report import Report
     from reconciler.core.shown import Line, Paper
     from reconciler.desired import Desired
     from reconciler.reconcile import Look, Reconciler
@@ -160,6 +161,13 @@ class Session:
 
         with looking(self.reconciler):
             return await self.reconciler.look()
+
+    def report(self, look: Look) -> Report:
+        """Return what is told of a look: its plan, what it is for, and who is down when."""
+        from reconciler.core.report import report_of  # noqa: PLC0415 - not needed for help
+
+        desired = self.reconciler.desired
+        return report_of(look.plan, desired.catalog, desired.supposed)
 
 
 @asynccontextmanager

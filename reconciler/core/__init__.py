@@ -3,7 +3,8 @@
 A file imports only files before it:
 
     errors   wording   syntax, documents: YAML   fields, validate: models   load
-    merge, compile   shown   graph   diff   plan   policy   status   explain   drawing, structured, render
+    merge, compile   shown   markup, differences   graph   diff   plan   compare   policy   status   explain   report
+    chart, page_look   drawing, structured, render, markdown, page: the forms   plan_schema
 
 Not in this room: any kind or unit by name, any protocol.
 """

@@ -14,11 +14,11 @@ from reconciler.core.diff import Observed, Unobserved, diff
 from reconciler.core.load import MANAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
-    from resources.contract import Address, Change, Disruption, Facts, Key, Need, Unit
+    from resources.contract import Address, Change, Disruption, Facts, Key, Unit
 
 FRESH = "fresh"
 """The field of every unit with a process: whether it has loaded what is declared now."""
@@ -117,12 +117,21 @@ def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observe
 
     A unit that `observed` does not mention was not asked, and is unknown.
     """
+
+    def first(unit: Unit, needs: tuple[Address, ...], reasons: Reasons) -> Step:
+        return _step(unit, needs, _foreseen(unit, observed.get(unit.address, NOT_ASKED), reasons))
+
+    return planned(catalog, graph, first)
+
+
+def planned(catalog: Catalog, graph: Graph, first: Callable[[Unit, tuple[Address, ...], Reasons], Step]) -> Plan:
+    """Return the plan of the steps that `first` gives, in order: with their reasons, held where something stands against it."""
     modes = _modes(catalog)
     steps: dict[Address, Step] = {}
-    reasons = _Reasons(catalog.units, steps)
+    reasons = Reasons(catalog.units, steps)
     for address in graph.order:
-        unit = catalog.units[address]
-        step = _step(unit, graph.needs(address), _foreseen(unit, observed.get(address, NOT_ASKED), reasons))
+        needs = tuple(need.address for need in graph.needs(address))
+        step = first(catalog.units[address], needs, reasons)
         if step.changes:
             step = _managed(replace(step, reasons=reasons.of(step)), modes)
         steps[address] = held_by_needs(step, steps)
@@ -158,14 +167,14 @@ def named(names: Iterable[str]) -> str:
     return " and ".join(part for part in (", ".join(listed[:-1]), *listed[-1:]) if part)
 
 
-def _foreseen(unit: Unit, seen: Observed, reasons: _Reasons) -> Observed:
+def _foreseen(unit: Unit, seen: Observed, reasons: Reasons) -> Observed:
     """Return what will be seen when the plan has written what the unit loads: a restart that follows is part of the plan."""
     rewritten = frozenset(address for address in unit.loads if reasons.steps[address].pending and reasons.rewrites(address))
     return unit.foreseen(seen, rewritten) if rewritten and not isinstance(seen, Unobserved) else seen
 
 
-def _step(unit: Unit, needs: Sequence[Need], seen: Observed) -> Step:
-    step = Step(unit.address, Verb.NOTHING, needs=tuple(need.address for need in needs), origins=unit.origins)
+def _step(unit: Unit, needs: tuple[Address, ...], seen: Observed) -> Step:
+    step = Step(unit.address, Verb.NOTHING, needs=needs, origins=unit.origins)
     if isinstance(seen, Unobserved):
         return replace(step, verb=Verb.UNKNOWN, held=seen.reason)
     changes, why = diff(unit, seen), unit.blocked(seen)
@@ -190,7 +199,7 @@ def _change(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | 
 
 
 @dataclass(frozen=True, slots=True)
-class _Reasons:
+class Reasons:
     """Says why, from the steps that stand before; remembers what each loaded unit's changes mean to its readers."""
 
     units: Mapping[Address, Unit]
@@ -198,6 +207,7 @@ class _Reasons:
     loaded: dict[Address, str] = field(default_factory=dict)
 
     def of(self, step: Step) -> tuple[str, ...]:
+        """Say why the step restarts, or what it waits for."""
         match step.intended:
             case Verb.RESTART:
                 return self._restart(step)
@@ -205,7 +215,8 @@ class _Reasons:
                 pending = [str(need) for need in step.needs if self.steps[need].pending]
                 if pending:
                     return (f"becomes so by itself after {named(pending)}",)
-                return (f"nothing to do but wait, up to {self.units[step.address].settle_s:.0f} s",)
+                settle_s = self.units[step.address].settle_s
+                return (f"nothing to do but wait, up to {settle_s:.0f} s",) if settle_s else ()
             case _:
                 return ()
 

@@ -1,17 +1,31 @@
 """The pages that people read: a plan, its results, the status of the resources. Lines of spans; printing is not done here.
 
-The plan is the product's face. It is read in a hurry, so it is grouped by target, one line says what differs, and the
-reason stands beside each restart, each hold and each thing that nobody knows.
+The plan is the product's face. It is read in a hurry, so it is grouped by who declares it, one line says what differs,
+and the reason stands beside each restart, each hold and each thing that nobody knows.
 """
 
 from __future__ import annotations
 
-import difflib
 import textwrap
-from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
-from reconciler.core.plan import FRESH, Plan, Step, Verb, named
+from reconciler.core.differences import of_lines, text_difference
+from reconciler.core.plan import Plan, Step, Verb, named
+from reconciler.core.report import (
+    SIGNS,
+    Group,
+    Grouping,
+    Item,
+    Report,
+    counted,
+    groups,
+    interrupted,
+    is_new,
+    nothing_to_do,
+    remarks_of,
+    told_changes,
+    why,
+)
 from reconciler.core.shown import (
     Line,
     Paper,
@@ -20,37 +34,25 @@ from reconciler.core.shown import (
     ascii_only,
     is_secret,
     masked,
-    masked_lines,
     masked_urls,
-    natural,
     printable,
     written,
 )
 from reconciler.core.status import GOOD, Outcome, ResourceStatus, Result, Status, Truth
-from resources.contract import REMEMBERED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from resources.contract import Address, Change
 
-SIGNS = {
-    Verb.NOTHING: " ",
-    Verb.CREATE: "+",
-    Verb.UPDATE: "~",
-    Verb.DELETE: "-",
-    Verb.RESTART: "!",
-    Verb.WAIT: ".",
-    Verb.HELD: "=",
-    Verb.UNKNOWN: "?",
-}
-"""One ASCII character before each verb: enough to scan a page by."""
-
 MOST_FILE_LINES = 40
 """As many lines of a file's difference are shown, unless the page is to be full."""
 
 MOST_REPEATED = 4
 """Of changes that another target has as well, not more lines are repeated, unless the page is to be full."""
+
+MOST_WAVES = 12
+"""As many waves of interruptions are listed, unless the page is to be full."""
 
 _Twins: TypeAlias = "dict[tuple[str, str, tuple[Change, ...]], Step]"
 """What has been shown: the first step with that type, name and changes."""
@@ -60,27 +62,26 @@ _LABEL_MOST = 44
 _BARE = Paper()
 
 
-def plan_lines(plan: Plan, paper: Paper = _BARE) -> tuple[Line, ...]:
-    """Return the plan as a page: what is not as declared, target by target, and the totals."""
-    order = {target: number for number, target in enumerate(dict.fromkeys(step.address.target.kind for step in plan.steps))}
-    shown = sorted(
-        (step for step in plan.steps if step.verb is not Verb.NOTHING),
-        key=lambda step: (order[step.address.target.kind], natural(step.address.target.name)),
-    )
+def plan_lines(plan: Plan, paper: Paper = _BARE, by: Grouping = Grouping.RESOURCE) -> tuple[Line, ...]:
+    """Return the plan as a page: what is not as declared, and the totals."""
+    return report_lines(Report(plan), paper, by)
+
+
+def report_lines(report: Report, paper: Paper = _BARE, by: Grouping = Grouping.RESOURCE) -> tuple[Line, ...]:
+    """Return a plan as a page with what is said about it: above it what it is for, below it who is down when."""
     twins: _Twins = {}
-    lines: list[Line] = []
-    for target, steps in groupby(shown, key=lambda step: step.address.target):
-        lines += [(Span(str(target), Tone.TITLE),), *_target_lines(list(steps), twins, paper), ()]
-    return _set((*lines, *_remark_lines(plan, paper), *totals_lines(plan, paper)), paper)
+    lines = [*_head_lines(report, paper), *_document_lines(report, paper)]
+    for group in groups(report.plan, by):
+        lines += [(Span(group.title, Tone.TITLE),), *_group_lines(group, twins, paper), ()]
+    return _set((*lines, *_remark_lines(report.plan, paper), *totals_lines(report, paper)), paper)
 
 
-def supposed_lines(supposed: str, paper: Paper = _BARE) -> tuple[Line, ...]:
-    """Return the head of a plan for something that no document says, nothing above any other."""
-    if not supposed:
-        return ()
-    note = "Only to look at: apply works by the documents. What plan shows without --release is among the changes below."
-    head = _sentence("", supposed, "", Tone.TITLE, paper)
-    return _set((*head, *_sentence("", note, "", Tone.REASON, paper), ()), paper)
+def _head_lines(report: Report, paper: Paper) -> Iterable[Line]:
+    """Return the head of a plan that is only for looking at, nothing above any other."""
+    if report.said:
+        yield from _sentence("", report.said, "", Tone.TITLE, paper)
+        yield from _sentence("", report.note, "", Tone.REASON, paper)
+        yield ()
 
 
 def step_line(step: Step) -> Line:
@@ -92,33 +93,26 @@ def step_line(step: Step) -> Line:
     )
 
 
-def totals_lines(plan: Plan, paper: Paper = _BARE) -> tuple[Line, ...]:
-    """Return how many steps do what, and which services are interrupted."""
-    counts = plan.counts
-    todo = [
-        Span(f"{counts[verb]} to {word}", _tone(verb))
-        for verb, word in (
-            (Verb.CREATE, "create"),
-            (Verb.UPDATE, "update"),
-            (Verb.DELETE, "delete"),
-            (Verb.RESTART, "restart"),
-            (Verb.WAIT, "wait for"),
-        )
-        if counts[verb]
-    ]
-    later = sum(step.later for step in plan.held)
-    if counts[Verb.HELD]:
-        later_note = f" ({'all' if later == counts[Verb.HELD] else later} until a following pass)" if later else ""
-        todo.append(Span(f"{counts[Verb.HELD]} held{later_note}", Tone.HELD))
-    if counts[Verb.UNKNOWN]:
-        todo.append(Span(f"{counts[Verb.UNKNOWN]} unknown", Tone.UNKNOWN))
-    if not todo:
-        return ((Span("No changes. The cloud is as declared.", Tone.GOOD),),)
+def totals_lines(report: Report, paper: Paper = _BARE) -> tuple[Line, ...]:
+    """Return how many steps do what, which services are interrupted, and, where that goes in waves, who is down when."""
+    if nothing := nothing_to_do(report):
+        return ((Span(nothing, Tone.GOOD),),)
+    todo = [Span(f"{number} {word}", Tone(verb)) for verb, number, word in counted(report.plan)]
     comma = Span(", ")
     totals = (Span("Plan: ", Tone.TITLE), *[span for each in todo for span in (each, comma)][:-1], Span("."))
-    services = list(dict.fromkeys(step.disruption.service for step in plan.pending if step.disruption))
-    interrupts = f"Interrupts {named(map(printable, services))}." if services else "Interrupts nothing."
-    return _set((totals, *_sentence("", interrupts, "", Tone.RESTART if services else Tone.DIM, paper)), paper)
+    tone = Tone.RESTART if report.interrupts else Tone.DIM
+    return _set((totals, *_sentence("", interrupted(report), "", tone, paper), *_wave_lines(report, paper)), paper)
+
+
+def _wave_lines(report: Report, paper: Paper) -> Iterable[Line]:
+    """Return one line for each wave of interruptions, where there is more than one."""
+    kept = report.waves if paper.full else report.waves[:MOST_WAVES]
+    if kept:
+        yield (Span("Who is down when, if everything goes well:", Tone.TITLE),)
+    for number, services in enumerate(kept, start=1):
+        yield from _sentence("  ", ", ".join(services), f"{number:>3}. ", Tone.RESTART if number == 1 else Tone.HELD, paper)
+    if len(kept) < len(report.waves):
+        yield (Span(f"       {paper.ellipsis} {len(report.waves) - len(kept)} more waves", Tone.DIM),)
 
 
 def result_lines(plan: Plan, results: Mapping[Address, Result], paper: Paper = _BARE) -> tuple[Line, ...]:
@@ -164,68 +158,78 @@ def status_lines(status: Status, paper: Paper = _BARE) -> tuple[Line, ...]:
 
 def _remark_lines(plan: Plan, paper: Paper) -> Iterable[Line]:
     """Return what is worth knowing and no difference, below everything that is one."""
-    remarks = [f"{step.address}: {text}" for step in plan.steps for text in step.remarks]
-    if remarks:
+    if remarks := remarks_of(plan):
         yield (Span("Worth knowing", Tone.TITLE),)
         for remark in remarks:
             yield from _sentence("  ", remark, "* ", Tone.REASON, paper)
         yield ()
 
 
-def _target_lines(steps: Sequence[Step], twins: _Twins, paper: Paper) -> Iterable[Line]:
-    """Return the steps on one target. What nobody knows for one and the same reason is one line."""
-    widest = max(len(step.address.type) for step in steps)
-    for (verb, held), same in groupby(steps, key=lambda step: (step.verb, step.held)):
-        group = list(same)
-        if verb is Verb.UNKNOWN and len(group) > 1 and not paper.full:
-            yield (Span(f"  ? {verb:<8}", Tone.UNKNOWN), Span(f" {len(group)} units"))
-            yield from _sentence(_INDENT, held, "nobody knows: ", Tone.REASON, paper)
+def _document_lines(report: Report, paper: Paper) -> Iterable[Line]:
+    """Return what differs in the documents: some of it changes no unit, an address or a limit, say."""
+    if report.documents:
+        yield (Span("Documents", Tone.TITLE),)
+    for edit in report.documents:
+        yield (Span(f"  {SIGNS[edit.verb]} {edit.verb:<8}", _tone(edit.verb)), Span(f" {edit.key}", Tone.TITLE))
+        yield from changes_lines(edit.changes, paper)
+    if report.documents:
+        yield ()
+
+
+def _group_lines(group: Group, twins: _Twins, paper: Paper) -> Iterable[Line]:
+    """Return what stands under one title. What nobody knows for one and the same reason is one line."""
+    widest = max(len(item.step.address.type) for item in group.items)
+    for item in group.items:
+        if not item.one_thing:
+            yield from _unknown_lines(item, paper)
         else:
-            for step in group:
-                yield from _step_lines(step, twins, widest, paper)
+            yield from _item_lines(item, group, twins, widest, paper)
 
 
-def _step_lines(step: Step, twins: _Twins, widest: int, paper: Paper) -> Iterable[Line]:
-    head = f"  {SIGNS[step.verb]} {step.verb:<8}"
+def _unknown_lines(item: Item, paper: Paper) -> Iterable[Line]:
+    yield (Span(f"  ? {item.word:<8}", Tone.UNKNOWN), Span(f" {len(item.steps)} units"))
+    for step in item.steps if paper.full else ():
+        yield (Span(f"{_INDENT}{step.address.type} "), Span(printable(step.address.name), Tone.TITLE))
+    yield from _sentence(_INDENT, item.step.held, "nobody knows: ", Tone.REASON, paper)
+
+
+def _item_lines(item: Item, group: Group, twins: _Twins, widest: int, paper: Paper) -> Iterable[Line]:
+    step = item.step
+    head = f"  {SIGNS[step.verb]} {item.word:<8}"
     title = f" {step.address.type:<{widest}}  "
     name = printable(step.address.name)
-    origins = ", ".join(map(str, step.origins))
-    by = f"  ({origins})" if origins and len(head) + len(title) + len(name) + len(origins) + 4 <= paper.width else ""
-    yield (Span(head, _tone(step.verb)), Span(title), Span(name, Tone.TITLE), Span(by, Tone.DIM))
+    tail = f"  on {_listed(item.targets, paper)}" if group.keys or not step.origins else ""
+    if not tail and step.origins:
+        by = f"  ({', '.join(map(str, step.origins))})"
+        tail = by if len(head) + len(title) + len(name) + len(by) <= paper.width else ""
+    yield (Span(head, _tone(step.verb)), Span(title), Span(name, Tone.TITLE), Span(tail, Tone.DIM))
     twin = twins.setdefault((step.address.type, step.address.name, step.changes), step)
-    yield from _why_lines(step, twin, paper)
+    yield from _why_lines(item, twin, paper)
 
 
-def _why_lines(step: Step, twin: Step, paper: Paper) -> Iterable[Line]:
+def _why_lines(item: Item, twin: Step, paper: Paper) -> Iterable[Line]:
     """Return what changes and why, what it interrupts, and what stands against it."""
+    step = item.step
     if step.root is not None and step.changes and not paper.full:
         yield (Span(f"{_INDENT}would {step.intended}: {_fields(step)}", Tone.DIM),)
     else:
-        # that the process is not fresh is what the reasons below say in words
-        told = [change for change in step.changes if change.field != FRESH or not step.reasons]
-        # what a host shall remember of a file goes without saying where the file itself changes
-        told = [change for change in told if change.field != REMEMBERED] or told
-        told_lines = list(changes_lines(told, paper, creating=_is_new(step)))
+        told_lines = list(changes_lines(told_changes(step), paper, creating=is_new(step)))
         if twin is not step and len(told_lines) > MOST_REPEATED and not paper.full:
             told_lines = [(Span(f"{_INDENT}{_fields(step)}, the same as on {twin.address.target}", Tone.DIM),)]
         yield from told_lines
-        for reason in step.reasons:
-            yield from _sentence(_INDENT, reason, "because: " if step.intended is Verb.RESTART else "", Tone.REASON, paper)
-        if step.disruption is not None:
-            verb = "interrupts" if step.pending else "would interrupt"
-            yield from _sentence(_INDENT, step.disruption.service, f"{verb}: ", _tone(step.verb), paper)
-    if step.held:
-        yield from _sentence(
-            _INDENT, step.held, "nobody knows: " if step.verb is Verb.UNKNOWN else "held: ", Tone.REASON, paper
-        )
+    for word, said in why(item):
+        if step.root is None or word == "held" or paper.full:
+            tone = Tone.REASON if isinstance(said, str) else _tone(step.verb)
+            text = said if isinstance(said, str) else _listed(said, paper)
+            yield from _sentence(_INDENT, text, f"{word}: " if word else "", tone, paper)
+
+
+def _listed(names: Sequence[str], paper: Paper) -> str:
+    return ", ".join(names) if paper.full else named(names)
 
 
 def _fields(step: Step) -> str:
     return f"{len(step.changes)} {'field' if len(step.changes) == 1 else 'fields'}"
-
-
-def _is_new(step: Step) -> bool:
-    return step.intended in (Verb.CREATE, Verb.WAIT) and all(change.before is None for change in step.changes)
 
 
 def changes_lines(changes: Sequence[Change], paper: Paper = _BARE, *, creating: bool = False) -> Iterable[Line]:
@@ -237,7 +241,7 @@ def changes_lines(changes: Sequence[Change], paper: Paper = _BARE, *, creating: 
         match (change.before, change.after):
             case (tuple() as before, tuple() as after) if not secret and set(before) != set(after):
                 yield from _list_lines(before, after, label, paper)
-            case (before, after) if not secret and any(isinstance(each, str) and "\n" in each for each in (before, after)):
+            case (before, after) if not secret and of_lines(change):
                 yield from _file_lines(change, label, paper)
             case _:
                 yield from _value_lines(change, label, paper, creating=creating)
@@ -265,11 +269,7 @@ def _list_lines(before: tuple[str, ...], after: tuple[str, ...], label: str, pap
 
 def _file_lines(change: Change, label: str, paper: Paper) -> Iterable[Line]:
     """Return a unified difference of a text, passwords in it masked; the whole text where there is only one side."""
-    before, after = (masked_lines(value) for value in (change.before, change.after))
-    if before and after:
-        lines = list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]
-    else:
-        lines = [f"-{line}" for line in before] + [f"+{line}" for line in after]
+    lines = text_difference(change)
     removed, added = sum(line.startswith("-") for line in lines), sum(line.startswith("+") for line in lines)
     counted = [(f"+{added}", Tone.AFTER)] * bool(added) + [(f"-{removed}", Tone.BEFORE)] * bool(removed)
     yield (Span(label), *(Span(f"{text} ", tone) for text, tone in counted), Span("line" if added + removed == 1 else "lines"))

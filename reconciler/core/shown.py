@@ -16,10 +16,14 @@ from resources.contract import MASK, Change, SecretText, Value
 OTHER_MASK = "(another secret)"
 """Stands for the new value where a secret replaces a secret: that they differ is no secret."""
 
+UNDECLARED = "(not declared)"
+"""Stands for the value of a field that one of two compared declarations does not have. It is not known to be absent."""
+
 _TELLTALE = r"passw(?:or)?d|passphrase|secret|token|credential|private_?key|auth_?key|transport_url"
 _SECRET_NAME = re.compile(_TELLTALE, re.IGNORECASE)
 _PUBLIC_NAME = re.compile(r"(?:uuid|file|path|type|name|expiration|enabled?)$", re.IGNORECASE)
-_SECRET_LINE = re.compile(rf"^(\W*[\w.-]*(?:{_TELLTALE})[\w.-]*\s*[=:]\s*)(\S.*)$", re.IGNORECASE)
+_SECRET_LINE = re.compile(rf"^(\W*(?:Environment\s*=\W*)?[\w.-]*(?:{_TELLTALE})[\w.-]*\s*[=:]\s*)(\S.*)$", re.IGNORECASE)
+_NO_VALUE = (None, UNDECLARED)
 _SWITCHES = ("True", "False", "true", "false")
 _DIGITS = re.compile(r"(\d+)")
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/]+@")
@@ -112,19 +116,20 @@ def masked(change: Change) -> tuple[Value, Value]:
         if isinstance(after, str) and before == after:  # only a password inside a URL differs
             after = after.replace(MASK, OTHER_MASK)
         return before, after
-    before = None if change.before is None else MASK
-    after = None if change.after is None else (MASK if before is None else OTHER_MASK)
+    before = change.before if change.before in _NO_VALUE else MASK
+    after = change.after if change.after in _NO_VALUE else (OTHER_MASK if before == MASK else MASK)
     return before, after
 
 
 def masked_lines(value: Value) -> list[str]:
     """Return the lines of a text as they may be shown, none for what is no text.
 
-    Replaced are what follows a telling name (`admin_password = …`), a URL's password, and the body of a private key.
+    Replaced are what follows a telling name (`admin_password = …`, `Environment=TOKEN=…`), a URL's password, and the body
+    of a private key.
     """
     lines: list[str] = []
     inside_key = False
-    for line in value.splitlines() if isinstance(value, str) else ():
+    for line in value.splitlines() if isinstance(value, str) and value != UNDECLARED else ():
         inside_key = inside_key and "-----END" not in line
         lines.append(MASK if inside_key else _SECRET_LINE.sub(rf"\1{MASK}", masked_urls(line)))
         inside_key = inside_key or ("-----BEGIN" in line and "PRIVATE KEY" in line)
@@ -152,7 +157,7 @@ def ascii_only(text: str) -> str:
 
 
 def written(value: Value) -> str:
-    """Return a masked value on one line: `absent`, `true`, `10`, `"text"`, `["a", "b"]`."""
+    """Return a masked value on one line: `absent`, `(not declared)`, `true`, `10`, `"text"`, `["a", "b"]`."""
     match value:
         case None:
             return "absent"
@@ -161,7 +166,7 @@ def written(value: Value) -> str:
         case tuple():
             return f"[{', '.join(written(item) for item in value)}]"
         case str():
-            return value if value in (MASK, OTHER_MASK) else printable(json.dumps(value, ensure_ascii=False))
+            return value if value in (MASK, OTHER_MASK, UNDECLARED) else printable(json.dumps(value, ensure_ascii=False))
         case _:
             return str(value)
 

@@ -4,8 +4,12 @@ A plan:
 
     {"version": 1,
      "supposed": "As if the release were …",            only with --release: this plan is only to be looked at
+     "compared": {"before": "main", "after": "desired"} only of two declarations: no host was asked
+     "documents": [                                     only with "compared": what differs in them
+       {"key": "Node/kvm1", "verb": "update", "changes": [{"field": "spec.address", …}]}],
      "totals": {"create": 1, "update": 0, …},           one number per verb, "nothing" included
      "interrupts": ["nova-compute on kvm1"],
+     "waves": [["nova-compute on kvm1"], ["…"]],        who is down at the same time, where there are several waves
      "steps": [                                         without those that have nothing to do
        {"address": "ssh:kvm1/config_file//etc/nova/nova.conf",
         "target": "ssh:kvm1", "type": "config_file", "name": "/etc/nova/nova.conf",
@@ -18,7 +22,9 @@ A plan:
        {"address": "openstack:demo/compute_service/kvm1", "text": "an operator disabled it: new disks"}]}
 
 A value is a string, a number, a boolean, a list of strings, or null where it is absent; secrets are masked as on
-every page. Fields may be added under the same version; one that changes its meaning or goes raises it.
+every page. Where declarations are compared, `(not declared)` stands for a field that one side does not have, and a
+unit that is declared no more is a step to delete whose field `exists` has that after it. Fields may be added under
+the same version; one that changes its meaning or goes raises it.
 """
 
 from __future__ import annotations
@@ -26,11 +32,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.plan import Verb
+from reconciler.core.report import Report
 from reconciler.core.shown import is_secret, masked, masked_lines, masked_urls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.core.compare import Edit
     from reconciler.core.plan import Plan, Step
     from reconciler.core.status import Result, Status
     from resources.contract import Address, Change, Value
@@ -39,14 +47,21 @@ VERSION = 1
 """The version of all shapes that are described here."""
 
 
-def plan_data(plan: Plan, supposed: str = "") -> dict[str, Any]:
-    """Return the plan as JSON data; `supposed` says how what was planned for differs from the documents."""
-    services = dict.fromkeys(step.disruption.service for step in plan.pending if step.disruption)
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """Return the plan as JSON data."""
+    return report_data(Report(plan))
+
+
+def report_data(report: Report) -> dict[str, Any]:
+    """Return a plan as JSON data, with what is said about it."""
+    plan = report.plan
     return {
         "version": VERSION,
-        **({"supposed": supposed} if supposed else {}),
+        **({"supposed": report.supposed} if report.supposed else {}),
+        **(_compared(report) if report.compared else {}),
         "totals": {str(verb): count for verb, count in plan.counts.items()},
-        "interrupts": list(services),
+        "interrupts": list(report.interrupts),
+        "waves": [list(wave) for wave in report.waves],
         "steps": [_step(step) for step in plan.steps if step.verb is not Verb.NOTHING],
         "remarks": [{"address": str(step.address), "text": masked_urls(text)} for step in plan.steps for text in step.remarks],
     }
@@ -88,6 +103,15 @@ def status_data(status: Status) -> dict[str, Any]:
             for each in status.resources
         ],
     }
+
+
+def _compared(report: Report) -> dict[str, Any]:
+    after, before = report.compared
+    return {"compared": {"before": before, "after": after}, "documents": [_edit(edit) for edit in report.documents]}
+
+
+def _edit(edit: Edit) -> dict[str, Any]:
+    return {"key": str(edit.key), "verb": str(edit.verb), "changes": [_change(change) for change in edit.changes]}
 
 
 def _step(step: Step) -> dict[str, Any]:

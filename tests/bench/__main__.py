@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import warm
+from tests.bench import review, warm
 from tests.bench.catalogue import decide
 from tests.bench.declared import write_documents
 from tests.bench.far_side import far_side
@@ -131,12 +131,23 @@ def _alone(folder: Path, items: Items) -> list[Figure]:
     validate = _program("bivisor validate, the demo's", [bivisor, "validate", "-d", str(REPOSITORY / "desired")], folder)
     starts, checks = (middle(run(each).wall_s for _ in range(STARTS)) for each in (start, validate))
     spent = decide(items)
+    reviews = {name: middle(run(each).wall_s for _ in range(STARTS)) for name, each in _reviews(folder / "review").items()}
     return [
+        *(Figure(f"bivisor {name}, {review.NODES} nodes", wall, "s", at_most=1.0) for name, wall in reviews.items()),
         Figure(start.name, starts, "s", at_most=0.3),
         Figure(validate.name, checks, "s"),
         Figure("20,000 units, one pass of decisions, CPU", sum(spent.values()), "s",
                note=", ".join(f"{step} {seconds:.2f}" for step, seconds in spent.items())),
     ]  # fmt: skip
+
+
+def _reviews(folder: Path) -> Mapping[str, Command]:
+    """Return what a reviewer's job runs."""
+    folder.mkdir()
+    documents = str(review.write_repository(folder))
+    commands = {"validate": ("validate",), "plan --against": ("plan", "--against", "HEAD"),
+                "plan --against, html": ("plan", "--against", "HEAD", "-o", "html")}  # fmt: skip
+    return {name: _program(name, [str(BIN / "bivisor"), *words, "-d", documents], folder) for name, words in commands.items()}
 
 
 def _program(name: str, argv: Sequence[str], home: Path) -> Command:

@@ -3,7 +3,8 @@
     # A sentence about what this shows.
     maxUnavailable 1                         how many services may be down at once (1 if not said)
     passes 2                                 how often to plan; between two plans all pending steps succeed
-    page width 80 ascii full                 how it is written down, or `page json`; `page status` adds the table
+    page width 80 ascii full                 how it is written down, or `page json`; `page status` adds the table,
+                                             `page target` groups by target
     resource Cluster/demo paused             an annotated resource (full, observe or paused)
 
     unit ssh:kvm1/service/nova-compute by Cluster/demo
@@ -14,6 +15,7 @@
       only waits                             no action helps, or:
       refuses WHY                            neither acting nor waiting helps, or:
       forbidden WHY                          it must not be disrupted now
+      notes SENTENCE                         it is worth knowing
 
     ---- pass 1
     the page
@@ -31,14 +33,17 @@ from reconciler.core.diff import Unobserved
 from reconciler.core.graph import build_graph
 from reconciler.core.plan import make_plan
 from reconciler.core.policy import Rollout, apply_policy
-from reconciler.core.render import plan_lines, status_lines
+from reconciler.core.render import report_lines, status_lines
+from reconciler.core.report import Grouping, Report, foreseen_waves
 from reconciler.core.shown import Paper, text_of
 from reconciler.core.status import fold
-from reconciler.core.structured import plan_data
+from reconciler.core.structured import report_data
 from resources.contract import Key, Need, SecretText
 from tests.core.simple import Daemon, Simple, address, carried_out, catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.core.diff import Observed
     from reconciler.core.plan import Plan
     from resources.contract import Address, Unit, Value
@@ -62,12 +67,10 @@ def play(text: str) -> str:
     scenario = read(declared)
     parts = [declared]
     declared_catalog = catalog(scenario.units.values(), scenario.manage)
-    graph = build_graph(declared_catalog.units)
     world = scenario.observed
     for number in range(scenario.passes):
-        plan = make_plan(declared_catalog, graph, world)
-        plan = apply_policy(plan, declared_catalog, world, scenario.rollout)
-        parts.append(f"---- pass {number + 1}\n{page(plan, scenario.page)}")
+        plan = planned(scenario, world)
+        parts.append(f"---- pass {number + 1}\n{page(told(plan, scenario), scenario.page)}")
         if "status" in scenario.page:
             lines = status_lines(fold(plan, {}, declared_catalog), paper(scenario.page))
             parts.append("---- status\n" + "\n".join(map(text_of, lines)))
@@ -75,11 +78,24 @@ def play(text: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def page(plan: Plan, words: tuple[str, ...]) -> str:
+def planned(scenario: Scenario, world: Mapping[Address, Observed]) -> Plan:
+    """Return the plan for a world, after policy."""
+    declared = catalog(scenario.units.values(), scenario.manage)
+    plan = make_plan(declared, build_graph(declared.units), world)
+    return apply_policy(plan, declared, world, scenario.rollout)
+
+
+def told(plan: Plan, scenario: Scenario) -> Report:
+    """Return what is told of the plan of a pass."""
+    return Report(plan, waves=foreseen_waves(plan, scenario.units))
+
+
+def page(report: Report, words: tuple[str, ...]) -> str:
     """Return the plan as the `page` directive wants it."""
     if "json" in words:
-        return json.dumps(plan_data(plan), indent=2, ensure_ascii=False)
-    return "\n".join(text_of(line) for line in plan_lines(plan, paper(words)))
+        return json.dumps(report_data(report), indent=2, ensure_ascii=False)
+    by = Grouping.TARGET if "target" in words else Grouping.RESOURCE
+    return "\n".join(text_of(line) for line in report_lines(report, paper(words), by))
 
 
 def paper(words: tuple[str, ...]) -> Paper:
@@ -132,6 +148,8 @@ def _detail(unit: Unit, word: str, rest: str, observed: dict[Address, Observed])
             change = {"loads": (*unit.loads, address(rest))}
         case "only":
             change = {"only_waits": True, "settle_s": 180.0}
+        case "notes":
+            change = {"notes": (rest,)}
         case "refuses" | "forbidden":
             change = {word: rest}
         case "observed":

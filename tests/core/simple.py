@@ -25,6 +25,7 @@ class Simple(Unit):
 
     only_waits: bool = False
     refuses: str = ""
+    notes: tuple[str, ...] = ()
 
     def queries(self) -> tuple[Query, ...]:
         """Ask nothing: these units' facts are written down in the tests."""
@@ -38,6 +39,11 @@ class Simple(Unit):
         """Return one action for all changes, none for a unit that can only be waited for."""
         del facts
         return () if self.only_waits or not changes else (Action("make", {}),)
+
+    def remarks(self, facts: Facts | None) -> tuple[str, ...]:
+        """Tell what the test notes."""
+        del facts
+        return self.notes
 
     def blocked(self, facts: Facts | None) -> str:
         """Refuse while the facts are not as declared."""

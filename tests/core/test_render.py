@@ -40,6 +40,7 @@ SECRETS = {
     "in a list of URLs": Change("[x] urls", (f"rabbit://u:{CANARY}@h",), ("rabbit://u:p@h", "x")),
     "in several hosts' URL": Change("[DEFAULT] transport_url", f"rabbit://u:a@h,u:{CANARY}@g/", "x"),
     "on a line of a file": Change("content", f"a = 1\nadmin_password={CANARY}\n", "a = 1\n"),
+    "in the environment of a service": Change("content", None, f'[Service]\nEnvironment="API_TOKEN={CANARY}"\n'),
     "in a comment of a file": Change("content", f"#password: {CANARY}\n", "a = 1\n"),
     "in a file's private key": Change("content", f"-----BEGIN RSA PRIVATE KEY-----\nabc\n{CANARY}\n-----END", "x\n"),
 }

@@ -117,10 +117,9 @@ def test_secrets_show_nowhere(lab: Lab, desk: Workspace, arguments_seen: list[st
     path.write_text(f"username: administrator@vsphere.local\npassword: {canary}\n")
     debug = ("--log-level", "debug", "--log-json")
     try:
-        said = [
-            desk.run(*debug, *command, exits=None)
-            for command in (("plan",), ("plan", "-o", "json"), ("apply", "--yes"), ("status",), ("graph",), ("validate",))
-        ]
+        forms = (("plan", "-o", form) for form in ("text", "json", "markdown", "html"))
+        commands = (*forms, ("plan", "--full"), ("apply", "--yes"), ("status",), ("graph",), ("validate",))
+        said = [desk.run(*debug, *command, exits=None) for command in commands]
         everything = "".join(one.stdout + one.stderr for one in said)
         for form in (canary, canary.replace("$", "$$"), "Zebra"):
             assert form not in everything

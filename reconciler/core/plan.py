@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
-    from resources.contract import Address, Change, Disruption, Facts, Key, Need, Unit
+    from resources.contract import Address, Change, Disruption, Facts, Key, Unit
 
 FRESH = "fresh"
 """The field of every unit with a process: whether it has loaded what is declared now."""
@@ -122,7 +122,8 @@ def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observe
     reasons = _Reasons(catalog.units, steps)
     for address in graph.order:
         unit = catalog.units[address]
-        step = _step(unit, graph.needs(address), _foreseen(unit, observed.get(address, NOT_ASKED), reasons))
+        needs = tuple(need.address for need in graph.needs(address))
+        step = step_of(unit, needs, _foreseen(unit, observed.get(address, NOT_ASKED), reasons))
         if step.changes:
             step = _managed(replace(step, reasons=reasons.of(step)), modes)
         steps[address] = held_by_needs(step, steps)
@@ -164,19 +165,20 @@ def _foreseen(unit: Unit, seen: Observed, reasons: _Reasons) -> Observed:
     return unit.foreseen(seen, rewritten) if rewritten and not isinstance(seen, Unobserved) else seen
 
 
-def _step(unit: Unit, needs: Sequence[Need], seen: Observed) -> Step:
-    step = Step(unit.address, Verb.NOTHING, needs=tuple(need.address for need in needs), origins=unit.origins)
+def step_of(unit: Unit, needs: tuple[Address, ...], seen: Observed) -> Step:
+    """Say what is to be done about one unit by itself: before its needs, its documents' modes and policy have their say."""
+    step = Step(unit.address, Verb.NOTHING, needs=needs, origins=unit.origins)
     if isinstance(seen, Unobserved):
         return replace(step, verb=Verb.UNKNOWN, held=seen.reason)
     changes, why = diff(unit, seen), unit.blocked(seen)
     step = replace(step, remarks=unit.remarks(seen))
     if changes:
-        step = _change(step, unit, changes, seen, possible=not why)
+        step = changing(step, unit, changes, seen, possible=not why)
     return hold(step, why) if why else step
 
 
-def _change(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None, *, possible: bool) -> Step:
-    """Say what is to be done; a unit that is blocked is not asked how, since there may be no way at all."""
+def changing(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None, *, possible: bool = True) -> Step:
+    """Say what making the changes is; a unit that is blocked is not asked how, since there may be no way at all."""
     disruption = None
     if possible and not unit.actions(changes, facts):
         verb = Verb.WAIT

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import session
+from reconciler.cli import saved, session
+from reconciler.cli.saved import PlanOut
 from reconciler.cli.session import AsIfRelease, DesiredFolder, Form, OutputForm
 
 NAME = "plan"
@@ -21,13 +22,16 @@ def run(
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")
     ] = False,
     release: AsIfRelease = "",
+    out: PlanOut = None,
     output: OutputForm = Form.TEXT,
 ) -> None:
     """Show every change apply would make, field by field, and why. Tells what would restart, and changes nothing."""
-    raise typer.Exit(session.run(_plan(desired, release, detailed=detailed_exitcode, form=output)))
+    if release and out:
+        raise typer.BadParameter("goes not with --release: such a plan is only to be looked at", param_hint="--out")
+    raise typer.Exit(session.run(_plan(desired, release, out, detailed=detailed_exitcode, form=output)))
 
 
-async def _plan(folder: Path, release: str, *, detailed: bool, form: Form) -> int:
+async def _plan(folder: Path, release: str, out: Path | None, *, detailed: bool, form: Form) -> int:
     from reconciler.core.render import plan_lines, supposed_lines  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
 
@@ -41,4 +45,6 @@ async def _plan(folder: Path, release: str, *, detailed: bool, form: Form) -> in
         press = session.press()
         press.print(supposed_lines(cloud.desired.supposed, press.paper))
         press.print(plan_lines(look.plan, press.paper))
+    if out is not None:
+        await saved.save(out, folder, cloud, look)
     return exit_code(look.plan, detailed=detailed)

@@ -97,7 +97,9 @@ def _young_enough(path: Path, file: PlanFile, max_age: timedelta, again: str) ->
 
 def _words(age: timedelta) -> str:
     seconds = int(age.total_seconds())
-    unit, length = next(((unit, length) for unit, length in (("h", 3600), ("m", 60)) if seconds % length == 0), ("s", 1))
+    unit, length = next(
+        ((unit, length) for unit, length in (("h", 3600), ("m", 60)) if seconds and seconds % length == 0), ("s", 1)
+    )
     return f"{seconds // length}{unit}"
 
 

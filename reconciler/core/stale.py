@@ -104,7 +104,7 @@ def _differences(saved: Saved, unit: Unit, seen: Observed, told: Mapping[str, An
     for field in dict.fromkeys((*was, *now)):
         if was.get(field) != now.get(field):
             as_declared = was.get(field) == saved.seal.fact(name, field, (unit.desired or {}).get(field))
-            words = _as_declared(unit, field) if as_declared else _before(field, before)
+            words = _as_declared(unit, field) if as_declared else _before(field, before) if field in was else "absent"
             yield f"{field} is {_is(unit, field, seen)}; it was {words} when the plan was made"
 
 

@@ -101,7 +101,11 @@ async def test_what_was_to_be_changed_is_not_made() -> None:
     first, gone = thing("a", "first", size=1), None
     gone = thing("a", "gone", first, size=1)
     world.place("a").things["gone"] = {"size": 0}
-    world.place("a").after_do = lambda _: world.place("a").things.pop("gone", None) and None
+
+    def vanishes(_: Action) -> None:
+        world.place("a").things.pop("gone", None)
+
+    world.place("a").after_do = vanishes
     reconciler = world.reconciler(first, gone)
     done = await reconciler.carry_out(await reconciler.look(), unheard)
     assert done.results[gone.address].outcome is Outcome.SKIPPED

@@ -6,22 +6,23 @@ import json
 import stat
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from reconciler import plan_file
 from reconciler.cli import saved, session
 from reconciler.core.errors import PlanFileError, StalePlanError
 from reconciler.core.plan import Verb
+from reconciler.core.saved import PlanFile
 from reconciler.core.shown import Paper
 from reconciler.core.status import Outcome
 from resources.contract import Address, SecretText
 from tests.drive.world import Thing, World, thing
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reconciler.apply import Progress
     from reconciler.reconcile import Pass, Reconciler
     from resources.contract import Action
@@ -89,6 +90,18 @@ async def test_what_was_planned_is_done_and_nothing_else(desk: Desk) -> None:
     assert desk.world.place("a").things == {"x": {"size": 1}}
     assert desk.world.place("b").things == {"y": {"size": 99}}
     assert desk.world.place("b").asks == asked
+
+
+async def test_the_file_is_as_it_is_documented(desk: Desk) -> None:
+    """What is written fits the JSON Schema of the reference page, whether or not there is something to do."""
+    schema = PlanFile.model_json_schema()
+    for size in (1, 2):
+        desk.world.place("a").things["x"] = {"size": 2}
+        content = await desk.plan(thing("a", "x", size=size))
+        jsonschema.validate(content, schema)
+        assert content["plan"]["version"] == content["version"] == 1
+    page = Path(__file__).parents[2] / "docs/reference/saved-plan.md"
+    assert json.dumps(schema, indent=2) in page.read_text()
 
 
 async def test_a_silent_host_elsewhere_does_not_block(desk: Desk) -> None:

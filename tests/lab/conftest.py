@@ -25,7 +25,17 @@ _SDK_TO_ITSELF = "ignore::openstack.warnings._RemovedInSDKWarning"
 """openstacksdk 4.22 warns of parameters that only its own code passes."""
 
 
-_ON_THE_DEMOS_CLOUD = ("converge", "host_helper", "identity", "lessons", "options", "release", "refusals", "images")
+_ON_THE_DEMOS_CLOUD = (
+    "converge",
+    "host_helper",
+    "identity",
+    "lessons",
+    "options",
+    "release",
+    "refusals",
+    "images",
+    "saved_plan",
+)
 """These modules find and leave the demo's cloud converged, so they follow each other without a reset, the first makes it."""
 
 

@@ -16,20 +16,19 @@ if TYPE_CHECKING:
     from reconciler.core.plan import Step
 
 COVERED: Mapping[Verb, frozenset[Verb]] = {
-    Verb.CREATE: frozenset({Verb.CREATE, Verb.UPDATE, Verb.WAIT}),
-    Verb.UPDATE: frozenset({Verb.UPDATE, Verb.WAIT}),
-    Verb.DELETE: frozenset({Verb.DELETE, Verb.WAIT}),
-    Verb.RESTART: frozenset({Verb.RESTART, Verb.UPDATE, Verb.DELETE, Verb.WAIT}),
-    Verb.WAIT: frozenset({Verb.WAIT}),
+    Verb.CREATE: frozenset({Verb.CREATE, Verb.UPDATE}),
+    Verb.UPDATE: frozenset({Verb.UPDATE}),
+    Verb.DELETE: frozenset({Verb.DELETE}),
+    Verb.RESTART: frozenset({Verb.RESTART, Verb.UPDATE, Verb.DELETE}),
 }
 """What each planned verb allows: itself, and what is less. A thing that somebody has made meanwhile may be changed in place of
 being made; one that is gone is not made again under the name of a change. What has stopped by itself may be started in
-place of being restarted. Waiting is never more. Verbs that are missing here allow nothing."""
+place of being restarted. Verbs that are missing here allow nothing but to wait, which is never more."""
 
 
 def beyond(now: Step, planned: Step) -> str:
     """Say what `now` would do that `planned` did not show, as the beginning of a sentence, or ''."""
-    if not now.pending:
+    if not now.pending or now.verb is Verb.WAIT:
         return ""
     more = changed_fields(now.changes) - changed_fields(planned.changes)
     if more:

@@ -22,16 +22,21 @@ def step(verb: Verb, *changes: Change, disrupts: str = "") -> Step:
 
 @pytest.mark.parametrize("verb", Verb)
 def test_a_step_allows_itself_if_it_does_something(verb: Verb) -> None:
-    """What was planned may be done; what only stands there as held, unknown or nothing allows nothing."""
+    """What was planned may be done; what only stands there as held, unknown or nothing allows nothing; all may wait."""
     allowed = {other for other in PENDING if not beyond(step(other, SIZE), step(verb, SIZE))}
-    assert allowed == COVERED.get(verb, set())
+    assert allowed == COVERED.get(verb, set()) | {Verb.WAIT}
     assert (verb in allowed) == (verb in PENDING)
 
 
 def test_less_is_allowed() -> None:
     """Fewer fields, an interruption that is not needed any more, and nothing at all are less than what was shown."""
     shown = step(Verb.RESTART, SIZE, COLOUR, disrupts="nova-compute on kvm1")
-    for now in (step(Verb.RESTART, SIZE, disrupts="nova-compute on kvm1"), step(Verb.UPDATE, COLOUR), step(Verb.NOTHING)):
+    for now in (
+        step(Verb.RESTART, SIZE, disrupts="nova-compute on kvm1"),
+        step(Verb.UPDATE, COLOUR),
+        step(Verb.NOTHING),
+        step(Verb.WAIT, Change("heard", before=False, after=True)),
+    ):
         assert beyond(now, shown) == ""
 
 

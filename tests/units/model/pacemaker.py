@@ -93,6 +93,8 @@ class Ring:
     def _edit(self, action: Action) -> Reply:
         """Write the CIB; what runs and got another parameter or agent is restarted by Pacemaker itself."""
         args, root = action.args, parse(self.cib)
+        if action.op == "cib.upsert" and (wrong := _against_the_schema(parse(args["element"]))):
+            return Reply({}, "failed", wrong)
         before = Snapshot.read(self.cib, None)
         try:
             if action.op == "cib.remove":
@@ -146,6 +148,16 @@ def _parameters(text: str) -> tuple[Any, ...]:
     element = parse(text)
     agent = tuple(element.get(name) for name in ("class", "provider", "type"))
     return (*agent, nvpairs(element, "instance_attributes"), nvpairs(element, "meta_attributes").get("target-role"))
+
+
+def _against_the_schema(element: ET.Element) -> str:
+    """Say what Pacemaker's schema (constraints-3.9.rng) does not allow of an element, or ''."""
+    if element.tag != "rsc_location":
+        return ""
+    if ("rsc" in element.attrib) == ("rsc-pattern" in element.attrib):
+        return "a location names its resource by rsc or by rsc-pattern"
+    placed = {"node", "score"} <= element.attrib.keys()
+    return "" if placed == (element.find("rule") is None) else "a location has a node and a score, or rules"
 
 
 def _word(flag: bool) -> str:  # noqa: FBT001 - the flag is the word

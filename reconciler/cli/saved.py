@@ -78,6 +78,9 @@ def _head(path: Path, file: PlanFile) -> tuple[Line, ...]:
 
     words = f"{path}, made {file.made}"
     if file.commit is not None:
-        dirty = f", and {len(file.commit.changed)} files that were not committed" if file.commit.changed else ""
+        dirty = " with uncommitted changes" if file.commit.changed else ""
         words += f", of commit {file.commit.id[:12]}{dirty}"
-    return ((Span(printable(f"Saved plan {words}."), Tone.TITLE),), ())
+    acts = {address for address, unit in file.units.items() if unit.acts}
+    left = len([step for step in file.plan["steps"] if step["address"] not in acts])
+    more = f" Held for good or unknown, and no part of this: {left} of its steps." if left else ""
+    return ((Span(printable(f"Saved plan {words}.{more}"), Tone.TITLE),), ())

@@ -78,7 +78,7 @@ def test_exactly_the_saved_plan(
         for folder in ("desired", "secrets"):
             shutil.copytree(desk / folder, other / folder)
         done = run(other, "apply", "--plan", str(desk / "plan.json"), "--desired", str(other / "desired"), exits=0)
-        assert f"of commit {head[:12]}, and 1 files that were not committed" in done.stdout
+        assert f"of commit {head[:12]} with uncommitted changes. Held for good or unknown, and no part of this: " in done.stdout
         assert "All that was planned is done." in done.stdout
         assert vlan_of(client.content)[1] == 100
 

@@ -20,6 +20,7 @@ from reconciler.core.saved import PlanFile
 from reconciler.core.shown import Paper
 from reconciler.core.status import Outcome
 from resources.contract import Address, SecretText
+from tests.drive.test_leaving import backend
 from tests.drive.world import Thing, World, thing
 
 if TYPE_CHECKING:
@@ -320,6 +321,30 @@ async def test_equal_values_have_unequal_digests(desk: Desk) -> None:
     contents = [await desk.plan(*things) for _ in range(2)]
     digests = [unit["observed"]["password"] for content in contents for unit in content["units"].values()]
     assert len(set(digests)) == 4
+
+
+@pytest.mark.parametrize("volumes", [(), ("late",)])
+async def test_what_was_followed_is_followed_again(tmp_path: Path, volumes: tuple[str, ...]) -> None:
+    """A backend that was seen to be empty is taken away by the saved plan; one that has a volume again is not."""
+    world, engine = backend()
+    path = tmp_path / "plan.json"
+    look = await engine.look()
+    await plan_file.write_plan(path, tmp_path, engine.desired, look)
+    assert list(plan_file.read_plan(path).aliases.values()) == ["drained"]
+    world.lodgers = list(volumes)
+    another = engine.within(engine.desired.following({}), None)
+    cloud = session.Session(another.desired, another)
+    file = plan_file.read_plan(path)
+    if volumes:
+        with pytest.raises(StalePlanError, match='what was followed as "drained" is "" now'):
+            await saved.look_again(path, file, cloud, DAY, session.Press(Paper()))
+        assert world.order == []
+    else:
+        within, again = await saved.look_again(path, file, cloud, DAY, session.Press(Paper()))
+        assert again is not None
+        done = [each async for each in within.reconciler.passes(again, unheard)]
+        assert done[-1].converged, [result for result in done[-1].results.values() if result.message]
+        assert (world.in_the_cib, world.files, world.kinds) == (set(), set(), set())
 
 
 def test_addresses_are_read_back() -> None:

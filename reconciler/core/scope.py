@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.core.plan import Step
     from resources.contract import Address
 
-ELSEWHERE = "the saved plan does nothing here"
+ELSEWHERE = "the saved plan does nothing here: plan again"
 
 
 @dataclass(frozen=True, slots=True)

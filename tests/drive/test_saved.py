@@ -19,7 +19,7 @@ from reconciler.core.plan import Verb
 from reconciler.core.saved import PlanFile
 from reconciler.core.shown import Paper
 from reconciler.core.status import Outcome
-from resources.contract import Address, SecretText
+from resources.contract import Address, Reply, SecretText
 from tests.drive.test_leaving import backend
 from tests.drive.world import Thing, World, thing
 
@@ -202,6 +202,25 @@ async def test_what_comes_to_light_on_the_way_waits_for_the_next_plan(desk: Desk
     assert result.outcome is Outcome.SKIPPED
     assert "differs in active, which the saved plan did not show: plan again" in result.message
     assert desk.world.place("b").done == []
+
+
+async def test_what_it_rests_on_is_not_repaired_on_the_way(desk: Desk) -> None:
+    """A need that was as declared, and is spoiled while the plan is carried out, is left for the next plan, and told."""
+    first, need = thing("a", "first", size=1), thing("b", "need", size=1)
+    second = thing("b", "second", need, first, size=1)
+    desk.world.place("b").things["need"] = {"size": 1}
+
+    def spoils(action: Action) -> None:
+        if action.args["name"] == "first":
+            desk.world.place("b").things["need"] = {"size": 7}
+            desk.world.place("b").before_do = lambda _: Reply({}, "conflict", "digest differs")
+
+    desk.world.place("a").after_do = spoils
+    await desk.plan(first, need, second)
+    done = await desk.apply(first, need, second)
+    assert desk.world.place("b").things == {"need": {"size": 7}}
+    assert done[-1].results[need.address].message == "the saved plan does nothing here: plan again"
+    assert "ssh:b/thing/need" in done[-1].results[second.address].message
 
 
 async def test_an_empty_plan_does_nothing(desk: Desk) -> None:

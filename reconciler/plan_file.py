@@ -69,16 +69,16 @@ def fitting(path: Path, file: PlanFile, desired: Desired, max_age: timedelta) ->
         raise PlanFileError(f"{path}: a damaged saved plan: its salt is none. {again}") from None
     engine = version("bivisor")
     if file.engine != engine:
-        raise StalePlanError(f"{path}: made by bivisor {file.engine}, and this is {engine}. {again}")
+        raise StalePlanError(f"{path}: made by bivisor {file.engine}, and this is {engine}", again)
     if file.secrets != saved.seal.secrets():
         message = "a Secret has another value than when the plan was made (the file holds nothing that tells which)"
-        raise StalePlanError(f"{path}: {message}. {again}")
+        raise StalePlanError(f"{path}: {message}", again)
     if not sealed(saved):
         raise PlanFileError(f"{path}: was edited after it was made; nothing of it is carried out. {again}")
     _young_enough(path, file, max_age, again)
     followed = desired.following(aliases_of(saved)) if file.aliases else desired
     if lines := changed(saved, followed.loaded, followed.catalog):
-        raise StalePlanError(f"{path}: the documents are not those that it was made of; nothing was changed:", (*lines, again))
+        raise StalePlanError(f"{path}: the documents are not those that it was made of; nothing was changed", again, lines)
     return saved, followed, scope_of(saved, followed.catalog)
 
 
@@ -90,9 +90,9 @@ def now() -> datetime:
 def _young_enough(path: Path, file: PlanFile, max_age: timedelta, again: str) -> None:
     age = now() - datetime.fromisoformat(file.made)
     if age > max_age:
-        raise StalePlanError(f"{path}: made {file.made}, longer ago than --max-age allows ({_words(max_age)}). {again}")
+        raise StalePlanError(f"{path}: made {file.made}, longer ago than --max-age allows ({_words(max_age)})", again)
     if age < -CLOCKS:
-        raise StalePlanError(f"{path}: made {file.made}, which is still to come: the clocks of two machines differ. {again}")
+        raise StalePlanError(f"{path}: made {file.made}, which is still to come: the clocks of two machines differ", again)
 
 
 def _words(age: timedelta) -> str:

@@ -78,7 +78,7 @@ class Reconciler:
         self._last: Look | None = None
         self._rollout = Rollout(max_unavailable=min((r.max_unavailable for r in desired.catalog.rollouts), default=1))
 
-    def within(self, desired: Desired, scope: Scope | None) -> Reconciler:
+    def keeping_to(self, desired: Desired, scope: Scope | None) -> Reconciler:
         """Return a reconciler over the same targets that keeps to the scope."""
         return Reconciler(desired, self._targets, scope)
 

@@ -65,11 +65,11 @@ async def look_again(
     press.print(_head(path, file))
     if not scope.allowed:
         return cloud, None
-    within = session.Session(desired, cloud.reconciler.within(desired, scope))
+    within = session.Session(desired, cloud.reconciler.keeping_to(desired, scope))
     look = await within.look()
     if lines := moved(saved, scope, desired.catalog, desired.graph, look.observed):
         again = f"Plan again: bivisor plan --out {path}"
-        raise StalePlanError(f"{path}: the cloud has moved since it was made; nothing was changed:", (*lines, again))
+        raise StalePlanError(f"{path}: the cloud has moved since it was made; nothing was changed", again, lines)
     return within, look
 
 

@@ -107,10 +107,11 @@ class StalePlanError(BivisorError):
 
     exit_code: ClassVar[int] = 4
 
-    def __init__(self, message: str, moved: Iterable[str] = ()) -> None:
-        """Keep what moved; the text lists all of it."""
+    def __init__(self, message: str, remedy: str, moved: Iterable[str] = ()) -> None:
+        """Keep what moved; the text lists all of it, and says what to do."""
         self.moved = tuple(moved)
-        super().__init__("\n".join([message, *(f"  {line}" for line in self.moved)]))
+        lines = [f"{message}. {remedy}"] if not self.moved else [f"{message}:", *(f"  {line}" for line in self.moved), remedy]
+        super().__init__("\n".join(lines))
 
 
 class BrokenPlanError(BivisorError):

@@ -132,7 +132,8 @@ async def test_what_moved_is_told_field_by_field(desk: Desk, moves: dict[str, An
     desk.world.place("a").things = dict(moves)
     with pytest.raises(StalePlanError) as raised:
         await desk.apply(changed)
-    assert raised.value.moved == (said, f"Plan again: bivisor plan --out {desk.path}")
+    assert raised.value.moved == (said,)
+    assert str(raised.value).endswith(f"  {said}\nPlan again: bivisor plan --out {desk.path}")
     assert raised.value.exit_code == 4
     assert desk.world.place("a").done == []
 
@@ -351,7 +352,7 @@ async def test_what_was_followed_is_followed_again(tmp_path: Path, volumes: tupl
     await plan_file.write_plan(path, tmp_path, engine.desired, look)
     assert list(plan_file.read_plan(path).aliases.values()) == ["drained"]
     world.lodgers = list(volumes)
-    another = engine.within(engine.desired.following({}), None)
+    another = engine.keeping_to(engine.desired.following({}), None)
     cloud = session.Session(another.desired, another)
     file = plan_file.read_plan(path)
     if volumes:

@@ -2,8 +2,9 @@
 
 A file imports only files before it:
 
-    errors   wording   syntax, documents: YAML   fields, validate: models   load
-    merge, compile   shown   graph   diff   plan   policy   status   explain   drawing, structured, render
+    errors   seal   wording   syntax, documents: YAML   fields, validate: models   load
+    merge, compile   shown   graph   diff   plan   bounds, scope   policy   status   explain   drawing, structured, render
+    saved, stale: plans as files
 
 Not in this room: any kind or unit by name, any protocol.
 """

@@ -105,6 +105,15 @@ async def test_the_file_is_as_it_is_documented(desk: Desk) -> None:
     assert json.dumps(schema, indent=2) in page.read_text()
 
 
+async def test_a_file_that_cannot_be_written_is_told(desk: Desk) -> None:
+    """Where there is no folder, or a folder in its place, the plan is not saved, and nothing is left lying about."""
+    desk.path.mkdir()
+    for path in (desk.path, desk.path.parent / "nowhere/plan.json"):
+        with pytest.raises(PlanFileError, match="cannot be written: "):
+            await replace(desk, path=path).plan(thing("a", "x", size=1))
+    assert list(desk.path.parent.iterdir()) == [desk.path]
+
+
 async def test_a_silent_host_elsewhere_does_not_block(desk: Desk) -> None:
     """What the plan does not touch may be gone altogether."""
     changed, elsewhere = thing("a", "x", size=1), thing("b", "y", size=2)

@@ -124,7 +124,8 @@ class Host:
 
     def _show(self, unit: str, loads: Mapping[str, str]) -> dict[str, Any]:
         daemon = self.daemons.get(unit, Daemon(exists=False, enabled=""))
-        stale = [path for path, wanted in loads.items() if daemon.runs and daemon.loaded.get(path) != wanted]
+        later = [path for path, wanted in loads.items() if daemon.runs and daemon.loaded.get(path) != wanted]
+        stale = [path for path in later if path in self.records]  # what was never written was there before the process
         return {
             "load": "masked" if daemon.masked else "loaded" if daemon.exists else "not-found",
             "active": daemon.active,
@@ -135,7 +136,7 @@ class Host:
             "main_pid": 1 if daemon.runs else 0,
             "reload_needed": daemon.reload_needed,
             "stale": stale,
-            "stale_if_written": stale,
+            "stale_if_written": later,
         }
 
     def _change_file(self, op: str, args: Mapping[str, Any]) -> Reply:

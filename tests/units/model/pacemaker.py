@@ -31,19 +31,23 @@ class Running:
     failures: tuple[str, ...] = ()
     invocation: int = 1
     started: int = 1_000
-    loaded: dict[str, str] = field(default_factory=dict)
+    loaded: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Ring:
-    """The cluster; `files` is what a process reads when it starts, by path, `now` its nodes' clock."""
+    """The cluster; `files` is what a process reads when it starts, by path, `now` its nodes' clock.
+
+    One that is `stopped` on every member still has the configuration that it saved.
+    """
 
     cib: str = EMPTY
     states: dict[str, Running] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str | None] = field(default_factory=dict)
     nodes: dict[str, bool] = field(default_factory=lambda: {"ctl1": True})
     quorate: bool = True
     maintenance: bool = False
+    stopped: bool = False
     now: int = 10_000
 
     def things(self) -> Iterator[tuple[str, str]]:
@@ -60,7 +64,7 @@ class Ring:
 
     def answer(self, query: Query) -> Reply:
         """Answer one question, by the target's own reading of the two texts that Pacemaker prints."""
-        reply = _answer(Snapshot.read(self.cib, self._mon()), query)
+        reply = _answer(Snapshot.read(self.cib, None if self.stopped else self._mon()), query)
         if query.op != "resource.show" or not reply.ok:
             return reply
         state = self.states.get(query.args["id"])
@@ -74,6 +78,8 @@ class Ring:
     def do(self, action: Action) -> Reply:
         """Carry out one action."""
         args = action.args
+        if self.stopped:
+            return Reply({}, "not-running", "Pacemaker runs nowhere")
         if action.op in ("cib.upsert", "cib.remove"):
             return self._edit(action)
         state = self.states.get(args["id"])

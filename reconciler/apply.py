@@ -4,6 +4,8 @@ Steps run as soon as what they need has converged, in parallel over targets. Bef
 before it acts on a target that this pass has already changed the world for, it looks again: it then does what is left of
 its planned changes, or nothing; whatever the plan did not show waits for the next pass. After acting it looks again until
 no difference is left.
+
+A unit that would do more although the world is as it was planned for is a mistake of the program: nothing further is begun.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from reconciler.core.bounds import beyond
 from reconciler.core.diff import Unobserved, diff
-from reconciler.core.plan import Verb
+from reconciler.core.errors import BrokenPlanError
+from reconciler.core.plan import PENDING, Verb, changing, step_of
 from reconciler.core.status import GOOD, Outcome, Result
 from reconciler.targets import TargetError
 from resources.contract import PROCESS, changed_fields
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from reconciler.targets.open import Targets
     from resources.contract import Address, Change, Facts, Unit
 
-ACTING = frozenset({Verb.CREATE, Verb.UPDATE, Verb.DELETE, Verb.RESTART, Verb.WAIT})
+ACTING = PENDING
 """The verbs of steps that apply carries out; the others are results already."""
 
 POLL_FIRST_S = 0.3
@@ -65,11 +69,15 @@ class Applier:
         self._redact = redact
         self._report = report
         self._roots: dict[Address, Address] = {}
+        self._broken: BrokenPlanError | None = None
 
     async def apply(
         self, plan: Plan, units: Mapping[Address, Unit], observed: Mapping[Address, Observed]
     ) -> dict[Address, Result]:
-        """Return the result of every step. A failed step skips only what needs it."""
+        """Return the result of every step. A failed step skips only what needs it.
+
+        Raises BrokenPlanError for a unit that would do more than its step says; by then nothing runs any more.
+        """
         loop = asyncio.get_running_loop()
         results: dict[Address, asyncio.Future[Result]] = {step.address: loop.create_future() for step in plan.steps}
         interrupting = {step.address for step in plan.pending if step.disruption is not None}
@@ -82,6 +90,8 @@ class Applier:
                     group.create_task(self._recover(step, unit, results))
                 else:
                     results[step.address].set_result(_standing(step))
+        if self._broken is not None:
+            raise self._broken
         return {address: future.result() for address, future in results.items()}
 
     async def _step(self, step: Step, unit: Unit, seen: Observed, results: Mapping[Address, asyncio.Future[Result]]) -> None:
@@ -110,17 +120,18 @@ class Applier:
         results[step.address].set_result(result)
 
     async def _converge(self, step: Step, unit: Unit, seen: Observed, *, look_first: bool) -> Result:
-        changes, facts = step.changes, seen
-        if look_first or step.verb is Verb.WAIT or isinstance(facts, Unobserved):
+        if look_first or step.verb is Verb.WAIT or isinstance(seen, Unobserved):
             facts = await self._look(unit)
+            now = step_of(unit, step.needs, facts)
             if isinstance(facts, Unobserved):
                 return Result(step.address, Outcome.FAILED, f"nobody knows what is there: {facts.reason}")
-            changes = diff(unit, facts)
-            if not changes:
+            if not now.changes:
                 return Result(step.address, Outcome.CONVERGED)
-            if unplanned := _unplanned(step, unit, changes, facts):
-                return Result(step.address, Outcome.SKIPPED, unplanned)
-        trouble = await self._act(unit, changes, facts)
+            if why := _not_now(now, step):
+                return Result(step.address, Outcome.SKIPPED, why)
+        else:
+            facts, now = seen, changing(step, unit, step.changes, seen)
+        trouble = await self._act(step, now, unit, facts)
         if trouble is not None:
             return Result(step.address, *trouble)
         settled = await self._settle(step, unit)
@@ -135,10 +146,15 @@ class Applier:
                 return observed
         return observed
 
-    async def _act(self, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Outcome, str] | None:
+    async def _act(self, step: Step, now: Step, unit: Unit, facts: Facts | None) -> tuple[Outcome, str] | None:
+        """Carry out the unit's actions, if they are the planned ones: the one place from which anything is changed."""
+        if self._broken is None and (how := _broken(now, step, unit)):
+            self._broken = BrokenPlanError(unit.address, how)
+        if self._broken is not None:
+            return Outcome.FAILED if self._broken.address == unit.address else Outcome.SKIPPED, self._broken.message
         try:
             target = self._targets.get(unit.address.target)
-            for action in unit.actions(changes, facts):
+            for action in unit.actions(now.changes, facts):
                 reply = await target.do(action)
                 if reply.code == "conflict":
                     return Outcome.SKIPPED, f"somebody changed it between the look and the write: {self._redact(reply.error)}"
@@ -183,21 +199,30 @@ class Applier:
             yield await self._observer.one(unit)
 
 
-def _unplanned(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> str:
-    """Say what acting now would do that the plan did not show, or ''."""
-    if reason := unit.blocked(facts):
-        return reason
-    more = changed_fields(changes) - changed_fields(step.changes)
-    if more:
-        return f"differs in {', '.join(sorted(more))}, which the plan did not show; the next pass plans it"
-    if step.verb is Verb.WAIT and unit.actions(changes, facts):
+def _not_now(now: Step, step: Step) -> str:
+    """Say why nothing is done, where a second look shows another world than the plan did, or ''."""
+    if now.held:
+        return now.held
+    if (
+        step.verb is Verb.WAIT
+        and now.verb is not Verb.WAIT
+        and not (changed_fields(now.changes) - changed_fields(step.changes))
+    ):
         return "waiting does not help any more; the next pass plans what does"
-    disruption = unit.disruption(changes, facts)
-    if disruption is not None and step.disruption is None:
-        return f"would now disrupt {disruption.service}, which the plan did not show; the next pass plans it"
-    if disruption is not None and disruption.forbidden:
-        return disruption.forbidden
-    return ""
+    if more := beyond(now, step):
+        return f"{more}, which the plan did not show; the next pass plans it"
+    return now.disruption.forbidden if now.disruption else ""
+
+
+def _broken(now: Step, step: Step, unit: Unit) -> str:
+    """Say how the unit breaks its plan, or ''. The world has nothing to do with that: what differs there was found before."""
+    if unit.address != step.address:
+        return f"it would act in the name of {step.address}"
+    if step.verb not in ACTING:
+        return f"it would act where the plan says {step.verb}"
+    if not now.changes:
+        return "it would act although nothing differs"
+    return beyond(now, step)
 
 
 def _standing(step: Step) -> Result:

@@ -15,6 +15,7 @@ from reconciler.apply import ACTING, Applier, Progress
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.plan import Plan, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
+from reconciler.core.scope import Scope, limited, narrowed
 from reconciler.core.status import Outcome, Result, Status, fold
 from reconciler.observe import Observer
 
@@ -65,13 +66,21 @@ class Pass:
 class Reconciler:
     """Brings one desired state about, over one set of targets."""
 
-    def __init__(self, desired: Desired, targets: Targets) -> None:
-        """Keep what is declared and how to reach it; observations are kept between passes where they did not change."""
+    def __init__(self, desired: Desired, targets: Targets, scope: Scope | None = None) -> None:
+        """Keep what is declared and how to reach it; observations are kept between passes where they did not change.
+
+        With a `scope` nothing outside of it is asked or done, and what was renamed is not followed any further.
+        """
         self._desired = desired
+        self._scope = scope
         self._targets = targets
         self._observer = Observer(targets, desired.redact)
         self._last: Look | None = None
         self._rollout = Rollout(max_unavailable=min((r.max_unavailable for r in desired.catalog.rollouts), default=1))
+
+    def keeping_to(self, desired: Desired, scope: Scope | None) -> Reconciler:
+        """Return a reconciler over the same targets that keeps to the scope."""
+        return Reconciler(desired, self._targets, scope)
 
     @property
     def desired(self) -> Desired:
@@ -88,6 +97,8 @@ class Reconciler:
 
         What was renamed is looked at once more by its present name, and so is whatever uses that.
         """
+        if self._scope is not None:
+            return self._look_within(self._scope, await self._observer.everything(self._scope.looked))
         observed = await self._observer.everything(self._desired.catalog.units)
         aliases = _aliases(self._desired, observed)
         if aliases != self._desired.aliases:
@@ -97,6 +108,12 @@ class Reconciler:
         if self._last is None or observed is not self._last.observed:
             plan = make_plan(desired.catalog, desired.graph, observed)
             self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
+        return self._last
+
+    def _look_within(self, scope: Scope, observed: Mapping[Address, Observed]) -> Look:
+        if self._last is None or observed is not self._last.observed:
+            plan = limited(make_plan(self._desired.catalog, self._desired.graph, observed), scope)
+            self._last = Look(observed, narrowed(apply_policy(plan, self._desired.catalog, observed, self._rollout), scope))
         return self._last
 
     async def _look_after(self, done: Pass) -> Look:

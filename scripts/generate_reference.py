@@ -30,6 +30,7 @@ from reconciler.core.explain import field_words, models_in  # noqa: E402
 from reconciler.core.fields import fields_of  # noqa: E402
 from reconciler.core.plan import Plan, Step, Verb  # noqa: E402
 from reconciler.core.plan_schema import plan_schema  # noqa: E402
+from reconciler.core.saved import Commit, PlanFile, SavedUnit  # noqa: E402
 from reconciler.desired import compile_offline  # noqa: E402
 from resources.contract import Address, Change, Disruption, Key, SecretText, TargetId, Unit  # noqa: E402
 from resources.kinds.registry import KINDS  # noqa: E402
@@ -68,6 +69,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield FOLDER / "commands.md", commands_page()
     yield FOLDER / "plan-json.md", plan_page()
     yield FOLDER / "plan.schema.json", f"{json.dumps(plan_schema(), indent=2)}\n"
+    yield FOLDER / "saved-plan.md", saved_plan_page()
     yield FOLDER / "rules.md", rules_page()
     yield FOLDER / "units.md", units_page()
     yield FOLDER / "releases.md", releases_page()
@@ -189,6 +191,24 @@ def plan_page() -> str:
         _flow(rest),
         "Two steps of a plan after a rotated password, as the program writes them:",
         f"```json\n{json.dumps(structured.plan_data(_small_plan()), indent=2)}\n```",
+    )
+
+
+def saved_plan_page() -> str:
+    """Return the shape of a saved plan: each field with its meaning, and the JSON Schema."""
+    parts = ((PlanFile, "The file"), (SavedUnit, "A unit in `units`"), (Commit, "`commit`"))
+    tables = [
+        (f"## {title}", _table(("field", "meaning"), [(f"`{name}`", info.description or "") for name, info in fields]))
+        for title, fields in ((title, model.model_fields.items()) for model, title in parts)
+    ]
+    return _page(
+        "The file of a saved plan",
+        "`bivisor plan --out FILE` writes one JSON object, with mode 0600. [What it is for](../how-to/review-a-plan.md). "
+        "It holds no secret: values of secrets are masked, and digests are all that is compared.",
+        _doc(PlanFile),
+        *(part for table in tables for part in table),
+        "## JSON Schema",
+        f"```json\n{json.dumps(PlanFile.model_json_schema(), indent=2)}\n```",
     )
 
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import session
+from reconciler.cli import saved, session
+from reconciler.cli.saved import MaxAge, PlanIn
 from reconciler.cli.session import DesiredFolder, Press, Session
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from reconciler.reconcile import Look, Pass
 
 NAME = "apply"
@@ -21,13 +24,19 @@ def run(
     desired: DesiredFolder = Path("desired"),
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")] = False,
+    plan: PlanIn = None,
+    max_age: MaxAge = saved.DAY,
 ) -> None:
     """Make the cloud as declared: show the plan, ask, carry it out. Each step is checked by looking again.
 
     Goes on pass after pass while there is progress; each restart waits for its turn. Interrupting it at any moment is
     safe: the next apply goes on from what is there.
+
+    With --plan it does what that plan showed, and nothing else. It looks again at what the plan touches; if that or the
+    documents are not as they were, it changes nothing and ends with 4.
     """
-    raise typer.Exit(session.run(_apply(desired, yes=yes)))
+    oldest = saved.age(max_age)
+    raise typer.Exit(session.run(_apply(desired, yes=yes) if plan is None else _apply_saved(desired, plan, oldest)))
 
 
 async def _apply(folder: Path, *, yes: bool) -> int:
@@ -44,6 +53,25 @@ async def _apply(folder: Path, *, yes: bool) -> int:
         if agreed is None:
             return 1
         last = await _passes(cloud, press, agreed)
+    return exit_code(last.look.plan, last.results)
+
+
+async def _apply_saved(folder: Path, path: Path, max_age: timedelta) -> int:
+    from reconciler.core.render import plan_lines  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
+    from reconciler.plan_file import read_plan  # noqa: PLC0415 - as above
+
+    file = read_plan(path)
+    press = session.press()
+    async with session.session(folder) as cloud:
+        within, look = await saved.look_again(path, file, cloud, max_age, press)
+        if look is None:
+            print("It has nothing to do.")
+            return 0
+        press.print(plan_lines(look.plan, press.paper))
+        if not look.plan.pending:
+            return exit_code(look.plan)
+        last = await _passes(within, press, look, "All that was planned is done.")
     return exit_code(last.look.plan, last.results)
 
 
@@ -66,7 +94,7 @@ async def _agreed(cloud: Session, press: Press, look: Look) -> Look | None:
     return None
 
 
-async def _passes(cloud: Session, press: Press, look: Look) -> Pass:
+async def _passes(cloud: Session, press: Press, look: Look, good: str = "Everything is as declared.") -> Pass:
     from reconciler.cli.progress import Watcher  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.render import report_lines, result_lines  # noqa: PLC0415 - as above
 
@@ -79,7 +107,7 @@ async def _passes(cloud: Session, press: Press, look: Look) -> Pass:
     if last is None:
         raise AssertionError("there is always a first pass")
     if last.converged:
-        print("Everything is as declared.")
+        print(good)
     else:
         print("\nThis is left:\n")
         press.print(report_lines(cloud.report(last.look), press.paper))

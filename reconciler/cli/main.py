@@ -18,7 +18,7 @@ from reconciler.cli import apply, diff, explain, graph, plan, schema, status, va
 DESCRIPTION = """Keep a mixed OpenStack cloud, KVM and VMware vCenter side by side, as a folder of YAML files declares it.
 
 Exit codes: 0 converged or no changes; 1 error in input or configuration; 2 changes pending (plan --detailed-exitcode);
-3 something is held, unknown or failed; 130 interrupted; 143 terminated.
+3 something is held, unknown or failed; 4 a saved plan does not fit any more; 130 interrupted; 143 terminated.
 """
 
 INTERRUPTED, TERMINATED, UNHEARD = 130, 143, 141
@@ -89,8 +89,7 @@ def main() -> None:
         _forget_output()
         sys.exit(UNHEARD)
     except Exception as error:  # noqa: BLE001 - the last border: what nobody foresaw passes the redactor as well
-        _tell(error)
-        sys.exit(1)
+        sys.exit(_tell(error))
     if code in (INTERRUPTED, TERMINATED):
         print("bivisor: interrupted; what was begun on a host is finished there. Run it again to go on.", file=sys.stderr)
     sys.exit(code)
@@ -116,14 +115,18 @@ def _forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _tell(error: Exception) -> None:
-    """Print what is wrong: a sentence for a person's mistake, a stack trace without secrets for one of ours."""
+def _tell(error: Exception) -> int:
+    """Print what is wrong: a sentence for a person's mistake, a stack trace without secrets for one of ours.
+
+    Returns the exit code.
+    """
     from reconciler.core.errors import BivisorError  # noqa: PLC0415 - only when something went wrong
 
     show = getattr(error, "show", None)  # how typer tells what is wrong with a command line
     match error:
         case BivisorError():
             print(error, file=sys.stderr)
+            return error.exit_code
         case typer.Abort():
             print("Nothing was changed.", file=sys.stderr)
         case typer.TyperException() if show is not None:
@@ -139,6 +142,7 @@ def _tell(error: Exception) -> None:
 
             trace = log.masked("".join(traceback.format_exception(error)))
             print(f"{trace}bivisor: this is a mistake of the program, not yours; please report it.", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import diff, session
+from reconciler.cli import diff, saved, session
 from reconciler.cli.reports import By, DetailedExitCode, GroupedBy, PlanForm, PlanOutput, Uncut, print_report
+from reconciler.cli.saved import PlanOut
 from reconciler.cli.session import AsIfRelease, DesiredFolder
 
 NAME = "plan"
@@ -25,6 +26,7 @@ def run(
             "--against", metavar="REV", help="Ask no host: show what the folder declares otherwise than that git revision."
         ),
     ] = "",
+    out: PlanOut = None,
     output: PlanOutput = PlanForm.TEXT,
     by: GroupedBy = By.RESOURCE,
     full: Uncut = False,
@@ -32,15 +34,20 @@ def run(
     """Show every change apply would make, field by field, and why. Tells what would restart, and changes nothing."""
     if against and release:
         raise typer.BadParameter("looks at the documents alone: leave --release away", param_hint="--against")
+    if out and (against or release):
+        other = "--against" if against else "--release"
+        raise typer.BadParameter(f"goes not with {other}: such a plan is only to be looked at", param_hint="--out")
     if against:
         raise typer.Exit(diff.show(desired, against, "", detailed=detailed_exitcode, output=output, by=by, full=full))
-    raise typer.Exit(session.run(_plan(desired, release, detailed=detailed_exitcode, output=output, by=by, full=full)))
+    raise typer.Exit(session.run(_plan(desired, release, out, detailed=detailed_exitcode, output=output, by=by, full=full)))
 
 
-async def _plan(folder: Path, release: str, *, detailed: bool, output: PlanForm, by: By, full: bool) -> int:
+async def _plan(folder: Path, release: str, out: Path | None, *, detailed: bool, output: PlanForm, by: By, full: bool) -> int:
     from reconciler.core.status import exit_code  # noqa: PLC0415 - keeps --help fast
 
     async with session.session(folder, release) as cloud:
         look = await cloud.look()
     print_report(cloud.report(look), output, by=by, full=full)
+    if out is not None:
+        await saved.save(out, folder, cloud, look)
     return exit_code(look.plan, detailed=detailed)

@@ -4,15 +4,18 @@
     ├── InputError              the declared documents are wrong; holds every problem with its place
     │   └── DisagreementError   two documents give one field of one unit two values
     ├── CycleError              units need each other in a circle
-    └── UnknownNameError        someone asks about a kind or a field that does not exist
+    ├── UnknownNameError        someone asks about a kind or a field that does not exist
+    ├── PlanFileError           a file is no saved plan, or not as it was saved
+    ├── StalePlanError          a saved plan does not fit what is declared, or what is there, any more
+    └── BrokenPlanError         a unit would do more than its plan says
 
-None of these helps by trying again by itself: someone has to change a document first.
+None of these helps by trying again by itself: someone has to change a document, or plan again, first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,8 +29,11 @@ MOST_PROBLEMS = 100
 class BivisorError(Exception):
     """An error of ours: its text is a sentence for a person.
 
-    `retry` tells whether the same thing may succeed later without anyone changing a document.
+    `retry` tells whether the same thing may succeed later without anyone changing a document. `exit_code` is what the
+    program ends with.
     """
+
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, retry: bool = False) -> None:
         """Keep the sentence, and whether trying again may help."""
@@ -90,6 +96,35 @@ class CycleError(BivisorError):
 
 class UnknownNameError(BivisorError):
     """Someone asks about a kind or a field that does not exist; the message has the nearest name."""
+
+
+class PlanFileError(BivisorError):
+    """A file is no saved plan, or not as it was saved."""
+
+
+class StalePlanError(BivisorError):
+    """A saved plan does not fit any more. `moved` are sentences, one for each thing that is not as it was planned for."""
+
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, message: str, remedy: str, moved: Iterable[str] = ()) -> None:
+        """Keep what moved; the text lists all of it, and says what to do."""
+        self.moved = tuple(moved)
+        lines = [f"{message}. {remedy}"] if not self.moved else [f"{message}:", *(f"  {line}" for line in self.moved), remedy]
+        super().__init__("\n".join(lines))
+
+
+class BrokenPlanError(BivisorError):
+    """A unit would do more than its plan says, although the world is as it was planned for: a mistake of the program."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, address: Address, how: str) -> None:
+        """Name the unit, and what it would have done."""
+        self.address = address
+        super().__init__(
+            f"{address} broke its plan: {how}. Nothing further is begun; this is a mistake of the program: report it"
+        )
 
 
 def listing(problems: Sequence[LocatedProblem]) -> tuple[str, ...]:

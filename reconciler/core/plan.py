@@ -119,7 +119,7 @@ def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observe
     """
 
     def first(unit: Unit, needs: tuple[Address, ...], reasons: Reasons) -> Step:
-        return _step(unit, needs, _foreseen(unit, observed.get(unit.address, NOT_ASKED), reasons))
+        return step_of(unit, needs, _foreseen(unit, observed.get(unit.address, NOT_ASKED), reasons))
 
     return planned(catalog, graph, first)
 
@@ -173,19 +173,20 @@ def _foreseen(unit: Unit, seen: Observed, reasons: Reasons) -> Observed:
     return unit.foreseen(seen, rewritten) if rewritten and not isinstance(seen, Unobserved) else seen
 
 
-def _step(unit: Unit, needs: tuple[Address, ...], seen: Observed) -> Step:
+def step_of(unit: Unit, needs: tuple[Address, ...], seen: Observed) -> Step:
+    """Say what is to be done about one unit by itself: before its needs, its documents' modes and policy have their say."""
     step = Step(unit.address, Verb.NOTHING, needs=needs, origins=unit.origins)
     if isinstance(seen, Unobserved):
         return replace(step, verb=Verb.UNKNOWN, held=seen.reason)
     changes, why = diff(unit, seen), unit.blocked(seen)
     step = replace(step, remarks=unit.remarks(seen))
     if changes:
-        step = _change(step, unit, changes, seen, possible=not why)
+        step = changing(step, unit, changes, seen, possible=not why)
     return hold(step, why) if why else step
 
 
-def _change(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None, *, possible: bool) -> Step:
-    """Say what is to be done; a unit that is blocked is not asked how, since there may be no way at all."""
+def changing(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None, *, possible: bool = True) -> Step:
+    """Say what making the changes is; a unit that is blocked is not asked how, since there may be no way at all."""
     disruption = None
     if possible and not unit.actions(changes, facts):
         verb = Verb.WAIT

@@ -1,0 +1,93 @@
+"""A part of what is declared: what a saved plan may touch, and what has to be looked at for that.
+
+The plan is made as ever, by the same code; then whatever lies outside of the scope is held or left out. So a scope can only
+ever make a plan smaller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.core.bounds import beyond
+from reconciler.core.plan import Plan, Verb, hold
+from resources.contract import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.core.compile import Catalog
+    from reconciler.core.graph import Graph
+    from reconciler.core.plan import Step
+    from resources.contract import Address
+
+ELSEWHERE = "the saved plan does nothing here: plan again"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What may be done, and what is looked at for it.
+
+    `allowed`  the steps, as they were shown.
+    `rests_on` what must be as declared for them, and is not acted on: what they need, and what must recover after them.
+    `looked`   all units that are asked about; the services besides, where one is interrupted: they count in the budget.
+    """
+
+    allowed: Mapping[Address, Step]
+    rests_on: frozenset[Address]
+    looked: Mapping[Address, Unit]
+
+
+def rests_on(allowed: Mapping[Address, Step], catalog: Catalog, graph: Graph) -> frozenset[Address]:
+    """Return the units that these steps rest on and that are not among them."""
+    needed = {need.address for address in allowed for need in graph.needs(address)}
+    recover = {
+        address
+        for interrupted in _disruptive(allowed)
+        for address in graph.needed_by(interrupted)
+        if catalog.units[address].settle_s
+    }
+    return frozenset(needed | recover) - allowed.keys()
+
+
+def make_scope(
+    allowed: Mapping[Address, Step], resting_on: Iterable[Address], others: Iterable[Address], catalog: Catalog
+) -> Scope:
+    """Return the scope of these steps; `others` are looked at as well."""
+    counted = set(others)
+    if any(_disruptive(allowed)):
+        counted |= {address for address, unit in catalog.units.items() if type(unit).down is not Unit.down}
+    wanted = {*allowed, *resting_on, *counted}
+    looked = {address: unit for address, unit in catalog.units.items() if address in wanted}
+    return Scope(allowed, frozenset(resting_on), looked)
+
+
+def limited(plan: Plan, scope: Scope) -> Plan:
+    """Return the plan before policy with everything held that the scope does not allow, and without what nobody looked at.
+
+    Nothing waits for what was not asked: what the steps rest on is in the scope, and what that needs in turn is its own affair.
+    """
+    return replace(plan, steps=tuple(_limited(step, scope) for step in plan.steps if step.address in scope.looked))
+
+
+def narrowed(plan: Plan, scope: Scope) -> Plan:
+    """Return the plan after policy without what is only there to be counted."""
+    kept = scope.allowed.keys() | scope.rests_on
+    steps = (step for step in plan.steps if step.address in kept)
+    return replace(plan, steps=tuple(replace(step, needs=tuple(n for n in step.needs if n in kept)) for step in steps))
+
+
+def _limited(step: Step, scope: Scope) -> Step:
+    step = replace(step, needs=tuple(need for need in step.needs if need in scope.looked))
+    if step.root is not None and step.root not in scope.looked:
+        step = replace(step, verb=step.intended, held="", later=False, root=None)
+    if not step.pending:
+        return step
+    if step.address in scope.allowed:
+        more = beyond(step, scope.allowed[step.address])
+        return hold(step, f"{more}, which the saved plan did not show: plan again") if more else step
+    return step if step.verb is Verb.WAIT and step.address in scope.rests_on else hold(step, ELSEWHERE)
+
+
+def _disruptive(allowed: Mapping[Address, Step]) -> Iterable[Address]:
+    return (address for address, step in allowed.items() if step.disruption is not None)

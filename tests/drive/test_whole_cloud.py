@@ -1,0 +1,131 @@
+"""The demo's cloud, from bare hosts to the last aggregate, in models of all its targets, on a clock that jumps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler import plan_file
+from reconciler.cli import saved, session
+from reconciler.core.errors import StalePlanError
+from reconciler.core.graph import build_graph
+from reconciler.core.load import load
+from reconciler.core.plan import Verb
+from reconciler.core.shown import Paper
+from reconciler.desired import Desired
+from reconciler.reconcile import Reconciler
+from reconciler.redact import Redactor
+from resources.kinds.registry import KINDS
+from resources.rules.registry import RULES
+from tests.kinds.cloud import SECRETS, compiled, demo_texts
+from tests.units.model.cloud import COMPUTE, CONF, ModelledCloud
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.apply import Progress
+    from reconciler.reconcile import Pass
+
+pytestmark = pytest.mark.looptime
+
+OLD, NEW = (f"        report_interval: {seconds}\n        service_down_time: 20" for seconds in (5, 6))
+
+
+def unheard(_: Progress) -> None:
+    """Listen to no progress."""
+
+
+def engine(cloud: ModelledCloud, changes: dict[str, str] | None = None) -> Reconciler:
+    """Return who brings the demo about, its documents changed a little."""
+    catalog = compiled(changes)
+    texts = demo_texts()
+    for old, new in (changes or {}).items():
+        texts = {name: text.replace(old, new) for name, text in texts.items()}
+    files = {read.file: "the CA's text\n" for read in load(texts, KINDS, RULES).reads}
+    loaded = load(texts, KINDS, RULES)
+    desired = Desired(loaded, catalog, build_graph(catalog.units), Redactor(), SECRETS, files)
+    return Reconciler(desired, cloud)  # type: ignore[arg-type]  # it is enough of Targets
+
+
+def bare() -> ModelledCloud:
+    """Return the demo's hosts with nothing on them."""
+    return ModelledCloud.bare({target.name for target in compiled().endpoints if target.kind == "ssh"})
+
+
+async def converged() -> ModelledCloud:
+    """Return a cloud that is as declared."""
+    cloud = bare()
+    await passes(engine(cloud))
+    cloud.done.clear()
+    return cloud
+
+
+async def passes(reconciler: Reconciler) -> list[Pass]:
+    """Return all passes until it stops."""
+    return [done async for done in reconciler.passes(await reconciler.look(), unheard)]
+
+
+async def carry_out(path: Path, reconciler: Reconciler) -> list[Pass]:
+    """Carry out what was saved."""
+    cloud, file = session.Session(reconciler.desired, reconciler), plan_file.read_plan(path)
+    within, look = await saved.look_again(path, file, cloud, timedelta(days=1), session.Press(Paper()))
+    assert look is not None
+    return [done async for done in within.reconciler.passes(look, unheard)]
+
+
+def left(done: list[Pass]) -> list[str]:
+    """Return what is not as it should be after the last pass."""
+    return [f"{result.address}: {result.outcome}: {result.message}" for result in done[-1].results.values() if result.message]
+
+
+async def test_from_bare_hosts_to_the_whole_cloud() -> None:
+    """One apply converges; what it leaves needs nothing; zones have their hosts."""
+    cloud = bare()
+    done = await passes(engine(cloud))
+    assert done[-1].converged, left(done)
+    assert {name: row["hosts"] for name, row in cloud.openstack.aggregates.items()} == {
+        "kvm-az": ["kvm1"],
+        "vcenter-az": ["vcenter-c0"],
+    }
+    cloud.done.clear()
+    assert {step.verb for step in (await engine(cloud).look()).plan.steps} == {Verb.NOTHING}
+    assert cloud.done == []
+
+
+async def test_a_saved_plan_leads_from_bare_hosts_to_the_whole_cloud(tmp_path: Path) -> None:
+    """All that follows from the first plan stands in it: nothing comes to light on the way that it had not shown."""
+    cloud = bare()
+    planner = engine(cloud)
+    path = tmp_path / "plan.json"
+    await plan_file.write_plan(path, tmp_path, planner.desired, await planner.look())
+    assert cloud.done == []
+    done = await carry_out(path, engine(cloud))
+    assert done[-1].converged, left(done)
+    assert {step.verb for step in (await engine(cloud).look()).plan.steps} == {Verb.NOTHING}
+
+
+async def test_a_saved_edit_restarts_exactly_what_it_named(tmp_path: Path) -> None:
+    """Both computes restart, one after the other; drift on a volume host stays; drift on a compute refuses it all."""
+    cloud = await converged()
+    path = tmp_path / "plan.json"
+    planner = engine(cloud, {OLD: NEW})
+    look = await planner.look()
+    await plan_file.write_plan(path, tmp_path, planner.desired, look)
+    interrupted = {step.disruption.service for step in look.plan.steps if step.disruption}
+    assert interrupted == {"nova-compute on kvm1", f"{COMPUTE} on ctl1"}
+    volume, compute = (cloud.hosts["vol1"].nodes["/etc/cinder/cinder.conf"], cloud.hosts["kvm1"].nodes[CONF])
+    volume.mode = "0600"
+    mode, compute.mode = compute.mode, "0666"
+    with pytest.raises(StalePlanError, match=r'ssh:kvm1/config_file//etc/nova/nova.conf: mode is "0666"; it was as declared'):
+        await carry_out(path, engine(cloud, {OLD: NEW}))
+    assert cloud.done == []
+    compute.mode = mode
+    done = await carry_out(path, engine(cloud, {OLD: NEW}))
+    assert done[-1].converged, left(done)
+    assert sorted(cloud.restarted()) == ["nova-compute-vcenter-c0.service", "nova-compute.service"]
+    assert volume.mode == "0600"
+    drifted = [str(step.address) for step in (await engine(cloud, {OLD: NEW}).look()).plan.steps if step.pending]
+    assert drifted == ["ssh:vol1/config_file//etc/cinder/cinder.conf"]
+    assert {name for name, _ in cloud.done} == {"kvm1", "ctl1", "ctl2", "ctl3", "demo"}

@@ -91,8 +91,8 @@ def _differences(saved: Saved, unit: Unit, seen: Observed, told: Mapping[str, An
     if isinstance(seen, Unobserved):
         yield f"nobody knows what is there now: {seen.reason}"
         return
-    if alias is not None and unit.alias(seen) != alias:
-        yield f'what was followed as "{alias}" is "{unit.alias(seen)}" now'
+    if alias is not None and (present := unit.alias(seen)) != alias:
+        yield f'what was followed as "{alias}" is ' + (f'"{present}" now' if present else "so no more")
     if then is None:
         return
     was, now = then.observed, observed_digests(unit.address, seen, saved.seal)

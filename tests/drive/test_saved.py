@@ -356,6 +356,7 @@ async def test_equal_values_have_unequal_digests(desk: Desk) -> None:
 async def test_what_was_followed_is_followed_again(tmp_path: Path, volumes: tuple[str, ...]) -> None:
     """A backend that was seen to be empty is taken away by the saved plan; one that has a volume again is not."""
     world, engine = backend()
+    world.row = {"exists": True, "state": "up", "status": "disabled"}
     path = tmp_path / "plan.json"
     look = await engine.look()
     await plan_file.write_plan(path, tmp_path, engine.desired, look)
@@ -365,7 +366,7 @@ async def test_what_was_followed_is_followed_again(tmp_path: Path, volumes: tupl
     cloud = session.Session(another.desired, another)
     file = plan_file.read_plan(path)
     if volumes:
-        with pytest.raises(StalePlanError, match='what was followed as "drained" is "" now'):
+        with pytest.raises(StalePlanError, match='what was followed as "drained" is so no more'):
             await saved.look_again(path, file, cloud, DAY, session.Press(Paper()))
         assert world.order == []
     else:

@@ -17,7 +17,7 @@ from reconciler.commit import commit_of
 from reconciler.core.errors import PlanFileError, StalePlanError
 from reconciler.core.saved import Made, PlanFile, Saved, read, save, sealed
 from reconciler.core.seal import SALT_BYTES, Seal
-from reconciler.core.stale import aliases_of, changed, scope_of
+from reconciler.core.stale import aliases_of, changed_documents, changed_units, scope_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,8 +56,8 @@ def read_plan(path: Path) -> PlanFile:
         raise PlanFileError(f"{path}: is no saved plan: no text; make one with: bivisor plan --out FILE") from None
 
 
-def fitting(path: Path, file: PlanFile, desired: Desired, max_age: timedelta) -> tuple[Saved, Desired, Scope]:
-    """Return the plan, what is declared as it was followed then, and the scope of what may be done.
+def fitting(path: Path, file: PlanFile, desired: Desired, max_age: timedelta) -> tuple[Saved, Desired]:
+    """Return the plan, and what is declared as it was followed then.
 
     Raises StalePlanError when the documents, a secret, the program or the time is another one, and PlanFileError when the
     file was edited.
@@ -77,9 +77,17 @@ def fitting(path: Path, file: PlanFile, desired: Desired, max_age: timedelta) ->
         raise PlanFileError(f"{path}: was edited after it was made; nothing of it is carried out. {again}")
     _young_enough(path, file, max_age, again)
     followed = desired.following(aliases_of(saved)) if file.aliases else desired
-    if lines := changed(saved, followed.loaded, followed.catalog):
+    if lines := changed_documents(saved, followed.loaded):
         raise StalePlanError(f"{path}: the documents are not those that it was made of; nothing was changed", again, lines)
-    return saved, followed, scope_of(saved, followed.catalog)
+    return saved, followed
+
+
+def reach(path: Path, saved: Saved, desired: Desired) -> Scope:
+    """Return the scope of what may be done. Raises StalePlanError when a unit of the plan means something else now."""
+    if lines := changed_units(saved, desired.catalog):
+        again = f"Plan again: bivisor plan --out {path}"
+        raise StalePlanError(f"{path}: what it was made of means something else now; nothing was changed", again, lines)
+    return scope_of(saved, desired.catalog)
 
 
 def now() -> datetime:

@@ -23,25 +23,38 @@ if TYPE_CHECKING:
     from resources.contract import Facts, Unit, Value
 
 
-def changed(saved: Saved, loaded: Loaded, catalog: Catalog) -> tuple[str, ...]:
-    """Return a sentence for each document, and unit of the plan, that is not declared as it was."""
-    file, now = saved.file, document_digests(loaded, saved.seal)
-    lines = [
-        f"{name} is {'declared since' if name not in file.documents else 'gone' if name not in now else 'declared otherwise'}"
-        for name in sorted({*now, *file.documents})
-        if now.get(name) != file.documents.get(name)
-    ]
+def changed_documents(saved: Saved, loaded: Loaded) -> tuple[str, ...]:
+    """Return a sentence for each document that is not as it was."""
+    then, now = saved.file.documents, document_digests(loaded, saved.seal)
+    return tuple(
+        f"{name} is {'declared since' if name not in then else 'gone' if name not in now else 'declared otherwise'}"
+        for name in sorted({*now, *then})
+        if now.get(name) != then.get(name)
+    )
+
+
+def unheard_of(saved: Saved, catalog: Catalog) -> tuple[str, ...]:
+    """Return the units of the plan that the catalogue does not have; a look may know of more than the documents do."""
+    known = {str(address) for address in catalog.units}
+    return tuple(name for name in saved.file.units if name not in known)
+
+
+def changed_units(saved: Saved, catalog: Catalog) -> tuple[str, ...]:
+    """Return a sentence for each unit of the plan that does not mean what it did, though the documents are as they were."""
+    gone = [f"{name} is declared no more" for name in unheard_of(saved, catalog)]
     units = {str(address): unit for address, unit in catalog.units.items()}
-    for name, unit in file.units.items():
-        if name not in units:
-            lines.append(f"{name} is declared no more")
-        elif not lines and unit.declared != saved.seal.unit(units[name]):
-            lines.append(f"{name} is declared otherwise, by a file that its document names or by the program")
-    return tuple(lines)
+    return (
+        *gone,
+        *(
+            f"{name} is declared otherwise, by a file that its document names or by the program"
+            for name, unit in saved.file.units.items()
+            if name in units and unit.declared != saved.seal.unit(units[name])
+        ),
+    )
 
 
 def scope_of(saved: Saved, catalog: Catalog) -> Scope:
-    """Return what the plan allows, and what has to be looked at for that; called when nothing is `changed`."""
+    """Return what the plan allows, and what has to be looked at for that; called when nothing has changed."""
     file = saved.file
     names = {str(address): address for address in catalog.units}
     told = {step["address"]: step for step in file.plan["steps"]}

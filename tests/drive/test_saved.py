@@ -249,6 +249,16 @@ async def test_another_declaration_is_another_plan(desk: Desk) -> None:
     assert desk.world.place("a").asks == 1
 
 
+async def test_a_unit_that_is_gone_is_looked_for_and_told(desk: Desk) -> None:
+    """What the documents do not declare any more might be found by a look at everything; if not, the plan is stale."""
+    one, other = thing("a", "x", size=1), thing("b", "y", size=1)
+    await desk.plan(one, other)
+    with pytest.raises(StalePlanError) as raised:
+        await desk.apply(one)
+    assert raised.value.moved == ("ssh:b/thing/y is declared no more",)
+    assert (desk.world.place("a").asks, desk.world.place("a").done) == (2, [])
+
+
 async def test_a_plan_expires(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """An older plan than --max-age is refused; so is one of a clock that is far ahead."""
     unit, made = thing("a", "x", size=1), plan_file.now()

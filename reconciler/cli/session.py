@@ -137,13 +137,42 @@ def confirmed(question: str) -> bool:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        return typer.confirm(question, default=False)
-    except typer.Abort:
+        while (answer := _answer(f"{question} [y/N]: ").lower()) not in _ANSWERS:
+            print("Please answer y or n.")
+        return _ANSWERS[answer]
+    except (KeyboardInterrupt, EOFError):
         print()  # the cursor stands behind the question
-        raise
+        raise typer.Abort from None
     finally:
         for number, handler in heard.items():
             signal.signal(number, handler)
+
+
+_ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
+
+
+def _answer(prompt: str) -> str:
+    """Return the line that somebody types. Raises KeyboardInterrupt and EOFError.
+
+    A signal that comes between the prompt and the reading would interrupt nothing, and `input` would wait for a key: so what
+    is waited for is the line or a signal, whichever comes first.
+    """
+    from select import select  # noqa: PLC0415 - only where somebody is asked
+
+    came, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    others = signal.set_wakeup_fd(wakes)
+    try:
+        print(prompt, end="", flush=True)
+        select([sys.stdin, came], [], [])
+        line = sys.stdin.readline()
+    finally:
+        signal.set_wakeup_fd(others)
+        os.close(came)
+        os.close(wakes)
+    if not line:
+        raise EOFError
+    return line.strip()
 
 
 @dataclass(slots=True)

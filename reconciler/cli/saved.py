@@ -58,11 +58,11 @@ async def look_again(
     Raises PlanFileError and StalePlanError.
     """
     from reconciler.core.errors import StalePlanError  # noqa: PLC0415 - keeps --help fast
-    from reconciler.core.stale import moved, unheard_of  # noqa: PLC0415 - as above
+    from reconciler.core.stale import changed_units, moved  # noqa: PLC0415 - as above
     from reconciler.plan_file import fitting, reach  # noqa: PLC0415 - as above
 
     saved, desired = fitting(path, file, cloud.desired, max_age)
-    if unheard_of(saved, desired.catalog):  # not of the documents: a look at everything may find what it is
+    if changed_units(saved, desired.catalog):  # a look at everything may tell more than the documents do
         await cloud.look()
         desired = cloud.reconciler.desired
     scope = reach(path, saved, desired)

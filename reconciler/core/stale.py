@@ -33,7 +33,7 @@ def changed_documents(saved: Saved, loaded: Loaded) -> tuple[str, ...]:
     )
 
 
-def unheard_of(saved: Saved, catalog: Catalog) -> tuple[str, ...]:
+def _unheard_of(saved: Saved, catalog: Catalog) -> tuple[str, ...]:
     """Return the units of the plan that the catalogue does not have; a look may know of more than the documents do."""
     known = {str(address) for address in catalog.units}
     return tuple(name for name in saved.file.units if name not in known)
@@ -41,7 +41,7 @@ def unheard_of(saved: Saved, catalog: Catalog) -> tuple[str, ...]:
 
 def changed_units(saved: Saved, catalog: Catalog) -> tuple[str, ...]:
     """Return a sentence for each unit of the plan that does not mean what it did, though the documents are as they were."""
-    gone = [f"{name} is declared no more" for name in unheard_of(saved, catalog)]
+    gone = [f"{name} is declared no more" for name in _unheard_of(saved, catalog)]
     units = {str(address): unit for address, unit in catalog.units.items()}
     return (
         *gone,

@@ -242,11 +242,11 @@ async def test_an_empty_plan_does_nothing(desk: Desk) -> None:
 
 
 async def test_another_declaration_is_another_plan(desk: Desk) -> None:
-    """A unit that is declared otherwise by now is named before anybody is asked."""
+    """A unit that is declared otherwise by now is named, when a look at everything has not explained it."""
     await desk.plan(thing("a", "x", size=1))
     with pytest.raises(StalePlanError, match="ssh:a/thing/x is declared otherwise"):
         await desk.apply(thing("a", "x", size=2))
-    assert desk.world.place("a").asks == 1
+    assert (desk.world.place("a").asks, desk.world.place("a").done) == (2, [])
 
 
 async def test_a_unit_that_is_gone_is_looked_for_and_told(desk: Desk) -> None:

@@ -68,6 +68,9 @@ class ModelledCloud:
                 return told
             self.done.append((target.name, asked))
             reply: Reply = model.do(asked)
+            if reply.ok and "claims" in asked.args:
+                for name in (target.name,) if target.kind == "ssh" else MEMBERS:
+                    self.hosts[name].remember(asked.args["claims"])
             self._time_goes_by()
             return reply
 

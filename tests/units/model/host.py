@@ -63,12 +63,16 @@ class Daemon:
 
 @dataclass(slots=True)
 class Host:
-    """One host; `records` are the digests of owned facts that it remembers, by path, `now` is its clock."""
+    """One host: `records` are the digests of owned facts that it remembers, by path, `claims` what it remembers as ours.
+
+    `now` is its clock.
+    """
 
     nodes: dict[str, Node] = field(default_factory=dict)
     records: dict[str, str | None] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
     daemons: dict[str, Daemon] = field(default_factory=dict)
+    claims: dict[str, dict[str, Any]] = field(default_factory=dict)
     now: int = 10_000
 
     def things(self) -> Iterator[tuple[str, str]]:
@@ -87,6 +91,8 @@ class Host:
                 return Reply({"exists": node is not None, **(node.attributes() if node else {})})
             case "package.query":
                 return Reply({"versions": {name: self.packages.get(name) for name in args["names"]}})
+            case "inventory.read":
+                return Reply({"claims": self.claims, "known": True})
             case "service.show":
                 return Reply(self._show(args["unit"], args["loads"]))
             case _:
@@ -109,6 +115,16 @@ class Host:
         if kind == "service":
             return self._change_service(verb, action.args)
         return Reply({}, "unsupported", action.op)
+
+    def remember(self, claims: Mapping[str, Any]) -> None:
+        """Remember as ours what an action made, by address, and what it took away no more."""
+        for address, claim in claims.items():
+            fields = {*self.claims.get(address, {}).get("fields", ()), *(claim or {}).get("fields", ())}
+            fields -= set((claim or {}).get("without", ()))
+            self.claims.pop(address, None)
+            if claim and fields:
+                kept = {name: value for name, value in claim.items() if name != "without"}
+                self.claims[address] = {**kept, "fields": sorted(fields), "at": "2026-01-01T00:00:00Z"}
 
     def _read(self, path: str) -> dict[str, Any]:
         node, recorded = self.nodes.get(path), self.records.get(path)

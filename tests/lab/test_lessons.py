@@ -99,6 +99,7 @@ def test_an_aggregate_whose_zone_cannot_change(lab: Lab, desk: Workspace) -> Non
     assert "1 instance lives (test-kvm-az on kvm1)" in page
 
 
+@pytest.mark.soak
 def test_a_rollout_waits_until_nova_has_heard_of_what_was_restarted(lab: Lab, desk: Workspace) -> None:
     """Both computes restart, one after the other, and the second one only after Nova has heard of the first."""
     processes = invocations(lab)

@@ -141,6 +141,7 @@ def test_one_agent_runs_with_its_computes_identity(lab: Lab, desk: Workspace) ->
         assert state == "masked", host
 
 
+@pytest.mark.soak
 def test_an_agent_moves_when_its_controller_is_lost(lab: Lab, desk: Workspace) -> None:
     """Pacemaker starts it elsewhere; the controller comes back, and there is still one."""
     node = agent_node(lab)

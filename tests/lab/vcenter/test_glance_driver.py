@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(1200)]
 """The first test builds the image, if the lab has not been up yet."""
 
 _VCENTER = "127.0.44.3"

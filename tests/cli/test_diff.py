@@ -83,12 +83,17 @@ def test_each_form(repository: Repository) -> None:
     [
         (("diff", "nope"), 'git knows no commit "nope"'),
         (("diff", "main", "nope"), 'git knows no commit "nope"'),
+        (("diff", "main", ""), 'git knows no commit ""'),
+        (("plan", "--against", ""), 'git knows no commit ""'),
         (("plan", "--against", "main", "-d", "/"), "/: git finds no repository around this folder"),
         (("plan", "--against", "main", "--release", "train"), "leave --release away"),
+        (("plan", "--against", "", "--release", ""), "leave --release away"),
+        (("plan", "--release", ""), 'no OpenStack release "" is known'),
+        (("validate", "--release", ""), 'no OpenStack release "" is known'),
     ],
 )
 def test_what_cannot_be_compared(repository: Repository, arguments: tuple[str, ...], said: str) -> None:
-    """A wrong name or place is a sentence and exit code 1."""
+    """A wrong name or place is a sentence and exit code 1; an empty one, of a variable that is not set, is as wrong."""
     done = run(repository, *arguments)
     assert done.returncode == 1
     assert said in " ".join(done.stderr.replace("│", "").split())

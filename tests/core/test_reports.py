@@ -228,6 +228,25 @@ def test_a_very_long_plan_fits_into_a_comment() -> None:
     assert len(many) < 65_536
 
 
+INVISIBLE = {
+    "a = 1": ("a = 1\n", "(only line ends differ)"),
+    "a = 1\nb = 2\n": ("a = 1\r\nb = 2\r\n", "(only line ends differ)"),
+    "admin_password = one\na = 1\n": ("admin_password = two\na = 1\n", "(only what is masked differs)"),
+}
+
+
+@pytest.mark.parametrize("before", INVISIBLE)
+def test_what_no_line_shows_is_told(before: str) -> None:
+    """A text that differs in its line ends or in what is masked has one line that says so, on every page for people."""
+    after, said = INVISIBLE[before]
+    change = Change("content", before, after)
+    report = Report(Plan((Step(address("ssh:n/file//etc/a"), Verb.UPDATE, (change,), intended=Verb.UPDATE),)))
+    page = "\n".join(map(text_of, report_lines(report)))
+    assert f"      content  {said}\n" in page
+    assert f"content: {said}\n" in to_markdown(report)
+    assert said in html.unescape(to_html(report))
+
+
 @pytest.mark.parametrize("number", [250, 1000])
 def test_many_steps_without_a_difference_fit_as_well(number: int) -> None:
     """What has no difference has none to leave out; where not all fit, the steps that do not go by themselves come first."""

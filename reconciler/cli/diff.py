@@ -38,4 +38,5 @@ def show(folder: Path, first: str, second: str | None, *, detailed: bool, output
     report, loaded = compare_declarations(folder, first, second)
     warn(loaded.warnings)
     print_report(report, output, by=by, full=full)
-    return exit_code(report.plan, detailed=detailed)
+    code = exit_code(report.plan, detailed=detailed)
+    return 2 if detailed and report.documents and code == 0 else code

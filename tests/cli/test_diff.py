@@ -67,6 +67,21 @@ def test_two_revisions(repository: Repository) -> None:
     assert same.stdout.endswith("\n\nNo changes. Both declare the same.\n")
 
 
+@pytest.mark.parametrize("edit", ["maxUnavailable: 5", "bivisor/manage: paused"])
+def test_what_changes_no_unit_is_a_difference_as_well(tmp_path: Path, edit: str) -> None:
+    """A limit or a mode changes no unit and yet what apply does: --detailed-exitcode says 2."""
+    repository = Repository(tmp_path)
+    text = GOOD.replace("metadata: {name: demo}", f"metadata: {{name: demo, annotations: {{{edit}}}}}")
+    if not edit.startswith("bivisor"):
+        text = GOOD.replace("spec:\n  release", f"spec:\n  rollout: {{{edit}}}\n  release")
+    assert text != GOOD
+    (repository.folder / "all.yaml").write_text(text)
+    done = run(repository, "diff", "HEAD", "--detailed-exitcode")
+    assert done.returncode == 2, done.stderr
+    assert "No unit changes." in done.stdout
+    assert run(repository, "diff", "HEAD").returncode == 0
+
+
 def test_each_form(repository: Repository) -> None:
     """Each form of a plan is one of a comparison as well."""
     data = json.loads(run(repository, "diff", "main", "-o", "json").stdout)

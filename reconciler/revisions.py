@@ -102,13 +102,18 @@ class Revision:
 
 
 def find_revision(folder: Path, name: str) -> Revision:
-    """Return the commit of that name (a branch, a tag, `HEAD~3`, the beginning of a hash). Raises RevisionError."""
+    """Return the commit of that name (a branch, a tag, `HEAD~3`, the beginning of a hash). Raises RevisionError.
+
+    HEAD of a repository without commits is the tree that has nothing in it.
+    """
     near = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.is_dir())
     top = _git(near, "rev-parse", "--show-toplevel")
     if top.returncode:
         raise RevisionError(f"{folder}: git finds no repository around this folder: {_said(top.stderr)}")
     root = Path(os.fsdecode(top.stdout.removesuffix(b"\n")))
     asked = _git(near, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if asked.returncode and name == "HEAD" and _git(near, "symbolic-ref", "--quiet", "HEAD").returncode == 0:
+        asked = _git(near, "hash-object", "-t", "tree", "--stdin")  # before the first commit there is nothing
     if asked.returncode:
         raise RevisionError(
             f'git knows no commit "{name}" in {root} (git log shows some; a shallow clone has few: git fetch --unshallow)'

@@ -33,10 +33,9 @@ def run(
 def show(folder: Path, first: str, second: str | None, *, detailed: bool, output: PlanForm, by: By, full: bool) -> int:
     """Print the comparison; return the exit code."""
     from reconciler.compared import compare_declarations  # noqa: PLC0415 - keeps --help fast
-    from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
+    from reconciler.core.compare import compared_code  # noqa: PLC0415 - as above
 
     report, loaded = compare_declarations(folder, first, second)
     warn(loaded.warnings)
     print_report(report, output, by=by, full=full)
-    code = exit_code(report.plan, detailed=detailed)
-    return 2 if detailed and report.documents and code == 0 else code
+    return compared_code(report.plan, report.documents, loaded.resources, detailed=detailed)

@@ -13,10 +13,12 @@ from reconciler.core.compare import compare, compare_documents
 from reconciler.core.compile import compile_units
 from reconciler.core.errors import InputError
 from reconciler.core.graph import build_graph
+from reconciler.core.load import load
 from reconciler.core.report import Report
 from reconciler.desired import load_folder, load_texts
 from reconciler.revisions import RevisionError, find_revision
 from resources.kinds.registry import KINDS
+from resources.rules.registry import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,7 +61,7 @@ def compare_declarations(folder: Path, before: str, after: str | None = None) ->
 
     Raises RevisionError, InputError with places in the revision (`main:desired/zones.yaml:14:5`), and CycleError.
     """
-    old = _side(folder, before)
+    old = _side(folder, before, newer=False)
     new = _Side(str(folder), load_folder(folder)) if after is None else _side(folder, after)
     was, now = (_catalog(side, files) for side, files in zip((old, new), _files(old, new), strict=True))
     plan = compare(was, now, build_graph(now.units))
@@ -73,13 +75,15 @@ def compare_declarations(folder: Path, before: str, after: str | None = None) ->
     return report, new.loaded
 
 
-def _side(folder: Path, name: str) -> _Side:
+def _side(folder: Path, name: str, *, newer: bool = True) -> _Side:
+    """Return what a revision declares. An older one from before the folder declares nothing; a newer one may not."""
     revision = find_revision(folder, name)
     texts = revision.texts()
-    if not texts:
+    if newer and not texts:
         raise RevisionError(f"{name} has no .yaml file below {folder}: there is nothing to compare with")
     shown = name if revision.commit.startswith(name) else f"{name} ({revision.commit[:SHORT]})"
-    return _Side(shown, _placed(revision, lambda: load_texts(texts, folder)), revision)
+    read = load_texts if texts else lambda *_: load({}, KINDS, RULES)
+    return _Side(shown, _placed(revision, lambda: read(texts, folder)), revision)
 
 
 def _catalog(side: _Side, files: Mapping[str, str]) -> Catalog:

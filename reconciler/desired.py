@@ -113,14 +113,14 @@ def load_texts(texts: Mapping[str, str], folder: Path) -> Loaded:
     return loaded
 
 
-def compile_offline(folder: Path, release: str = "") -> tuple[Loaded, Catalog, Graph]:
+def compile_offline(folder: Path, release: str | None = None) -> tuple[Loaded, Catalog, Graph]:
     """Return what the folder means with placeholders for secrets and files: no secret is read, no host asked."""
     loaded, _ = _supposed(load_folder(folder), release)
     catalog = compile_units(loaded, KINDS, None, None)
     return loaded, catalog, build_graph(catalog.units)
 
 
-async def read_desired(folder: Path, release: str = "") -> Desired:
+async def read_desired(folder: Path, release: str | None = None) -> Desired:
     """Return what the folder means, or would mean if its cloud had another release; secrets and files read.
 
     Raises InputError, and UnknownNameError for a release that does not exist.
@@ -134,9 +134,9 @@ async def read_desired(folder: Path, release: str = "") -> Desired:
     return Desired(loaded, catalog, build_graph(catalog.units), Redactor(secrets), secrets, files, supposed=supposed)
 
 
-def _supposed(loaded: Loaded, release: str) -> tuple[Loaded, str]:
+def _supposed(loaded: Loaded, release: str | None) -> tuple[Loaded, str]:
     """Return the resources with another release, all rules kept, and a sentence that says so; as they are without one."""
-    if not release:
+    if release is None:
         return loaded, ""
     try:
         resources = with_release(loaded.resources, release)

@@ -7,8 +7,10 @@ Git is asked as a program: the repository's own format, its alternates and its p
 
 from __future__ import annotations
 
+import io
 import os
 import posixpath
+import re
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -50,10 +52,11 @@ class Revision:
         problems = []
         for path, mode, blob in entries:
             try:
-                if mode == _LINK:
-                    problems.append(self.located(_problem(path, "is a symbolic link, which is not followed in a revision")))
+                content = self._followed(path) if mode == _LINK else blobs[blob]
+                if content is None:
+                    problems.append(self.located(_problem(path, "is a symbolic link that leads to no file of the revision")))
                 else:
-                    texts[path] = blobs[blob].decode()
+                    texts[path] = _text(content)
             except UnicodeDecodeError:
                 problems.append(self.located(_problem(path, "cannot be read: the file is not UTF-8 text")))
         if problems:
@@ -62,15 +65,26 @@ class Revision:
 
     def file(self, path: str) -> str | None:
         """Return the text of any file of the repository, by its path from here; None for what git does not have."""
-        done = _git(self.root, "cat-file", "blob", f"{self.commit}:{self._named(path)}")
+        content = self._followed(path)
         try:
-            return done.stdout.decode() if done.returncode == 0 else None
+            return None if content is None else _text(content)
         except UnicodeDecodeError:
             return None
 
     def located(self, problem: LocatedProblem) -> LocatedProblem:
         """Return the problem with its place as git writes it: `main:desired/zones.yaml`, which `git show` takes."""
         return replace(problem, file=f"{self.name}:{self._named(problem.file)}")
+
+    def _followed(self, path: str) -> bytes | None:
+        """Return what a file holds, links followed as long as they stay in the revision; None where they lead to no file."""
+        name = f"{self.commit}:{self._named(path)}"
+        if "\n" in name:  # git takes one name a line
+            return None
+        done = _git(self.root, "cat-file", "--batch", "--follow-symlinks", asked=os.fsencode(f"{name}\n"))
+        head, _, rest = done.stdout.partition(b"\n")
+        # `HASH blob SIZE`; else `NAME missing`, or `symlink`, `dangling`, `loop` or `notdir` and a size
+        found = re.fullmatch(rb"[0-9a-f]+ blob (\d+)", head)
+        return rest[: int(found[1])] if found else None
 
     def _named(self, path: str) -> str:
         """Return how git calls a path: from the root of the repository, wherever links on the way to it lead."""
@@ -88,19 +102,29 @@ class Revision:
 
 
 def find_revision(folder: Path, name: str) -> Revision:
-    """Return the commit of that name (a branch, a tag, `HEAD~3`, the beginning of a hash). Raises RevisionError."""
+    """Return the commit of that name (a branch, a tag, `HEAD~3`, the beginning of a hash). Raises RevisionError.
+
+    HEAD of a repository without commits is the tree that has nothing in it.
+    """
     near = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.is_dir())
     top = _git(near, "rev-parse", "--show-toplevel")
     if top.returncode:
         raise RevisionError(f"{folder}: git finds no repository around this folder: {_said(top.stderr)}")
     root = Path(os.fsdecode(top.stdout.removesuffix(b"\n")))
     asked = _git(near, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if asked.returncode and name == "HEAD" and _git(near, "symbolic-ref", "--quiet", "HEAD").returncode == 0:
+        asked = _git(near, "hash-object", "-t", "tree", "--stdin")  # before the first commit there is nothing
     if asked.returncode:
         raise RevisionError(
             f'git knows no commit "{name}" in {root} (git log shows some; a shallow clone has few: git fetch --unshallow)'
         )
     place = folder.resolve().relative_to(root.resolve()).as_posix()
     return Revision(name, asked.stdout.decode().strip(), folder, "" if place == "." else place, root)
+
+
+def _text(content: bytes) -> str:
+    """Return the text as reading the file gives it: each line ends with one character. Raises UnicodeDecodeError."""
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
 
 
 def _blobs(root: Path, names: Sequence[str]) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ NAME = "diff"
 
 def run(
     first: Annotated[str, typer.Argument(metavar="REV1", help="A commit of the folder's repository: a branch, a tag, HEAD~3.")],
-    second: Annotated[str, typer.Argument(metavar="REV2", help="Another one; without it, the folder as it is.")] = "",
+    second: Annotated[str | None, typer.Argument(metavar="REV2", help="Another one; without it, the folder as it is.")] = None,
     desired: DesiredFolder = Path("desired"),
     *,
     detailed_exitcode: DetailedExitCode = False,
@@ -30,12 +30,12 @@ def run(
     raise typer.Exit(show(desired, first, second, detailed=detailed_exitcode, output=output, by=by, full=full))
 
 
-def show(folder: Path, first: str, second: str, *, detailed: bool, output: PlanForm, by: By, full: bool) -> int:
+def show(folder: Path, first: str, second: str | None, *, detailed: bool, output: PlanForm, by: By, full: bool) -> int:
     """Print the comparison; return the exit code."""
     from reconciler.compared import compare_declarations  # noqa: PLC0415 - keeps --help fast
-    from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
+    from reconciler.core.compare import compared_code  # noqa: PLC0415 - as above
 
-    report, loaded = compare_declarations(folder, first, second or None)
+    report, loaded = compare_declarations(folder, first, second)
     warn(loaded.warnings)
     print_report(report, output, by=by, full=full)
-    return exit_code(report.plan, detailed=detailed)
+    return compared_code(report.plan, report.documents, loaded.resources, detailed=detailed)

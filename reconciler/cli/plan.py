@@ -19,30 +19,32 @@ def run(
     desired: DesiredFolder = Path("desired"),
     *,
     detailed_exitcode: DetailedExitCode = False,
-    release: AsIfRelease = "",
+    release: AsIfRelease = None,
     against: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--against", metavar="REV", help="Ask no host: show what the folder declares otherwise than that git revision."
         ),
-    ] = "",
+    ] = None,
     out: PlanOut = None,
     output: PlanOutput = PlanForm.TEXT,
     by: GroupedBy = By.RESOURCE,
     full: Uncut = False,
 ) -> None:
     """Show every change apply would make, field by field, and why. Tells what would restart, and changes nothing."""
-    if against and release:
+    if against is not None and release is not None:
         raise typer.BadParameter("looks at the documents alone: leave --release away", param_hint="--against")
-    if out and (against or release):
-        other = "--against" if against else "--release"
+    if out is not None and (against is not None or release is not None):
+        other = "--release" if against is None else "--against"
         raise typer.BadParameter(f"goes not with {other}: such a plan is only to be looked at", param_hint="--out")
-    if against:
-        raise typer.Exit(diff.show(desired, against, "", detailed=detailed_exitcode, output=output, by=by, full=full))
+    if against is not None:
+        raise typer.Exit(diff.show(desired, against, None, detailed=detailed_exitcode, output=output, by=by, full=full))
     raise typer.Exit(session.run(_plan(desired, release, out, detailed=detailed_exitcode, output=output, by=by, full=full)))
 
 
-async def _plan(folder: Path, release: str, out: Path | None, *, detailed: bool, output: PlanForm, by: By, full: bool) -> int:
+async def _plan(
+    folder: Path, release: str | None, out: Path | None, *, detailed: bool, output: PlanForm, by: By, full: bool
+) -> int:
     from reconciler.core.status import exit_code  # noqa: PLC0415 - keeps --help fast
 
     async with session.session(folder, release) as cloud:

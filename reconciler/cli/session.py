@@ -30,7 +30,7 @@ T = TypeVar("T")
 DesiredFolder = Annotated[Path, typer.Option("--desired", "-d", help="Folder of the documents.", envvar="BIVISOR_DESIRED")]
 
 AsIfRelease = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--release", metavar="NAME", help="As if the cloud had this OpenStack release: look at an upgrade before you make it."
     ),
@@ -200,7 +200,7 @@ class Session:
 
 
 @asynccontextmanager
-async def session(folder: Path, release: str = "") -> AsyncIterator[Session]:
+async def session(folder: Path, release: str | None = None) -> AsyncIterator[Session]:
     """Read the folder, set the log up with its secrets, open targets; close them at the end. Raises BivisorError.
 
     `release` replaces that of the Cluster, for whoever only looks.

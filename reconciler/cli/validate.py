@@ -9,7 +9,7 @@ from reconciler.cli.session import AsIfRelease, DesiredFolder, warn
 NAME = "validate"
 
 
-def run(desired: DesiredFolder = Path("desired"), release: AsIfRelease = "") -> None:
+def run(desired: DesiredFolder = Path("desired"), release: AsIfRelease = None) -> None:
     """Check the documents: every error of all files at once. Needs no host, no network and no secret."""
     from reconciler.desired import compile_offline  # noqa: PLC0415 - keeps --help fast
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from reconciler.core.diff import EXISTS, diff
+from reconciler.core.load import MANAGE
 from reconciler.core.plan import FRESH, Plan, Reasons, Step, Verb, hold, planned
 from reconciler.core.shown import UNDECLARED
 from resources.contract import REMEMBERED, Change, Disruption
@@ -54,6 +55,19 @@ def compare(before: Catalog, after: Catalog, graph: Graph) -> Plan:
 def leaves(step: Step) -> bool:
     """Tell whether the unit of a step is only no longer declared; what becomes of it, a plan that looks tells."""
     return step.verb is Verb.DELETE and any(change.after == UNDECLARED for change in step.changes)
+
+
+def compared_code(plan: Plan, edits: tuple[Edit, ...], resources: Mapping[Key, Resource[Any]], *, detailed: bool) -> int:
+    """Return what a comparison ends with: 3 where a value cannot be written; 2 where something differs, if `detailed`; or 0.
+
+    That a resource is paused or only observed is as somebody declared it, and no failure of a review.
+    """
+    steps = {step.address: step for step in plan.steps}
+    for step in plan.held:
+        origins = (steps[step.root] if step.root else step).origins
+        if all(resources[key].metadata.annotations.get(MANAGE, "full") == "full" for key in origins):
+            return 3
+    return 2 if detailed and (edits or plan.pending or plan.held) else 0
 
 
 def compare_documents(before: Mapping[Key, Resource[Any]], after: Mapping[Key, Resource[Any]]) -> tuple[Edit, ...]:

@@ -34,8 +34,14 @@ def of_lines(change: Change) -> bool:
 
 
 def text_difference(change: Change) -> list[str]:
-    """Return the unified difference of a text, passwords in it masked; the whole text where there is only one side."""
+    """Return the unified difference of a text, passwords in it masked; the whole text where there is only one side.
+
+    Of what cannot be seen in lines that may be shown, one line tells what it is.
+    """
     before, after = (masked_lines(value) for value in (change.before, change.after))
+    if before and before == after:
+        same = str(change.before).splitlines() == str(change.after).splitlines()
+        return [" (only line ends differ)" if same else " (only what is masked differs)"]
     if before and after:
         return list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]
     return [f"-{line}" for line in before] + [f"+{line}" for line in after]

@@ -7,6 +7,7 @@ Markdown, HTML, mentions of people and numbers of issues mean nothing, so that n
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.differences import difference, of_lines
@@ -17,7 +18,7 @@ from reconciler.core.shown import masked_urls, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from reconciler.core.report import Item, Report
+    from reconciler.core.report import Group, Item, Report
     from resources.contract import Change
 
 MOST_CHARACTERS = 60_000
@@ -38,6 +39,9 @@ MOST_LINES = 400
 MOST_COLUMNS = 400
 """A longer line of a difference is cut."""
 
+MOST_WAVES = 60
+"""As many waves of interruptions are listed; the rest is counted."""
+
 MOST_NAMED = 8
 """As many targets or services are named in a line; the rest is counted."""
 
@@ -45,17 +49,20 @@ MOST_NAMED = 8
 def to_markdown(report: Report) -> str:
     """Return the page. It ends with a line end and has no trailing spaces."""
     parts = [*_head(report), *_totals(report)]
-    body = list(_body(report))
+    found = groups(report.plan)
+    body = list(_body(report, found))
     room = MOST_CHARACTERS - sum(len(part) + PARAGRAPH for part in parts)
     # what every step needs at least comes first: a difference may take what is left then
     spare = room - sum(len(part) + 2 * PARAGRAPH + min(len(changed), len(LEFT_OUT)) for part, changed in body)
+    if spare < 0:
+        body = list(_body(report, [*_only(found, stuck=True), *_only(found, stuck=False)]))
     for part, changed in body:
         room -= len(part) + 2 * PARAGRAPH + min(len(changed), len(LEFT_OUT))
         if room < 0:
             parts.append("*The page would be too long: what comes here is left out.*")
             break
         more = max(len(changed) - len(LEFT_OUT), 0)
-        shown = changed if more <= spare else LEFT_OUT
+        shown = changed if not more or more <= spare else LEFT_OUT
         if shown is changed:
             spare -= more
         parts += [part, shown] if shown else [part]
@@ -97,17 +104,27 @@ def _totals(report: Report) -> Iterator[str]:
     at_once = f", at most {report.at_once} at a time" if 0 < report.at_once < len(report.interrupts) else ""
     yield f"Interrupts {_named(report.interrupts)}{at_once}." if report.interrupts else "Interrupts nothing."
     if report.waves:
-        lines = (f"{number}. {_named(wave)}" for number, wave in enumerate(report.waves, start=1))
+        lines = [f"{number}. {_named(wave)}" for number, wave in enumerate(report.waves[:MOST_WAVES], start=1)]
+        if len(report.waves) > MOST_WAVES:
+            lines.append(f"\n{len(report.waves) - MOST_WAVES} more waves")
         yield from _folded("Who is down when, if everything goes well", "\n".join(lines), len(report.waves))
 
 
-def _body(report: Report) -> Iterator[tuple[str, str]]:
+def _only(found: Iterable[Group], *, stuck: bool) -> Iterator[Group]:
+    """Yield the groups with nothing but what does not go by itself, unknown or held for good; or with all but that."""
+    for group in found:
+        items = (item for item in group.items if (bool(item.step.held) and not item.step.later) is stuck)
+        if kept := tuple(items):
+            yield replace(group, items=kept)
+
+
+def _body(report: Report, found: Iterable[Group]) -> Iterator[tuple[str, str]]:
     """Yield each part of the page, and the difference below it, which may be left out."""
     if report.documents:
         yield "### Documents", ""
     for edit in report.documents:
         yield f"{code(SIGNS[edit.verb])} **{edit.verb}** {code(str(edit.key))}", _difference(_changes(edit.changes))
-    for group in groups(report.plan):
+    for group in found:
         titles = map(str, group.keys) if group.keys else (group.title,)
         yield f"### {', '.join(map(code, titles))}", ""
         for item in group.items:

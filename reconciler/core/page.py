@@ -184,11 +184,14 @@ def _change(change: Change, *, creating: bool) -> Iterator[Element]:
             shown.append(tag("span", f"… {len(lines) - MOST_LINES} more lines", class_="soft"))
         yield tag("pre", *shown, tabindex="0")
         return
-    yield from (tag("del" if line.startswith("-") else "ins", tag("code", line[1:])) for line in lines)
+    yield from (tag(_TAGS.get(line[:1], "span"), tag("code", line[1:])) for line in lines)
 
 
 def _line(line: str) -> Element:
-    return tag({"+": "ins", "-": "del"}.get(line[:1], "span"), line or " ")
+    return tag(_TAGS.get(line[:1], "span"), line or " ")
+
+
+_TAGS = {"+": "ins", "-": "del"}
 
 
 def _remarks(report: Report) -> Iterator[Element]:

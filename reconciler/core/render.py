@@ -271,6 +271,9 @@ def _file_lines(change: Change, label: str, paper: Paper) -> Iterable[Line]:
     """Return a unified difference of a text, passwords in it masked; the whole text where there is only one side."""
     lines = text_difference(change)
     removed, added = sum(line.startswith("-") for line in lines), sum(line.startswith("+") for line in lines)
+    if not added + removed:
+        yield (Span(label), Span(lines[0].strip(), Tone.DIM))
+        return
     counted = [(f"+{added}", Tone.AFTER)] * bool(added) + [(f"-{removed}", Tone.BEFORE)] * bool(removed)
     yield (Span(label), *(Span(f"{text} ", tone) for text, tone in counted), Span("line" if added + removed == 1 else "lines"))
     tones = {"+": Tone.AFTER, "-": Tone.BEFORE, "@": Tone.DIM}

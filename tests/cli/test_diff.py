@@ -67,6 +67,56 @@ def test_two_revisions(repository: Repository) -> None:
     assert same.stdout.endswith("\n\nNo changes. Both declare the same.\n")
 
 
+@pytest.mark.parametrize("edit", ["maxUnavailable: 5", "bivisor/manage: paused"])
+def test_what_changes_no_unit_is_a_difference_as_well(tmp_path: Path, edit: str) -> None:
+    """A limit or a mode changes no unit and yet what apply does: --detailed-exitcode says 2."""
+    repository = Repository(tmp_path)
+    text = GOOD.replace("metadata: {name: demo}", f"metadata: {{name: demo, annotations: {{{edit}}}}}")
+    if not edit.startswith("bivisor"):
+        text = GOOD.replace("spec:\n  release", f"spec:\n  rollout: {{{edit}}}\n  release")
+    assert text != GOOD
+    (repository.folder / "all.yaml").write_text(text)
+    done = run(repository, "diff", "HEAD", "--detailed-exitcode")
+    assert done.returncode == 2, done.stderr
+    assert "No unit changes." in done.stdout
+    assert run(repository, "diff", "HEAD").returncode == 0
+
+
+@pytest.mark.parametrize("mode", ["observe", "paused"])
+def test_a_resource_that_is_left_alone_fails_no_review(tmp_path: Path, mode: str) -> None:
+    """An edit of what is only observed or paused is told as held and is a difference; 3 is for what cannot be written."""
+    repository = Repository(tmp_path)
+    kept = GOOD.replace("metadata: {name: kvm-az}", f"metadata: {{name: kvm-az, annotations: {{bivisor/manage: {mode}}}}}")
+    assert kept != GOOD
+    repository.commit("left alone", {"cloud/desired/all.yaml": kept})
+    (repository.folder / "all.yaml").write_text(kept.replace(LIBVIRT, f"{LIBVIRT}, libvirt: {{virtType: qemu}}"))
+    done = run(repository, "diff", "HEAD", "--detailed-exitcode")
+    assert done.returncode == 2, done.stderr
+    assert "= held" in done.stdout
+    assert run(repository, "diff", "HEAD").returncode == 0
+
+
+def test_before_the_folder_there_was_nothing(tmp_path: Path) -> None:
+    """The first commit, and one that brings the folder, are compared with nothing; the reverse is an error."""
+    subprocess.run(["git", "init", "-q", tmp_path], env=ENVIRONMENT, check=True)
+    folder = tmp_path / "cloud/desired"
+    folder.mkdir(parents=True)
+    (folder / "all.yaml").write_text(GOOD)
+    argv = [str(PROGRAM), "diff", "HEAD", "--detailed-exitcode"]
+    first = subprocess.run(argv, cwd=folder.parent, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert first.returncode == 2, first.stderr
+    assert "  + create   Cluster/demo\n" in first.stdout
+    (tmp_path / "later").mkdir()
+    repository = Repository(tmp_path / "later")
+    repository.commit("left", {"cloud/desired/all.yaml": None, "cloud/keep": ""})
+    (repository.folder).mkdir(exist_ok=True)
+    (repository.folder / "all.yaml").write_text(GOOD)
+    later = run(repository, "diff", "HEAD", "--detailed-exitcode")
+    assert later.returncode == 2, later.stderr
+    assert later.stdout.partition("\n")[2] == first.stdout.partition("\n")[2]
+    assert run(repository, "diff", "HEAD~1", "HEAD").returncode == 1
+
+
 def test_each_form(repository: Repository) -> None:
     """Each form of a plan is one of a comparison as well."""
     data = json.loads(run(repository, "diff", "main", "-o", "json").stdout)
@@ -83,12 +133,17 @@ def test_each_form(repository: Repository) -> None:
     [
         (("diff", "nope"), 'git knows no commit "nope"'),
         (("diff", "main", "nope"), 'git knows no commit "nope"'),
+        (("diff", "main", ""), 'git knows no commit ""'),
+        (("plan", "--against", ""), 'git knows no commit ""'),
         (("plan", "--against", "main", "-d", "/"), "/: git finds no repository around this folder"),
         (("plan", "--against", "main", "--release", "train"), "leave --release away"),
+        (("plan", "--against", "", "--release", ""), "leave --release away"),
+        (("plan", "--release", ""), 'no OpenStack release "" is known'),
+        (("validate", "--release", ""), 'no OpenStack release "" is known'),
     ],
 )
 def test_what_cannot_be_compared(repository: Repository, arguments: tuple[str, ...], said: str) -> None:
-    """A wrong name or place is a sentence and exit code 1."""
+    """A wrong name or place is a sentence and exit code 1; an empty one, of a variable that is not set, is as wrong."""
     done = run(repository, *arguments)
     assert done.returncode == 1
     assert said in " ".join(done.stderr.replace("│", "").split())

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given
 
-from reconciler.core.compare import Edit, compare, compare_documents, leaves
+from reconciler.core.compare import Edit, compare, compare_documents, compared_code, leaves
 from reconciler.core.graph import build_graph
-from reconciler.core.plan import Verb
+from reconciler.core.plan import Plan, Step, Verb, hold
 from reconciler.core.render import report_lines
 from reconciler.core.report import Report
 from reconciler.core.shown import UNDECLARED, masked, text_of, written
@@ -20,7 +20,6 @@ from tests.core.simple import Daemon, Simple, address, catalog
 from tests.core.worlds import World, worlds
 
 if TYPE_CHECKING:
-    from reconciler.core.plan import Plan, Step
     from resources.contract import Unit, Value
 
 CONF = address("ssh:kvm1/config_file//etc/nova/nova.conf")
@@ -109,6 +108,18 @@ def test_what_is_paused_is_told_as_held() -> None:
     before, after = catalog([conf(host="a")]), catalog([conf(host="b")], {ZONE[0]: "observe"})
     (step,) = compare(before, after, build_graph(after.units)).steps
     assert step.held == "HypervisorZone/kvm-az is only observed"
+    assert compared_code(Plan((step,)), (), after.resources, detailed=False) == 0
+    assert compared_code(Plan((step,)), (), after.resources, detailed=True) == 2
+
+
+def test_what_cannot_be_written_fails_a_review() -> None:
+    """A change that no world can take, and what waits for it, end with 3: nobody has asked for that."""
+    after = catalog([conf(host="b"), service()])
+    cause = hold(Step(CONF, Verb.UPDATE, origins=ZONE), "it has a line break")
+    plan = Plan((cause, hold(Step(DAEMON, Verb.RESTART, origins=ZONE), "needs it", root=CONF)))
+    assert compared_code(plan, (), after.resources, detailed=False) == 3
+    paused = catalog([conf(host="b"), service()], {ZONE[0]: "paused"})
+    assert compared_code(plan, (), paused.resources, detailed=False) == 0
 
 
 @given(worlds(), worlds())

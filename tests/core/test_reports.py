@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
 from reconciler.core.compare import Edit
-from reconciler.core.markdown import to_markdown
+from reconciler.core.markdown import LEFT_OUT, to_markdown
 from reconciler.core.page import to_html
 from reconciler.core.plan import Plan, Step, Verb
 from reconciler.core.plan_schema import plan_schema
@@ -226,6 +226,44 @@ def test_a_very_long_plan_fits_into_a_comment() -> None:
     many = to_markdown(Report(Plan(tuple(replace(step, held="x" * 300, verb=Verb.HELD) for step in steps))))
     assert many.endswith("*The page would be too long: what comes here is left out.*\n")
     assert len(many) < 65_536
+
+
+INVISIBLE = {
+    "a = 1": ("a = 1\n", "(only line ends differ)"),
+    "a = 1\nb = 2\n": ("a = 1\r\nb = 2\r\n", "(only line ends differ)"),
+    "admin_password = one\na = 1\n": ("admin_password = two\na = 1\n", "(only what is masked differs)"),
+}
+
+
+@pytest.mark.parametrize("before", INVISIBLE)
+def test_what_no_line_shows_is_told(before: str) -> None:
+    """A text that differs in its line ends or in what is masked has one line that says so, on every page for people."""
+    after, said = INVISIBLE[before]
+    change = Change("content", before, after)
+    report = Report(Plan((Step(address("ssh:n/file//etc/a"), Verb.UPDATE, (change,), intended=Verb.UPDATE),)))
+    page = "\n".join(map(text_of, report_lines(report)))
+    assert f"      content  {said}\n" in page
+    assert f"content: {said}\n" in to_markdown(report)
+    assert said in html.unescape(to_html(report))
+
+
+@pytest.mark.parametrize("number", [250, 1000])
+def test_many_steps_without_a_difference_fit_as_well(number: int) -> None:
+    """What has no difference has none to leave out; where not all fit, the steps that do not go by themselves come first."""
+    steps = [
+        Step(address(f"ssh:n{each}/aggregate_member/az{each}{'x' * 150}"), Verb.WAIT, intended=Verb.WAIT)
+        for each in range(number)
+    ]
+    held = replace(steps[-1], address=address("ssh:n/service/stuck"), verb=Verb.HELD, held="paused")
+    unknown = Step(address("ssh:gone/service/unseen"), Verb.UNKNOWN, held="no route")
+    waves = tuple((f"service on n{each}",) * 20 for each in range(number))
+    page = to_markdown(Report(Plan((*steps, held, unknown)), waves=waves))
+    assert len(page) <= 65_536
+    assert "paused" in page
+    assert "no route" in page
+    assert LEFT_OUT not in page
+    assert page.endswith("is left out.*\n")
+    assert f"\n\n{number - 60} more waves\n" in page
 
 
 def test_waves_have_room_for_as_many_as_now() -> None:

@@ -91,15 +91,15 @@ def test_what_is_wrong_in_a_revision_has_its_place_there(repository: Repository)
 
 
 def test_links_and_bytes_are_told(repository: Repository) -> None:
-    """A link is not followed in a revision, and what is no text is none there either."""
-    (repository.folder / "link.yaml").symlink_to("all.yaml")
+    """A link that leads out of a revision is not followed, and what is no text is none there either."""
+    (repository.folder / "link.yaml").symlink_to("/etc/all.yaml")
     (repository.folder / "bytes.yaml").write_bytes(b"\xff")
     repository.commit("odd", {})
     with pytest.raises(InputError) as caught:
         find_revision(repository.folder, "main").texts()
     assert str(caught.value).splitlines() == [
         "main:cloud/desired/bytes.yaml: cannot be read: the file is not UTF-8 text",
-        "main:cloud/desired/link.yaml: is a symbolic link, which is not followed in a revision",
+        "main:cloud/desired/link.yaml: is a symbolic link that leads to no file of the revision",
     ]
 
 
@@ -114,6 +114,28 @@ def test_a_certificate_counts_where_git_has_it(repository: Repository) -> None:
     (repository.folder / "ca.pem").write_text("TWO\n")
     assert changed(repository, "main")
     assert not changed(repository, "HEAD~1")
+
+
+@pytest.mark.parametrize("link", [None, "../certificates/ca.pem", "/etc/hostname", "nowhere"])
+def test_a_clean_folder_differs_in_nothing(repository: Repository, link: str | None) -> None:
+    """Whatever line ends a file has and wherever a link leads, what is committed is what is there: both are read alike."""
+    (repository.folder / "all.yaml").write_bytes(GOOD.replace("tls: {insecure: true}", "tls: {caFile: ca.pem}").encode())
+    (repository.root / "cloud/certificates").mkdir()
+    (repository.root / "cloud/certificates/ca.pem").write_bytes(b"ONE\r\nTWO\r\n")
+    if link:
+        (repository.folder / "ca.pem").symlink_to(link)
+    else:
+        (repository.folder / "ca.pem").write_bytes(b"ONE\r\nTWO\r\n")
+    repository.commit("odd", {})
+    assert not changed(repository, "HEAD")
+
+
+def test_a_link_inside_the_revision_is_followed(repository: Repository) -> None:
+    """A document that is linked to from elsewhere in the repository is read, as it is in the folder."""
+    (repository.folder / "all.yaml").rename(repository.root / "cloud/shared.yaml")
+    (repository.folder / "all.yaml").symlink_to("../shared.yaml")
+    repository.commit("linked", {"cloud/desired/crlf.yaml": "# a\r\n"})
+    assert find_revision(repository.folder, "HEAD").texts() == read_folder(repository.folder)
 
 
 def changed(repository: Repository, before: str) -> list[str]:

@@ -214,6 +214,39 @@ async def test_what_comes_to_light_on_the_way_waits_for_the_next_plan(desk: Desk
     assert desk.world.place("b").done == []
 
 
+async def test_what_it_took_down_itself_it_brings_up(desk: Desk) -> None:
+    """A restart that stops its service and does not start it goes on in the next pass: it is down by our own hand."""
+    service = thing("a", "a", active=True, fresh=True)
+    desk.world.place("a").things["a"] = {"active": True, "fresh": False}
+    breaks = iter([True])
+
+    def stops(_: Action) -> None:
+        if next(breaks, False):
+            desk.world.place("a").things["a"]["active"] = False
+
+    desk.world.place("a").after_do = stops
+    await desk.plan(service)
+    done = await desk.apply(service)
+    assert done[0].results[service.address].outcome is Outcome.FAILED
+    assert done[-1].converged
+    assert desk.world.place("a").things["a"] == {"active": True, "fresh": True}
+
+
+async def test_what_else_its_restart_spoiled_waits_for_the_next_plan(desk: Desk) -> None:
+    """Only what brings the service up again is allowed beyond the file; another field beside that holds the step."""
+    service = thing("a", "a", active=True, fresh=True, size=1)
+    desk.world.place("a").things["a"] = {"active": True, "fresh": False, "size": 1}
+
+    def spoils(_: Action) -> None:
+        desk.world.place("a").things["a"].update(active=False, size=7)
+
+    desk.world.place("a").after_do = spoils
+    await desk.plan(service)
+    done = await desk.apply(service)
+    assert "differs in size, which the saved plan did not show" in done[-1].results[service.address].message
+    assert len(desk.world.place("a").done) == 1
+
+
 async def test_what_it_rests_on_is_not_repaired_on_the_way(desk: Desk) -> None:
     """A need that was as declared, and is spoiled while the plan is carried out, is left for the next plan, and told."""
     first, need = thing("a", "first", size=1), thing("b", "need", size=1)

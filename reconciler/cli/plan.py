@@ -45,6 +45,8 @@ def run(
 async def _plan(folder: Path, release: str, out: Path | None, *, detailed: bool, output: PlanForm, by: By, full: bool) -> int:
     from reconciler.core.status import exit_code  # noqa: PLC0415 - keeps --help fast
 
+    if out is not None:
+        saved.check(out)
     async with session.session(folder, release) as cloud:
         look = await cloud.look()
     print_report(cloud.report(look), output, by=by, full=full)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -112,6 +113,23 @@ async def test_a_file_that_cannot_be_written_is_told(desk: Desk) -> None:
         with pytest.raises(PlanFileError, match="cannot be written: "):
             await replace(desk, path=path).plan(thing("a", "x", size=1))
     assert list(desk.path.parent.iterdir()) == [desk.path]
+
+
+async def test_only_a_file_is_replaced(desk: Desk) -> None:
+    """A pipe or a device stays what it is, a link goes on leading to the file, and what has no name is told."""
+    folder = desk.path.parent
+    pipe, there, link, loop = folder / "pipe", folder / "there.json", folder / "link", folder / "loop"
+    os.mkfifo(pipe)
+    there.write_text("the plan of yesterday")
+    link.symlink_to(there)
+    loop.symlink_to(loop)
+    for path in (pipe, loop, Path(), Path("/")):
+        with pytest.raises(PlanFileError, match="cannot be written: "):
+            await replace(desk, path=path).plan(thing("a", "x", size=1))
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    await replace(desk, path=link).plan(thing("a", "x", size=1))
+    assert link.is_symlink()
+    assert json.loads(there.read_text())["format"] == "bivisor saved plan"
 
 
 async def test_a_silent_host_elsewhere_does_not_block(desk: Desk) -> None:

@@ -345,6 +345,20 @@ async def test_the_file_holds_no_secret(desk: Desk) -> None:
     assert list(desk.path.parent.iterdir()) == [desk.path]
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\nA=b"])
+async def test_a_password_in_a_text_is_not_shown(desk: Desk, end: str) -> None:
+    """A line that tells that it sets a password is masked however many there are: in the file, and where it moved."""
+    unit = thing("a", "x", content=f"Environment=OS_PASSWORD=declared-canary{end}")
+    desk.world.place("a").things["x"] = {"content": f"Environment=OS_PASSWORD=found-canary{end}"}
+    await desk.plan(unit)
+    assert "OS_PASSWORD=(secret)" in desk.path.read_text()
+    assert "canary" not in desk.path.read_text()
+    desk.world.place("a").things["x"] = {"content": "Environment=OS_PASSWORD=other-canary"}
+    with pytest.raises(StalePlanError) as raised:
+        await desk.apply(unit)
+    assert "canary" not in str(raised.value)
+
+
 async def test_a_secret_that_moved_is_not_shown(desk: Desk) -> None:
     """Somebody set another password by hand: that it is another one is told, and nothing more."""
     unit = thing("a", "x", password=SecretText("declared-canary"))

@@ -70,6 +70,12 @@ class Applier:
         self._report = report
         self._roots: dict[Address, Address] = {}
         self._broken: BrokenPlanError | None = None
+        self._interrupted: set[Address] = set()
+
+    @property
+    def interrupted(self) -> frozenset[Address]:
+        """The units whose service this has taken away, or has tried to: it may be down by our own hand."""
+        return frozenset(self._interrupted)
 
     async def apply(
         self, plan: Plan, units: Mapping[Address, Unit], observed: Mapping[Address, Observed]
@@ -154,6 +160,8 @@ class Applier:
             return Outcome.FAILED if self._broken.address == unit.address else Outcome.SKIPPED, self._broken.message
         try:
             target = self._targets.get(unit.address.target)
+            if now.disruption is not None:
+                self._interrupted.add(unit.address)
             for action in unit.actions(now.changes, facts):
                 reply = await target.do(action)
                 if reply.code == "conflict":

@@ -32,6 +32,7 @@ CLOCKS = timedelta(minutes=5)
 
 async def write_plan(path: Path, folder: Path, desired: Desired, look: Look) -> None:
     """Save what a look found to be done. Raises PlanFileError when the file cannot be written."""
+    place = place_of(path)
     made = Made(version("bivisor"), now().isoformat(timespec="seconds"), await commit_of(folder))
     content = save(
         look.plan,
@@ -43,7 +44,27 @@ async def write_plan(path: Path, folder: Path, desired: Desired, look: Look) -> 
         made=made,
         seal=Seal.of(secrets.token_hex(SALT_BYTES), desired.secrets),
     )
-    _replace(path, json.dumps(content, indent=2) + "\n")
+    _replace(place, json.dumps(content, indent=2) + "\n")
+
+
+def place_of(path: Path) -> Path:
+    """Return where the file of that name stands or would stand, links followed. Raises PlanFileError where none can be written.
+
+    A device or a pipe is refused: the file is put in the place of what was there.
+    """
+    try:
+        place = path.resolve()
+        if not path.name or (path.exists() and not path.is_file()):
+            why = "a saved plan is a file, and this is none"
+        elif not place.parent.is_dir():
+            why = f"there is no folder {place.parent}"
+        elif not os.access(place.parent, os.W_OK | os.X_OK):
+            why = f"nothing can be written into {place.parent}"
+        else:
+            return place
+    except (OSError, RuntimeError) as error:  # a loop of links, or a folder on the way that may not be entered
+        why = getattr(error, "strerror", None) or "links lead in a circle"
+    raise PlanFileError(f"{path}: cannot be written: {why}")
 
 
 def read_plan(path: Path) -> PlanFile:

@@ -15,8 +15,8 @@ from reconciler.apply import ACTING, Applier, Progress
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.plan import Plan, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
-from reconciler.core.scope import Scope, limited, narrowed
-from reconciler.core.status import Outcome, Result, Status, fold
+from reconciler.core.scope import Scope, limited, mends, narrowed
+from reconciler.core.status import GOOD, Outcome, Result, Status, fold
 from reconciler.observe import Observer
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Reconciler:
         self._targets = targets
         self._observer = Observer(targets, desired.redact)
         self._last: Look | None = None
+        self._interrupted: frozenset[Address] = frozenset()
         self._rollout = Rollout(max_unavailable=min((r.max_unavailable for r in desired.catalog.rollouts), default=1))
 
     def keeping_to(self, desired: Desired, scope: Scope | None) -> Reconciler:
@@ -112,7 +113,9 @@ class Reconciler:
 
     def _look_within(self, scope: Scope, observed: Mapping[Address, Observed]) -> Look:
         if self._last is None or observed is not self._last.observed:
-            plan = limited(make_plan(self._desired.catalog, self._desired.graph, observed), scope)
+            units = self._desired.catalog.units
+            mended = {address: mends(units[address], observed[address]) for address in self._interrupted}
+            plan = limited(make_plan(self._desired.catalog, self._desired.graph, observed), scope, mended)
             self._last = Look(observed, narrowed(apply_policy(plan, self._desired.catalog, observed, self._rollout), scope))
         return self._last
 
@@ -134,6 +137,8 @@ class Reconciler:
         results = await applier.apply(look.plan, desired.catalog.units, look.observed)
         done = Pass(look, results, fold(look.plan, results, desired.catalog))
         self._rollout = replace(self._rollout, failed=_failed(done, self._rollout.failed))
+        up = {address for address, result in results.items() if result.outcome in GOOD}
+        self._interrupted = (self._interrupted | applier.interrupted) - up
         self._last = None  # it was planned before that was known
         _log_pass(done, asyncio.get_running_loop().time() - started)
         return done

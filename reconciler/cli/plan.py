@@ -47,6 +47,8 @@ async def _plan(
 ) -> int:
     from reconciler.core.status import exit_code  # noqa: PLC0415 - keeps --help fast
 
+    if out is not None:
+        saved.check(out)
     async with session.session(folder, release) as cloud:
         look = await cloud.look()
     print_report(cloud.report(look), output, by=by, full=full)

@@ -42,6 +42,13 @@ def age(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
+def check(path: Path) -> None:
+    """Say before the look, not after it, that no plan can be saved there. Raises PlanFileError."""
+    from reconciler.plan_file import place_of  # noqa: PLC0415 - keeps --help fast
+
+    place_of(path)
+
+
 async def save(path: Path, folder: Path, cloud: Session, look: Look) -> None:
     """Write the plan of that look to the file, and say so where it is in nobody's way."""
     from reconciler.plan_file import write_plan  # noqa: PLC0415 - keeps --help fast

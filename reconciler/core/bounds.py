@@ -26,11 +26,15 @@ being made; one that is gone is not made again under the name of a change. What 
 place of being restarted. Verbs that are missing here allow nothing but to wait, which is never more."""
 
 
-def beyond(now: Step, planned: Step) -> str:
-    """Say what `now` would do that `planned` did not show, as the beginning of a sentence, or ''."""
+def beyond(now: Step, planned: Step, mended: frozenset[str] = frozenset()) -> str:
+    """Say what `now` would do that `planned` did not show, as the beginning of a sentence, or ''.
+
+    `mended` are fields that bring up again what this very run took down; a step that interrupts nobody may change them.
+    """
     if not now.pending or now.verb is Verb.WAIT:
         return ""
-    more = changed_fields(now.changes) - changed_fields(planned.changes)
+    shown_fields = changed_fields(planned.changes) | (mended if now.disruption is None else frozenset())
+    more = changed_fields(now.changes) - shown_fields
     if more:
         return f"differs in {', '.join(sorted(more))}"
     service, shown = (step.disruption.service if step.disruption else "" for step in (now, planned))

@@ -1,7 +1,7 @@
 """A part of what is declared: what a saved plan may touch, and what has to be looked at for that.
 
 The plan is made as ever, by the same code; then whatever lies outside of the scope is held or left out. So a scope can only
-ever make a plan smaller.
+ever make a plan smaller. It says nothing against bringing up what carrying it out took down.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.bounds import beyond
+from reconciler.core.diff import Unobserved
 from reconciler.core.plan import Plan, Verb, hold
 from resources.contract import Unit
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.core.compile import Catalog
+    from reconciler.core.diff import Observed
     from reconciler.core.graph import Graph
     from reconciler.core.plan import Step
     from resources.contract import Address
@@ -62,12 +64,27 @@ def make_scope(
     return Scope(allowed, frozenset(resting_on), looked)
 
 
-def limited(plan: Plan, scope: Scope) -> Plan:
+def limited(plan: Plan, scope: Scope, mended: Mapping[Address, frozenset[str]] | None = None) -> Plan:
     """Return the plan before policy with everything held that the scope does not allow, and without what nobody looked at.
 
     Nothing waits for what was not asked: what the steps rest on is in the scope, and what that needs in turn is its own affair.
+    `mended` holds, of what this run itself took down, the fields that bring it up again: they are allowed as well.
     """
-    return replace(plan, steps=tuple(_limited(step, scope) for step in plan.steps if step.address in scope.looked))
+    mended = mended or {}
+    steps = (
+        _limited(step, scope, mended.get(step.address, frozenset())) for step in plan.steps if step.address in scope.looked
+    )
+    return replace(plan, steps=tuple(steps))
+
+
+def mends(unit: Unit, seen: Observed) -> frozenset[str]:
+    """Return the declared fields of a unit that is down which make it so: each of them alone would, all else as declared."""
+    if isinstance(seen, Unobserved) or seen is None or not unit.down(seen):
+        return frozenset()
+    whole = {**seen, **(unit.desired or {})}
+    if unit.down(whole):
+        return frozenset()
+    return frozenset(name for name in unit.desired or {} if unit.down({**whole, name: seen.get(name)}))
 
 
 def narrowed(plan: Plan, scope: Scope) -> Plan:
@@ -77,14 +94,14 @@ def narrowed(plan: Plan, scope: Scope) -> Plan:
     return replace(plan, steps=tuple(replace(step, needs=tuple(n for n in step.needs if n in kept)) for step in steps))
 
 
-def _limited(step: Step, scope: Scope) -> Step:
+def _limited(step: Step, scope: Scope, mended: frozenset[str]) -> Step:
     step = replace(step, needs=tuple(need for need in step.needs if need in scope.looked))
     if step.root is not None and step.root not in scope.looked:
         step = replace(step, verb=step.intended, held="", later=False, root=None)
     if not step.pending:
         return step
     if step.address in scope.allowed:
-        more = beyond(step, scope.allowed[step.address])
+        more = beyond(step, scope.allowed[step.address], mended)
         return hold(step, f"{more}, which the saved plan did not show: plan again") if more else step
     return step if step.verb is Verb.WAIT and step.address in scope.rests_on else hold(step, ELSEWHERE)
 

@@ -136,6 +136,14 @@ def masked_lines(value: Value) -> list[str]:
     return lines
 
 
+def masked_text(text: str) -> str:
+    """Return the text with its lines as they may be shown, and its line ends, where none of them is a secret, as they were."""
+    lines = masked_lines(text)
+    return (
+        text if text == UNDECLARED or lines == text.splitlines() else "\n".join(lines) + ("\n" if text.endswith("\n") else "")
+    )
+
+
 def masked_urls(text: str) -> str:
     """Return the text with the passwords in its URLs replaced."""
     return _URL_PASSWORD.sub(rf"\1{MASK}@", text)
@@ -172,11 +180,11 @@ def written(value: Value) -> str:
 
 
 def _unlocked(value: Value) -> Value:
-    """Return the value with passwords in URLs masked."""
+    """Return the value with what its lines tell as a secret masked: a drop-in of one line may set a password."""
     if isinstance(value, str):
-        return masked_urls(value)
+        return masked_text(value)
     if isinstance(value, tuple):
-        return tuple(masked_urls(item) for item in value)
+        return tuple(masked_text(item) for item in value)
     return value
 
 

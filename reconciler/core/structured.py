@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core.plan import Verb
 from reconciler.core.report import Report
-from reconciler.core.shown import is_secret, masked, masked_lines, masked_urls
+from reconciler.core.shown import is_secret, masked, masked_urls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,8 +142,6 @@ def _value(value: Value) -> str | int | bool | list[str] | None:
     match value:
         case tuple():
             return list(value)
-        case str() if "\n" in value:
-            return "\n".join(masked_lines(value)) + ("\n" if value.endswith("\n") else "")
         case None | bool() | int() | str():
             return value
         case _:

@@ -110,6 +110,8 @@ def test_exactly_the_saved_plan(
         (("apply", "--plan", "nowhere.json"), "nowhere.json: cannot be read: No such file or directory"),
         (("apply", "--plan", "desired/zones.yaml"), "desired/zones.yaml: is no saved plan: no JSON"),
         (("apply", "--max-age", "soon"), "'soon' is no age: write a number and s, m, h or d"),
+        (("plan", "--out", ""), ".: cannot be written: a saved plan is a file, and this is none"),
+        (("plan", "--out", "nowhere/plan.json"), "nowhere/plan.json: cannot be written: there is no folder "),
         (("plan", "--release", "wallaby", "--out", "x"), "such a plan is only to be looked at"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.compile import Catalog
+from reconciler.core.differences import difference
 from reconciler.core.drawing import to_dot, to_mermaid
 from reconciler.core.graph import build_graph
 from reconciler.core.plan import Plan, Step, Verb
 from reconciler.core.render import changes_lines, outcome_lines, plan_lines, result_lines, status_lines
-from reconciler.core.shown import Paper, Tone, is_secret, masked_lines, natural, printable, text_of
+from reconciler.core.shown import Paper, Tone, is_secret, masked, masked_lines, natural, printable, text_of
 from reconciler.core.status import Outcome, Result, fold
 from reconciler.core.structured import plan_data, results_data, status_data
 from resources.contract import Address, Change, Key, Need, SecretText, TargetId
@@ -164,6 +165,14 @@ def test_lines_of_a_file_keep_all_that_is_no_secret() -> None:
     """Masking takes the value and leaves the rest of the line, and all other lines, as they are."""
     text = "[vmware]\n  host_password = x y\ncluster = passwords\n# see http://h:80/a@b\n"
     assert masked_lines(text) == ["[vmware]", "  host_password = (secret)", "cluster = passwords", "# see http://h:80/a@b"]
+
+
+def test_a_text_of_one_line_is_a_text() -> None:
+    """A drop-in without a line end has its password masked like one with it, in every form; what is no secret stays."""
+    change = Change("content", "Environment=OS_PASSWORD=a-canary", "Environment=OS_PASSWORD=another-canary")
+    assert masked(change) == ("Environment=OS_PASSWORD=(secret)", "Environment=OS_PASSWORD=(another secret)")
+    assert not any("canary" in line for line in difference(change))
+    assert masked(Change("content", ("A=b", "TOKEN=canary"), "a\r\n")) == (("A=b", "TOKEN=(secret)"), "a\r\n")
 
 
 def test_people_count() -> None:

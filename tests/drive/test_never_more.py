@@ -47,13 +47,14 @@ class Story:
     sparks: Mapping[int, tuple[int, State]]
     world: World = field(default_factory=World)
     acts: list[tuple[str, frozenset[str]]] = field(default_factory=list)
+    interrupted: set[str] = field(default_factory=set)
 
     def begin(self) -> None:
         """Set the world up, and note every action."""
         for number, state in enumerate(self.found):
             self.set(number, state)
         for place in self.world.places.values():
-            place.after_do = self.note
+            place.before_do, place.after_do = self.notice, self.note
 
     def set(self, number: int, state: State) -> None:
         """Let a thing be so."""
@@ -63,10 +64,18 @@ class Story:
         if state is not None:
             things[address.name] = dict(state)
 
+    def notice(self, action: Action) -> None:
+        """Note whom an action is about to interrupt."""
+        name, fields = str(action.args["name"]), action.args["fields"]
+        running = any((place.things.get(name) or {}).get("active") is True for place in self.world.places.values())
+        if running and "fresh" in fields:
+            self.interrupted.add(name)
+
     def note(self, action: Action) -> None:
-        """Note what was done, and let happen what follows from it."""
+        """Note what was done, bringing up what it interrupted aside, and let happen what follows from it."""
         name = str(action.args["name"])
-        self.acts.append((name, frozenset(action.args["fields"])))
+        ours = {"active"} if name in self.interrupted else set()
+        self.acts.append((name, frozenset(action.args["fields"]) - ours))
         if (number := int(name[1:])) in self.sparks:
             self.set(*self.sparks[number])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -114,6 +115,23 @@ async def test_a_file_that_cannot_be_written_is_told(desk: Desk) -> None:
     assert list(desk.path.parent.iterdir()) == [desk.path]
 
 
+async def test_only_a_file_is_replaced(desk: Desk) -> None:
+    """A pipe or a device stays what it is, a link goes on leading to the file, and what has no name is told."""
+    folder = desk.path.parent
+    pipe, there, link, loop = folder / "pipe", folder / "there.json", folder / "link", folder / "loop"
+    os.mkfifo(pipe)
+    there.write_text("the plan of yesterday")
+    link.symlink_to(there)
+    loop.symlink_to(loop)
+    for path in (pipe, loop, Path(), Path("/")):
+        with pytest.raises(PlanFileError, match="cannot be written: "):
+            await replace(desk, path=path).plan(thing("a", "x", size=1))
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    await replace(desk, path=link).plan(thing("a", "x", size=1))
+    assert link.is_symlink()
+    assert json.loads(there.read_text())["format"] == "bivisor saved plan"
+
+
 async def test_a_silent_host_elsewhere_does_not_block(desk: Desk) -> None:
     """What the plan does not touch may be gone altogether."""
     changed, elsewhere = thing("a", "x", size=1), thing("b", "y", size=2)
@@ -214,6 +232,39 @@ async def test_what_comes_to_light_on_the_way_waits_for_the_next_plan(desk: Desk
     assert desk.world.place("b").done == []
 
 
+async def test_what_it_took_down_itself_it_brings_up(desk: Desk) -> None:
+    """A restart that stops its service and does not start it goes on in the next pass: it is down by our own hand."""
+    service = thing("a", "a", active=True, fresh=True)
+    desk.world.place("a").things["a"] = {"active": True, "fresh": False}
+    breaks = iter([True])
+
+    def stops(_: Action) -> None:
+        if next(breaks, False):
+            desk.world.place("a").things["a"]["active"] = False
+
+    desk.world.place("a").after_do = stops
+    await desk.plan(service)
+    done = await desk.apply(service)
+    assert done[0].results[service.address].outcome is Outcome.FAILED
+    assert done[-1].converged
+    assert desk.world.place("a").things["a"] == {"active": True, "fresh": True}
+
+
+async def test_what_else_its_restart_spoiled_waits_for_the_next_plan(desk: Desk) -> None:
+    """Only what brings the service up again is allowed beyond the file; another field beside that holds the step."""
+    service = thing("a", "a", active=True, fresh=True, size=1)
+    desk.world.place("a").things["a"] = {"active": True, "fresh": False, "size": 1}
+
+    def spoils(_: Action) -> None:
+        desk.world.place("a").things["a"].update(active=False, size=7)
+
+    desk.world.place("a").after_do = spoils
+    await desk.plan(service)
+    done = await desk.apply(service)
+    assert "differs in size, which the saved plan did not show" in done[-1].results[service.address].message
+    assert len(desk.world.place("a").done) == 1
+
+
 async def test_what_it_rests_on_is_not_repaired_on_the_way(desk: Desk) -> None:
     """A need that was as declared, and is spoiled while the plan is carried out, is left for the next plan, and told."""
     first, need = thing("a", "first", size=1), thing("b", "need", size=1)
@@ -292,6 +343,20 @@ async def test_the_file_holds_no_secret(desk: Desk) -> None:
     assert "canary" not in desk.path.read_text()
     assert stat.S_IMODE(desk.path.stat().st_mode) == 0o600
     assert list(desk.path.parent.iterdir()) == [desk.path]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\nA=b"])
+async def test_a_password_in_a_text_is_not_shown(desk: Desk, end: str) -> None:
+    """A line that tells that it sets a password is masked however many there are: in the file, and where it moved."""
+    unit = thing("a", "x", content=f"Environment=OS_PASSWORD=declared-canary{end}")
+    desk.world.place("a").things["x"] = {"content": f"Environment=OS_PASSWORD=found-canary{end}"}
+    await desk.plan(unit)
+    assert "OS_PASSWORD=(secret)" in desk.path.read_text()
+    assert "canary" not in desk.path.read_text()
+    desk.world.place("a").things["x"] = {"content": "Environment=OS_PASSWORD=other-canary"}
+    with pytest.raises(StalePlanError) as raised:
+        await desk.apply(unit)
+    assert "canary" not in str(raised.value)
 
 
 async def test_a_secret_that_moved_is_not_shown(desk: Desk) -> None:

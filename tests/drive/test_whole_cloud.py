@@ -129,3 +129,16 @@ async def test_a_saved_edit_restarts_exactly_what_it_named(tmp_path: Path) -> No
     drifted = [str(step.address) for step in (await engine(cloud, {OLD: NEW}).look()).plan.steps if step.pending]
     assert drifted == ["ssh:vol1/config_file//etc/cinder/cinder.conf"]
     assert {name for name, _ in cloud.done} == {"kvm1", "ctl1", "ctl2", "ctl3", "demo"}
+
+
+async def test_a_saved_restart_that_breaks_half_way_is_brought_to_its_end(tmp_path: Path) -> None:
+    """A restart that left its resource told to stop is ours: the next pass starts it, though the file showed a restart only."""
+    cloud = await converged()
+    path = tmp_path / "plan.json"
+    planner = engine(cloud, {OLD: NEW})
+    await plan_file.write_plan(path, tmp_path, planner.desired, await planner.look())
+    cloud.ring.breaks = True
+    done = await carry_out(path, engine(cloud, {OLD: NEW}))
+    assert done[-1].converged, left(done)
+    assert COMPUTE in cloud.ring.states
+    assert "target-role" not in cloud.ring.cib

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reconciler.targets.fake import FakeTarget
-from resources.cib import parse
+from resources.cib import nvpairs, parse
 from resources.contract import Action, TargetId
 from resources.units.compute_cluster import HYPERVISOR
 from tests.units.model.host import UNITS, Daemon, Host, Node
@@ -113,7 +113,8 @@ class ModelledCloud:
     def _resource_starts(self) -> None:
         """Start the compute where it is declared, has a place, and its unit file is there."""
         cib = parse(self.ring.cib)
-        declared = any(found.get("id") == COMPUTE for found in cib.iter("primitive"))
+        found = next((found for found in cib.iter("primitive") if found.get("id") == COMPUTE), None)
+        declared = found is not None and nvpairs(found, "meta_attributes").get("target-role") != "Stopped"
         placed = any(COMPUTE in found.get("rsc-pattern", "") for found in cib.iter("rsc_location"))
         there = f"{UNITS}{COMPUTE}.service" in self.hosts["ctl1"].nodes
         self.ring.files = self.hosts["ctl1"].records

@@ -8,11 +8,11 @@ from xml.etree import ElementTree as ET
 
 from reconciler.targets.cib_snapshot import ConflictError, Snapshot, remove, upsert
 from reconciler.targets.pacemaker import _answer
-from resources.cib import canonical, nvpairs, parse
+from resources.cib import canonical, nvpairs, parse, set_nvpair
 from resources.contract import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from resources.contract import Action, Query
 
@@ -38,7 +38,8 @@ class Running:
 class Ring:
     """The cluster; `files` is what a process reads when it starts, by path, `now` its nodes' clock.
 
-    One that is `stopped` on every member still has the configuration that it saved.
+    One that is `stopped` on every member still has the configuration that it saved. The next restart `breaks` half-way: it has
+    stopped the resource, by its target-role as crm_resource does, and does not start it again.
     """
 
     cib: str = EMPTY
@@ -48,6 +49,7 @@ class Ring:
     quorate: bool = True
     maintenance: bool = False
     stopped: bool = False
+    breaks: bool = False
     now: int = 10_000
 
     def things(self) -> Iterator[tuple[str, str]]:
@@ -86,10 +88,8 @@ class Ring:
         if state is None:
             return Reply({}, "failed", f"there is no resource {args['id']}")
         if action.op == "resource.restart":
-            if args.get("if_invocation") not in (None, f"i{state.invocation}"):
-                return Reply({}, "conflict", "another process runs")
-            self._begin(state)
-        elif action.op == "resource.cleanup":
+            return self._restart(state, args)
+        if action.op == "resource.cleanup":
             state.failures, state.blocked, state.failed, state.role = (), False, False, "Started"
             self._begin(state)
         else:
@@ -118,6 +118,23 @@ class Ring:
             if state is not None and old is not None and _parameters(old) != _parameters(new):
                 self._begin(state)
         return Reply({})
+
+    def _restart(self, state: Running, args: Mapping[str, Any]) -> Reply:
+        if args.get("if_invocation") not in (None, f"i{state.invocation}"):
+            return Reply({}, "conflict", "another process runs")
+        if self.breaks:
+            return self._break(args["id"])
+        self._begin(state)
+        return Reply({})
+
+    def _break(self, name: str) -> Reply:
+        self.breaks = False
+        del self.states[name]
+        root = parse(self.cib)
+        element = next(found for found in root.iter("primitive") if found.get("id") == name)
+        set_nvpair(element, "meta_attributes", "target-role", "Stopped")
+        self.cib = ET.tostring(root, encoding="unicode")
+        return Reply({}, "failed", "the connection is gone")
 
     def _begin(self, state: Running) -> None:
         state.invocation += 1

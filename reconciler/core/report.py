@@ -81,7 +81,7 @@ class Report:
 
 def report_of(plan: Plan, catalog: Catalog, supposed: str = "") -> Report:
     """Return what is told of a plan that policy has seen; `supposed` says how what was planned for is not what is declared."""
-    waves = foreseen_waves(plan, catalog.units)
+    waves = foreseen_waves(plan, catalog.units, catalog.max_unavailable)
     return Report(plan, supposed=supposed, note=SUPPOSED if supposed else "", waves=waves)
 
 
@@ -214,14 +214,14 @@ def remarks_of(plan: Plan) -> tuple[str, ...]:
     return tuple(f"{step.address}: {text}" for step in plan.steps for text in step.remarks)
 
 
-def foreseen_waves(plan: Plan, units: Mapping[Address, Unit]) -> tuple[tuple[str, ...], ...]:
+def foreseen_waves(plan: Plan, units: Mapping[Address, Unit], at_once: int) -> tuple[tuple[str, ...], ...]:
     """Return which services are interrupted together, wave by wave, if everything goes well; none if nothing follows.
 
-    The first wave is what this plan lets go. What it holds until a following pass comes in waves that are no larger (of
-    what is exclusive, one at a time), none before a wave that it needs.
+    The first wave is what this plan lets go, with what is down anyway. What it holds until a following pass comes in waves
+    that are no larger, nor larger than `at_once` (of what is exclusive, one at a time), none before a wave that it needs.
     """
     waves: list[dict[str, str]] = [dict.fromkeys(services_of(plan.pending), "")]
-    room = max(len(waves[0]), 1)
+    room = max(min(len(waves[0]), at_once), 1)
     wave_of: dict[Address, int] = {}
     for step in plan.steps:
         earliest = max((wave_of[need] for need in step.needs if need in wave_of), default=0)

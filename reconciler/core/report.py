@@ -191,13 +191,13 @@ def counted(plan: Plan) -> tuple[tuple[str, int, str], ...]:
     return tuple((str(verb), number, word) for verb, number, word in words if number)
 
 
-def interrupted(report: Report) -> str:
-    """Return the sentence about the whole price of the plan."""
+def interrupted(report: Report, *, full: bool = False) -> str:
+    """Return the sentence about the whole price of the plan; with `full`, every service is named."""
     services = [printable(service) for service in report.interrupts]
     if not services:
         return "Interrupts nothing."
     at_once = f", at most {report.at_once} at a time" if 0 < report.at_once < len(services) else ""
-    return f"Interrupts {named(services)}{at_once}."
+    return f"Interrupts {', '.join(services) if full else named(services)}{at_once}."
 
 
 def nothing_to_do(report: Report) -> str:

@@ -228,6 +228,14 @@ def test_a_very_long_plan_fits_into_a_comment() -> None:
     assert len(many) < 65_536
 
 
+def test_a_full_page_names_every_service() -> None:
+    """Where nothing is to be cut, the sentence about the whole price names all that is interrupted, and counts none."""
+    plan = Plan(tuple(restart(daemon(f"d{number}")) for number in range(9)))
+    page, full = (text_of(report_lines(Report(plan), Paper(width=200, full=each))[-1]) for each in (False, True))
+    assert page == "Interrupts d0 on n, d1 on n, d2 on n and 6 more."
+    assert full == f"Interrupts {', '.join(f'd{number} on n' for number in range(9))}."
+
+
 INVISIBLE = {
     "a = 1": ("a = 1\n", "(only line ends differ)"),
     "a = 1\nb = 2\n": ("a = 1\r\nb = 2\r\n", "(only line ends differ)"),

@@ -69,7 +69,7 @@ def compare_declarations(folder: Path, before: str, after: str | None = None) ->
         plan,
         compared=(new.name, old.name),
         note=NOTE,
-        at_once=min((rollout.max_unavailable for rollout in now.rollouts), default=1),
+        at_once=now.max_unavailable,
         documents=compare_documents(old.loaded.resources, new.loaded.resources),
     )
     return report, new.loaded

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli.reports import By, DetailedExitCode, GroupedBy, PlanForm, PlanOutput, Uncut, print_report
+from reconciler.cli.reports import By, DetailedExitCode, GroupedBy, PlanForm, PlanOutput, Uncut, check_form, print_report
 from reconciler.cli.session import DesiredFolder, warn
 
 NAME = "diff"
@@ -27,6 +27,7 @@ def run(
 
     Needs git, and no host, no network and no secret.
     """
+    check_form(output, by=by, full=full)
     raise typer.Exit(show(desired, first, second, detailed=detailed_exitcode, output=output, by=by, full=full))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import diff, saved, session
-from reconciler.cli.reports import By, DetailedExitCode, GroupedBy, PlanForm, PlanOutput, Uncut, print_report
+from reconciler.cli.reports import By, DetailedExitCode, GroupedBy, PlanForm, PlanOutput, Uncut, check_form, print_report
 from reconciler.cli.saved import PlanOut
 from reconciler.cli.session import AsIfRelease, DesiredFolder
 
@@ -32,6 +32,7 @@ def run(
     full: Uncut = False,
 ) -> None:
     """Show every change apply would make, field by field, and why. Tells what would restart, and changes nothing."""
+    check_form(output, by=by, full=full)
     if against is not None and release is not None:
         raise typer.BadParameter("looks at the documents alone: leave --release away", param_hint="--against")
     if out is not None and (against is not None or release is not None):

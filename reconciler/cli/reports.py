@@ -46,6 +46,13 @@ Uncut = Annotated[bool, typer.Option("--full", help="Cut nothing of the text: ev
 DetailedExitCode = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")]
 
 
+def check_form(form: PlanForm, *, by: By, full: bool) -> None:
+    """Refuse what only the text knows, for another form. Raises typer.BadParameter."""
+    for given, name in ((by is not By.RESOURCE, "--by"), (full, "--full")):
+        if given and form is not PlanForm.TEXT:
+            raise typer.BadParameter(f"is about the text, and goes not with --output {form}", param_hint=name)
+
+
 def print_report(report: Report, form: PlanForm, *, by: By, full: bool) -> None:
     """Print a plan in one of its forms; `by` and `full` are about the text."""
     match form:

@@ -40,6 +40,11 @@ class Catalog:
     positions: Mapping[Key, Positions]
     rollouts: tuple[RolloutFacts, ...] = ()
 
+    @property
+    def max_unavailable(self) -> int:
+        """Return how many services may be down at once: of several Clusters the most careful one counts."""
+        return min((rollout.max_unavailable for rollout in self.rollouts), default=1)
+
 
 def compile_units(
     loaded: Loaded,

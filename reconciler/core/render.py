@@ -101,7 +101,9 @@ def totals_lines(report: Report, paper: Paper = _BARE) -> tuple[Line, ...]:
     comma = Span(", ")
     totals = (Span("Plan: ", Tone.TITLE), *[span for each in todo for span in (each, comma)][:-1], Span("."))
     tone = Tone.RESTART if report.interrupts else Tone.DIM
-    return _set((totals, *_sentence("", interrupted(report), "", tone, paper), *_wave_lines(report, paper)), paper)
+    return _set(
+        (totals, *_sentence("", interrupted(report, full=paper.full), "", tone, paper), *_wave_lines(report, paper)), paper
+    )
 
 
 def _wave_lines(report: Report, paper: Paper) -> Iterable[Line]:

@@ -81,7 +81,7 @@ class Report:
 
 def report_of(plan: Plan, catalog: Catalog, supposed: str = "") -> Report:
     """Return what is told of a plan that policy has seen; `supposed` says how what was planned for is not what is declared."""
-    waves = foreseen_waves(plan, catalog.units)
+    waves = foreseen_waves(plan, catalog.units, catalog.max_unavailable)
     return Report(plan, supposed=supposed, note=SUPPOSED if supposed else "", waves=waves)
 
 
@@ -191,13 +191,13 @@ def counted(plan: Plan) -> tuple[tuple[str, int, str], ...]:
     return tuple((str(verb), number, word) for verb, number, word in words if number)
 
 
-def interrupted(report: Report) -> str:
-    """Return the sentence about the whole price of the plan."""
+def interrupted(report: Report, *, full: bool = False) -> str:
+    """Return the sentence about the whole price of the plan; with `full`, every service is named."""
     services = [printable(service) for service in report.interrupts]
     if not services:
         return "Interrupts nothing."
     at_once = f", at most {report.at_once} at a time" if 0 < report.at_once < len(services) else ""
-    return f"Interrupts {named(services)}{at_once}."
+    return f"Interrupts {', '.join(services) if full else named(services)}{at_once}."
 
 
 def nothing_to_do(report: Report) -> str:
@@ -214,14 +214,14 @@ def remarks_of(plan: Plan) -> tuple[str, ...]:
     return tuple(f"{step.address}: {text}" for step in plan.steps for text in step.remarks)
 
 
-def foreseen_waves(plan: Plan, units: Mapping[Address, Unit]) -> tuple[tuple[str, ...], ...]:
+def foreseen_waves(plan: Plan, units: Mapping[Address, Unit], at_once: int) -> tuple[tuple[str, ...], ...]:
     """Return which services are interrupted together, wave by wave, if everything goes well; none if nothing follows.
 
-    The first wave is what this plan lets go. What it holds until a following pass comes in waves that are no larger (of
-    what is exclusive, one at a time), none before a wave that it needs.
+    The first wave is what this plan lets go, with what is down anyway. What it holds until a following pass comes in waves
+    that are no larger, nor larger than `at_once` (of what is exclusive, one at a time), none before a wave that it needs.
     """
     waves: list[dict[str, str]] = [dict.fromkeys(services_of(plan.pending), "")]
-    room = max(len(waves[0]), 1)
+    room = max(min(len(waves[0]), at_once), 1)
     wave_of: dict[Address, int] = {}
     for step in plan.steps:
         earliest = max((wave_of[need] for need in step.needs if need in wave_of), default=0)

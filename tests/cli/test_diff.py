@@ -138,6 +138,8 @@ def test_each_form(repository: Repository) -> None:
         (("plan", "--against", "main", "-d", "/"), "/: git finds no repository around this folder"),
         (("plan", "--against", "main", "--release", "train"), "leave --release away"),
         (("plan", "--against", "", "--release", ""), "leave --release away"),
+        (("diff", "main", "-o", "json", "--full"), "is about the text, and goes not with --output json"),
+        (("plan", "-o", "html", "--by", "target"), "is about the text, and goes not with --output html"),
         (("plan", "--release", ""), 'no OpenStack release "" is known'),
         (("validate", "--release", ""), 'no OpenStack release "" is known'),
     ],

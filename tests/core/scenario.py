@@ -87,7 +87,7 @@ def planned(scenario: Scenario, world: Mapping[Address, Observed]) -> Plan:
 
 def told(plan: Plan, scenario: Scenario) -> Report:
     """Return what is told of the plan of a pass."""
-    return Report(plan, waves=foreseen_waves(plan, scenario.units))
+    return Report(plan, waves=foreseen_waves(plan, scenario.units, scenario.rollout.max_unavailable))
 
 
 def page(report: Report, words: tuple[str, ...]) -> str:

@@ -228,6 +228,14 @@ def test_a_very_long_plan_fits_into_a_comment() -> None:
     assert len(many) < 65_536
 
 
+def test_a_full_page_names_every_service() -> None:
+    """Where nothing is to be cut, the sentence about the whole price names all that is interrupted, and counts none."""
+    plan = Plan(tuple(restart(daemon(f"d{number}")) for number in range(9)))
+    page, full = (text_of(report_lines(Report(plan), Paper(width=200, full=each))[-1]) for each in (False, True))
+    assert page == "Interrupts d0 on n, d1 on n, d2 on n and 6 more."
+    assert full == f"Interrupts {', '.join(f'd{number} on n' for number in range(9))}."
+
+
 INVISIBLE = {
     "a = 1": ("a = 1\n", "(only line ends differ)"),
     "a = 1\nb = 2\n": ("a = 1\r\nb = 2\r\n", "(only line ends differ)"),
@@ -266,18 +274,20 @@ def test_many_steps_without_a_difference_fit_as_well(number: int) -> None:
     assert f"\n\n{number - 60} more waves\n" in page
 
 
-def test_waves_have_room_for_as_many_as_now() -> None:
-    """Later waves are no larger than the first, of what is exclusive only one member is in each, and needs come before."""
+def test_waves_have_room_for_the_budget() -> None:
+    """Later waves are no larger than the first and the budget; of what is exclusive one is in each; needs come before."""
     units = {
         each.address: each for each in (daemon("a"), daemon("b"), daemon("c", "the ring"), daemon("d", "the ring"), daemon("e"))
     }
     first, second, third, fourth, fifth = (restart(unit) for unit in units.values())
     held = [replace(step, verb=Verb.HELD, later=True) for step in (third, fourth, fifth)]
     plan = Plan((first, second, *held))
-    assert foreseen_waves(plan, units) == (("a on n", "b on n"), ("c on n", "e on n"), ("d on n",))
+    # the first wave may hold what is down anyway: that makes no room in the others
+    assert foreseen_waves(plan, units, 1) == (("a on n", "b on n"), ("c on n",), ("d on n",), ("e on n",))
+    assert foreseen_waves(plan, units, 2) == (("a on n", "b on n"), ("c on n", "e on n"), ("d on n",))
     needing = replace(held[2], needs=(held[1].address,))
-    assert foreseen_waves(Plan((first, *held[:2], needing)), units) == (("a on n",), ("c on n",), ("d on n",), ("e on n",))
-    assert foreseen_waves(Plan((first, second)), units) == ()
+    assert foreseen_waves(Plan((first, *held[:2], needing)), units, 1) == (("a on n",), ("c on n",), ("d on n",), ("e on n",))
+    assert foreseen_waves(Plan((first, second)), units, 1) == ()
 
 
 def daemon(name: str, part_of: str = "") -> Daemon:

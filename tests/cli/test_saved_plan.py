@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyVmomi import vim
 
+from reconciler.commit import commit_of
 from tests.cli.test_port_groups import desk, edit, vlan_of
 
 if TYPE_CHECKING:
@@ -102,6 +103,19 @@ def test_exactly_the_saved_plan(
         set_by_hand(200)
         run(desk, "apply", "--plan", "plan.json", exits=0)
         assert vlan_of(client.content)[1] == 100
+
+
+async def test_the_commit_is_the_documents_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook of another repository tells git where it is; the commit of a saved plan is that of its documents all the same."""
+    heads = {}
+    for name in ("ours", "hooks"):
+        (tmp_path / name / "desired").mkdir(parents=True)
+        (tmp_path / name / "desired/all.yaml").write_text(name)
+        heads[name] = commit(tmp_path / name)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "hooks/.git"))
+    found = await commit_of(tmp_path / "ours/desired")
+    assert found is not None
+    assert (found.id, found.changed) == (heads["ours"], ())
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ async def _apply_saved(folder: Path, path: Path, max_age: timedelta) -> int:
     file = read_plan(path)
     press = session.press()
     async with session.session(folder) as cloud:
-        within, look = await saved.look_again(path, file, cloud, max_age, press)
+        within, look = await saved.look_again(path, file, cloud, max_age, press, folder=folder)
         if look is None:
             print("It has nothing to do.")
             return 0

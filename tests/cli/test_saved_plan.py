@@ -78,6 +78,10 @@ def test_exactly_the_saved_plan(
         other.mkdir()
         for folder in ("desired", "secrets"):
             shutil.copytree(desk / folder, other / folder)
+        elsewhere = ("--plan", "../a plan.json", "--desired", "../another-checkout/desired")
+        shutil.copy(desk / "plan.json", tmp_path / "a plan.json")
+        refused = run(other, "apply", *elsewhere, "--max-age", "0s", exits=4)
+        assert "bivisor plan --out '../a plan.json' --desired ../another-checkout/desired" in refused.stderr
         done = run(other, "apply", "--plan", str(desk / "plan.json"), "--desired", str(other / "desired"), exits=0)
         assert f"of commit {head[:12]} with uncommitted changes. Held for good or unknown, and no part of this: " in done.stdout
         assert "All that was planned is done." in done.stdout

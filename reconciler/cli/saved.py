@@ -30,7 +30,10 @@ PlanIn = Annotated[
         "--plan", metavar="FILE", help="Carry out this saved plan and nothing else. It is the consent: nobody is asked."
     ),
 ]
-MaxAge = Annotated[str, typer.Option("--max-age", metavar="AGE", help="How old a saved plan may be: 30m, 24h, 7d.")]
+MaxAge = Annotated[
+    str | None,
+    typer.Option("--max-age", metavar="AGE", help=f"How old a saved plan may be: 30m, 7d; else {DAY}. Only with --plan."),
+]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 

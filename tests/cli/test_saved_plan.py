@@ -128,6 +128,7 @@ async def test_the_commit_is_the_documents_own(tmp_path: Path, monkeypatch: pyte
         (("apply", "--plan", "nowhere.json"), "nowhere.json: cannot be read: No such file or directory"),
         (("apply", "--plan", "desired/zones.yaml"), "desired/zones.yaml: is no saved plan: no JSON"),
         (("apply", "--max-age", "soon"), "'soon' is no age: write a number and s, m, h or d"),
+        (("apply", "--max-age", "4h", "--yes"), "says how old a saved plan may be: give one with --plan"),
         (("plan", "--out", ""), ".: cannot be written: a saved plan is a file, and this is none"),
         (("plan", "--out", "nowhere/plan.json"), "nowhere/plan.json: cannot be written: there is no folder "),
         (("plan", "--release", "wallaby", "--out", "x"), "such a plan is only to be looked at"),

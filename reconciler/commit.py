@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from reconciler import git
 from reconciler.core.saved import Commit
 
 if TYPE_CHECKING:
@@ -27,10 +28,9 @@ async def commit_of(folder: Path) -> Commit | None:
 async def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git prints, None when it does not do as told."""
     quiet, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
+    command = ("git", "--no-optional-locks", "-C", str(folder), *arguments)
     try:
-        process = await asyncio.create_subprocess_exec(
-            "git", "--no-optional-locks", "-C", str(folder), *arguments, stdin=quiet, stdout=pipe, stderr=quiet
-        )
+        process = await asyncio.create_subprocess_exec(*command, env=git.environment(), stdin=quiet, stdout=pipe, stderr=quiet)
     except OSError:
         return None
     try:

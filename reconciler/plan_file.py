@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.commit import commit_of
@@ -20,8 +22,6 @@ from reconciler.core.seal import SALT_BYTES, Seal
 from reconciler.core.stale import aliases_of, changed_documents, changed_units, scope_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reconciler.core.scope import Scope
     from reconciler.desired import Desired
     from reconciler.reconcile import Look
@@ -77,13 +77,18 @@ def read_plan(path: Path) -> PlanFile:
         raise PlanFileError(f"{path}: is no saved plan: no text; make one with: bivisor plan --out FILE") from None
 
 
-def fitting(path: Path, file: PlanFile, desired: Desired, max_age: timedelta) -> tuple[Saved, Desired]:
-    """Return the plan, and what is declared as it was followed then.
+def command(name: str, option: str, path: Path, folder: Path) -> str:
+    """Return `bivisor NAME OPTION PATH` as it is typed into a shell, for the documents in that folder."""
+    elsewhere = () if folder == Path("desired") else ("--desired", str(folder))
+    return shlex.join(("bivisor", name, option, str(path), *elsewhere))
+
+
+def fitting(path: Path, file: PlanFile, desired: Desired, max_age: timedelta, again: str) -> tuple[Saved, Desired]:
+    """Return the plan, and what is declared as it was followed then. `again` says how to plan again.
 
     Raises StalePlanError when the documents, a secret, the program or the time is another one, and PlanFileError when the
     file was edited.
     """
-    again = f"Plan again: bivisor plan --out {path}"
     try:
         saved = Saved(file, Seal.of(file.salt, desired.secrets))
     except ValueError:
@@ -103,10 +108,9 @@ def fitting(path: Path, file: PlanFile, desired: Desired, max_age: timedelta) ->
     return saved, followed
 
 
-def reach(path: Path, saved: Saved, desired: Desired) -> Scope:
+def reach(path: Path, saved: Saved, desired: Desired, again: str) -> Scope:
     """Return the scope of what may be done. Raises StalePlanError when a unit of the plan means something else now."""
     if lines := changed_units(saved, desired.catalog):
-        again = f"Plan again: bivisor plan --out {path}"
         raise StalePlanError(f"{path}: what it was made of means something else now; nothing was changed", again, lines)
     return scope_of(saved, desired.catalog)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from reconciler import git
 from reconciler.core.errors import BivisorError, InputError, LocatedProblem
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 GIT_TIMEOUT_S = 60
 """How long one question to git may take: a partial clone fetches what it was spared."""
-
-_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-"""What git tells its hooks: relative to another folder than the one that is asked about."""
 
 _LINK = "120000"
 
@@ -145,8 +143,7 @@ def _blobs(root: Path, names: Sequence[str]) -> dict[str, bytes]:
 
 def _git(where: Path, *arguments: str, asked: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
     """Ask git, which may say no. Raises RevisionError when there is no git, or it does not answer."""
-    environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
-    environment |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+    environment = git.environment() | {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
         return subprocess.run(  # noqa: S603 - no shell; names that begin with - are refused by --end-of-options or are git's own
             ["git", *arguments],  # noqa: S607 - found by PATH, as a person's git is

@@ -25,7 +25,7 @@ def run(
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")] = False,
     plan: PlanIn = None,
-    max_age: MaxAge = saved.DAY,
+    max_age: MaxAge = None,
 ) -> None:
     """Make the cloud as declared: show the plan, ask, carry it out. Each step is checked by looking again.
 
@@ -35,7 +35,9 @@ def run(
     With --plan it does what that plan showed, and nothing else. It looks again at what the plan touches; if that or the
     documents are not as they were, it changes nothing and ends with 4.
     """
-    oldest = saved.age(max_age)
+    oldest = saved.age(saved.DAY if max_age is None else max_age)
+    if plan is None and max_age is not None:
+        raise typer.BadParameter("says how old a saved plan may be: give one with --plan", param_hint="--max-age")
     raise typer.Exit(session.run(_apply(desired, yes=yes) if plan is None else _apply_saved(desired, plan, oldest)))
 
 
@@ -64,7 +66,7 @@ async def _apply_saved(folder: Path, path: Path, max_age: timedelta) -> int:
     file = read_plan(path)
     press = session.press()
     async with session.session(folder) as cloud:
-        within, look = await saved.look_again(path, file, cloud, max_age, press)
+        within, look = await saved.look_again(path, file, cloud, max_age, press, folder=folder)
         if look is None:
             print("It has nothing to do.")
             return 0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.reconcile import Look
 
 DAY = "24h"
+HERE = Path("desired")
 
 PlanOut = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Save the plan, for apply --plan. The file holds no secret.")
@@ -29,7 +30,10 @@ PlanIn = Annotated[
         "--plan", metavar="FILE", help="Carry out this saved plan and nothing else. It is the consent: nobody is asked."
     ),
 ]
-MaxAge = Annotated[str, typer.Option("--max-age", metavar="AGE", help="How old a saved plan may be: 30m, 24h, 7d.")]
+MaxAge = Annotated[
+    str | None,
+    typer.Option("--max-age", metavar="AGE", help=f"How old a saved plan may be: 30m, 7d; else {DAY}. Only with --plan."),
+]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -51,14 +55,14 @@ def check(path: Path) -> None:
 
 async def save(path: Path, folder: Path, cloud: Session, look: Look) -> None:
     """Write the plan of that look to the file, and say so where it is in nobody's way."""
-    from reconciler.plan_file import write_plan  # noqa: PLC0415 - keeps --help fast
+    from reconciler.plan_file import command, write_plan  # noqa: PLC0415 - keeps --help fast
 
     await write_plan(path, folder, cloud.reconciler.desired, look)
-    print(f"Saved. To carry out exactly this: bivisor apply --plan {path}", file=sys.stderr)
+    print(f"Saved. To carry out exactly this: {command('apply', '--plan', path, folder)}", file=sys.stderr)
 
 
 async def look_again(
-    path: Path, file: PlanFile, cloud: Session, max_age: timedelta, press: Press
+    path: Path, file: PlanFile, cloud: Session, max_age: timedelta, press: Press, *, folder: Path = HERE
 ) -> tuple[Session, Look | None]:
     """Return a session within the saved plan's scope, and a look that shows that it still fits; None for an empty plan.
 
@@ -66,20 +70,20 @@ async def look_again(
     """
     from reconciler.core.errors import StalePlanError  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.stale import changed_units, moved  # noqa: PLC0415 - as above
-    from reconciler.plan_file import fitting, reach  # noqa: PLC0415 - as above
+    from reconciler.plan_file import command, fitting, reach  # noqa: PLC0415 - as above
 
-    saved, desired = fitting(path, file, cloud.desired, max_age)
+    again = f"Plan again: {command('plan', '--out', path, folder)}"
+    saved, desired = fitting(path, file, cloud.desired, max_age, again)
     if changed_units(saved, desired.catalog):  # a look at everything may tell more than the documents do
         await cloud.look()
         desired = cloud.reconciler.desired
-    scope = reach(path, saved, desired)
+    scope = reach(path, saved, desired, again)
     press.print(_head(path, file))
     if not scope.allowed:
         return cloud, None
     within = session.Session(desired, cloud.reconciler.keeping_to(desired, scope))
     look = await within.look()
     if lines := moved(saved, scope, desired.catalog, desired.graph, look.observed):
-        again = f"Plan again: bivisor plan --out {path}"
         raise StalePlanError(f"{path}: the cloud has moved since it was made; nothing was changed", again, lines)
     return within, look
 

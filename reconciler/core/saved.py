@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reconciler.core.load import Loaded
     from reconciler.core.plan import Plan, Step
     from reconciler.core.seal import Seal
-    from resources.contract import Address, Key
+    from resources.contract import Address, Key, Unit
 
 FORMAT: Final = "bivisor saved plan"
 VERSION: Final = 1
@@ -56,7 +56,9 @@ class SavedUnit(_Part):
 
     acts: bool = Field(description="Whether a step of the plan acts on it; if not, it has to be as declared for those that do.")
     declared: str = Field(description="Digest of all that is declared of it.")
-    observed: dict[str, str] | None = Field(description="Digest of each field as it was seen; null: the thing did not exist.")
+    observed: dict[str, str] | None = Field(
+        description="Digest of each declared field as it was seen, of what is to go of every field; null: it did not exist."
+    )
 
 
 class PlanFile(_Part):
@@ -135,7 +137,7 @@ def save(  # noqa: PLR0913 - all that a plan is bound to
             str(address): {
                 "acts": address in steps,
                 "declared": seal.unit(catalog.units[address]),
-                "observed": observed_digests(address, observed[address], seal),
+                "observed": observed_digests(catalog.units[address], observed[address], seal),
             }
             for address in units
         },
@@ -194,10 +196,18 @@ def _relative(path: str, folder: str) -> str:
     return "/".join([".."] * len([part for part in here[same:] if part]) + there[same:])
 
 
-def observed_digests(address: Address, seen: Observed, seal: Seal) -> dict[str, str] | None:
-    """Return a digest of each field that was seen, those for a unit's own use left out; None for what did not exist."""
+def observed_digests(unit: Unit, seen: Observed, seal: Seal) -> dict[str, str] | None:
+    """Return a digest of each declared field that was seen; None for what did not exist.
+
+    What else is there is somebody else's, and may move. Of what is to go all counts, but for the unit's own use.
+    """
     if isinstance(seen, Unobserved):
-        raise TypeError(f"{address} is unknown, and no plan rests on that")
+        raise TypeError(f"{unit.address} is unknown, and no plan rests on that")
     if seen is None:
         return None
-    return {name: seal.fact(str(address), name, value) for name, value in seen.items() if not name.startswith("@")}
+    counting = seen if unit.desired is None else unit.desired
+    return {
+        name: seal.fact(str(unit.address), name, value)
+        for name, value in seen.items()
+        if name in counting and not name.startswith("@")
+    }

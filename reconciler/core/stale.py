@@ -108,7 +108,7 @@ def _differences(saved: Saved, unit: Unit, seen: Observed, told: Mapping[str, An
         yield f'what was followed as "{alias}" is ' + (f'"{present}" now' if present else "so no more")
     if then is None:
         return
-    was, now = then.observed, observed_digests(unit.address, seen, saved.seal)
+    was, now = then.observed, observed_digests(unit, seen, saved.seal)
     if was is None or now is None or seen is None:
         if was != now:
             yield "it was not there, and is now" if was is None else "it was there, and is gone"

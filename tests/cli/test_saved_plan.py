@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyVmomi import vim
 
+from reconciler.commit import commit_of
 from tests.cli.test_port_groups import desk, edit, vlan_of
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ def test_exactly_the_saved_plan(
         other.mkdir()
         for folder in ("desired", "secrets"):
             shutil.copytree(desk / folder, other / folder)
+        elsewhere = ("--plan", "../a plan.json", "--desired", "../another-checkout/desired")
+        shutil.copy(desk / "plan.json", tmp_path / "a plan.json")
+        refused = run(other, "apply", *elsewhere, "--max-age", "0s", exits=4)
+        assert "bivisor plan --out '../a plan.json' --desired ../another-checkout/desired" in refused.stderr
         done = run(other, "apply", "--plan", str(desk / "plan.json"), "--desired", str(other / "desired"), exits=0)
         assert f"of commit {head[:12]} with uncommitted changes. Held for good or unknown, and no part of this: " in done.stdout
         assert "All that was planned is done." in done.stdout
@@ -104,12 +109,26 @@ def test_exactly_the_saved_plan(
         assert vlan_of(client.content)[1] == 100
 
 
+async def test_the_commit_is_the_documents_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook of another repository tells git where it is; the commit of a saved plan is that of its documents all the same."""
+    heads = {}
+    for name in ("ours", "hooks"):
+        (tmp_path / name / "desired").mkdir(parents=True)
+        (tmp_path / name / "desired/all.yaml").write_text(name)
+        heads[name] = commit(tmp_path / name)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "hooks/.git"))
+    found = await commit_of(tmp_path / "ours/desired")
+    assert found is not None
+    assert (found.id, found.changed) == (heads["ours"], ())
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("apply", "--plan", "nowhere.json"), "nowhere.json: cannot be read: No such file or directory"),
         (("apply", "--plan", "desired/zones.yaml"), "desired/zones.yaml: is no saved plan: no JSON"),
         (("apply", "--max-age", "soon"), "'soon' is no age: write a number and s, m, h or d"),
+        (("apply", "--max-age", "4h", "--yes"), "says how old a saved plan may be: give one with --plan"),
         (("plan", "--out", ""), ".: cannot be written: a saved plan is a file, and this is none"),
         (("plan", "--out", "nowhere/plan.json"), "nowhere/plan.json: cannot be written: there is no folder "),
         (("plan", "--release", "wallaby", "--out", "x"), "such a plan is only to be looked at"),

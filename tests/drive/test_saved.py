@@ -147,13 +147,16 @@ async def test_a_silent_host_elsewhere_does_not_block(desk: Desk) -> None:
     [
         ({"x": {"size": 5}}, "ssh:a/thing/x: size is 5; it was 0 when the plan was made"),
         ({"x": {"size": 1}}, "ssh:a/thing/x: size is 1; it was 0 when the plan was made"),
-        ({"x": {"size": 0, "colour": "red"}}, 'ssh:a/thing/x: colour is "red"; it was absent when the plan was made'),
+        (
+            {"x": {"size": 0, "colour": "red"}},
+            'ssh:a/thing/x: colour is "red"; it was absent when the plan was made',
+        ),
         ({}, "ssh:a/thing/x: it was there, and is gone"),
     ],
 )
 async def test_what_moved_is_told_field_by_field(desk: Desk, moves: dict[str, Any], said: str) -> None:
     """A touched unit that is not as it was refuses the plan with 4, says in what, and nothing is done."""
-    changed = thing("a", "x", size=1)
+    changed = thing("a", "x", size=1, colour=None)
     desk.world.place("a").things["x"] = {"size": 0}
     await desk.plan(changed)
     desk.world.place("a").things = dict(moves)
@@ -163,6 +166,26 @@ async def test_what_moved_is_told_field_by_field(desk: Desk, moves: dict[str, An
     assert str(raised.value).endswith(f"  {said}\nPlan again: bivisor plan --out {desk.path}")
     assert raised.value.exit_code == 4
     assert desk.world.place("a").done == []
+
+
+async def test_what_nobody_declares_may_move(desk: Desk) -> None:
+    """A field that is somebody else's, a foreign host in an aggregate say, neither makes a plan stale nor is touched by it."""
+    changed = thing("a", "x", size=1)
+    desk.world.place("a").things["x"] = {"size": 0, "colour": "blue"}
+    await desk.plan(changed)
+    desk.world.place("a").things["x"] = {"size": 0, "colour": "red", "host foreign": True}
+    assert (await desk.apply(changed))[-1].converged
+    assert desk.world.place("a").things["x"] == {"size": 1, "colour": "red", "host foreign": True}
+
+
+async def test_of_what_is_to_go_everything_counts(desk: Desk) -> None:
+    """Who agreed to remove a thing has seen what it was."""
+    gone = replace(thing("a", "x"), desired=None)
+    desk.world.place("a").things["x"] = {"colour": "blue"}
+    await desk.plan(gone)
+    desk.world.place("a").things["x"] = {"colour": "red"}
+    with pytest.raises(StalePlanError, match='ssh:a/thing/x: colour is "red"; it was another value'):
+        await desk.apply(gone)
 
 
 async def test_what_a_step_needs_must_be_as_it_was(desk: Desk) -> None:

@@ -77,7 +77,7 @@ class Reconciler:
         self._observer = Observer(targets, desired.redact)
         self._last: Look | None = None
         self._interrupted: frozenset[Address] = frozenset()
-        self._rollout = Rollout(max_unavailable=min((r.max_unavailable for r in desired.catalog.rollouts), default=1))
+        self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
 
     def keeping_to(self, desired: Desired, scope: Scope | None) -> Reconciler:
         """Return a reconciler over the same targets that keeps to the scope."""

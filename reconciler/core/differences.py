@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from reconciler.core.shown import is_secret, masked, masked_lines, masked_urls, printable, written
+from reconciler.core.shown import is_secret, masked, masked_lines, masked_text, printable, written
 
 if TYPE_CHECKING:
     from resources.contract import Change
@@ -20,8 +20,8 @@ def difference(change: Change, *, creating: bool = False) -> tuple[str, ...]:
     before, after = change.before, change.after
     secret = is_secret(change.field, before) or is_secret(change.field, after)
     if not secret and isinstance(before, tuple) and isinstance(after, tuple) and set(before) != set(after):
-        gone = [f"-{written(masked_urls(item))}" for item in before if item not in after]
-        return (*gone, *(f"+{written(masked_urls(item))}" for item in after if item not in before))
+        gone = [f"-{written(masked_text(item))}" for item in before if item not in after]
+        return (*gone, *(f"+{written(masked_text(item))}" for item in after if item not in before))
     if not secret and of_lines(change):
         return tuple(map(printable, text_difference(change)))
     old, new = (written(value) for value in masked(change))

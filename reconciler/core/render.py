@@ -34,6 +34,7 @@ from reconciler.core.shown import (
     ascii_only,
     is_secret,
     masked,
+    masked_text,
     masked_urls,
     printable,
     written,
@@ -263,8 +264,8 @@ def _value_lines(change: Change, label: str, paper: Paper, *, creating: bool) ->
 
 def _list_lines(before: tuple[str, ...], after: tuple[str, ...], label: str, paper: Paper) -> Iterable[Line]:
     """Return one line for each entry that goes or comes."""
-    gone = [(f"- {written(masked_urls(item))}", Tone.BEFORE) for item in before if item not in after]
-    come = [(f"+ {written(masked_urls(item))}", Tone.AFTER) for item in after if item not in before]
+    gone = [(f"- {written(masked_text(item))}", Tone.BEFORE) for item in before if item not in after]
+    come = [(f"+ {written(masked_text(item))}", Tone.AFTER) for item in after if item not in before]
     for number, (text, tone) in enumerate(gone + come):
         yield (Span(label if number == 0 else " " * len(label)), Span(paper.cut(text, paper.width - len(label)), tone))
 

@@ -219,7 +219,7 @@ def _auth(spec: ClusterSpec, username: str, password: SecretText) -> Mapping[str
 
 def _unfit_authkey(text: str) -> str:
     """Corosync refuses other lengths (TOTEM_PRIVATE_KEY_LEN_MIN and _MAX in corosync/totem/totem.h, 3.1)."""
-    size = len(text.encode())
+    size = len(text.encode("utf-8", "surrogateescape"))
     return "" if _AUTHKEY_MIN <= size <= _AUTHKEY_MAX else f"must hold {_AUTHKEY_MIN} to {_AUTHKEY_MAX} bytes, not {size}"
 
 

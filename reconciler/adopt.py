@@ -10,8 +10,9 @@ import os
 import re
 import secrets as random_secrets
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.core.compile import compile_units
 from reconciler.core.errors import BivisorError
@@ -29,13 +30,16 @@ from resources.kinds.registry import KINDS
 from resources.rules.registry import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from pathlib import Path
 
     from resources.adoption.draft import Draft
     from resources.adoption.seen import Replies
     from resources.adoption.whole import Choices
-    from resources.contract import Query, Reply
+    from resources.contract import Query, Reply, Unit
     from resources.endpoints import Endpoint, OpenStackEndpoint
+
+T = TypeVar("T")
 
 OPENSTACK = TargetId("openstack", "adopted")
 SECRETS = "secrets"
@@ -52,7 +56,9 @@ FILES = (
     ("secrets.yaml", ("Secret",), "Where secret values are: never in these files, never in git."),
 )
 
-_WORD = re.compile(r"(?:(?P<name>[a-z0-9][-a-z0-9]*)=)?(?:(?P<user>[^@:=\s]+)@)?(?P<address>\[[^\]]+\]|[^@:=\s/]+)(?::(?P<port>\d+))?")
+_WORD = re.compile(
+    r"(?:(?P<name>[a-z0-9][-a-z0-9]*)=)?(?:(?P<user>[^@:=\s]+)@)?(?P<address>\[[^\]]+\]|[^@:=\s/]+)(?::(?P<port>\d+))?"
+)
 
 
 class AdoptError(BivisorError):
@@ -103,13 +109,14 @@ async def look(hosts: Sequence[Host], account: OpenStackEndpoint, login: Login) 
     endpoints: dict[TargetId, Endpoint] = {host.target: _endpoint(host, login) for host in trusted}
     endpoints[OPENSTACK] = account
     async with Targets(endpoints) as targets:
-        *found, openstack = await _gathered(
-            [
-                *(_replies(targets, host.target, lambda known, host=host: host_questions(replace(host, replies=known))) for host in trusted),
-                _replies(targets, OPENSTACK, openstack_questions),
-            ]
-        )
-    seen = Seen(tuple(replace(host, replies=replies) for host, replies in zip(trusted, found, strict=True)), openstack, account)
+        return await everything(targets, trusted, account)
+
+
+async def everything(targets: Targets, hosts: Sequence[Host], account: OpenStackEndpoint) -> Seen:
+    """Return all answers of open targets. Raises AdoptError."""
+    asking = [_replies(targets, host.target, partial(_questions, host)) for host in hosts]
+    *found, openstack = await _gathered([*asking, _replies(targets, OPENSTACK, openstack_questions)])
+    seen = Seen(tuple(replace(host, replies=replies) for host, replies in zip(hosts, found, strict=True)), openstack, account)
     names = [host.node for host in seen.hosts]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise AdoptError(f"two hosts are called {twice[0]}: give one another name, {twice[0]}-2=ADDRESS")
@@ -199,32 +206,42 @@ async def _replies(targets: Targets, target: TargetId, questions: Callable[[Repl
     return known
 
 
-async def _gathered(awaited: list[object]) -> list:  # type: ignore[type-arg]
+def _questions(host: Host, known: Replies) -> tuple[Query, ...]:
+    return host_questions(replace(host, replies=known))
+
+
+async def _gathered(awaited: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Return all results in order. Raises AdoptError with every target that did not answer."""
-    results = await asyncio.gather(*awaited, return_exceptions=True)  # type: ignore[call-overload]
+    results = await asyncio.gather(*awaited, return_exceptions=True)
     silent = [str(result) for result in results if isinstance(result, TargetError)]
     if silent:
         raise AdoptError("\n".join(["nothing is written on half a look:", *(f"  {reason}" for reason in silent)]))
+    done: list[T] = []
     for result in results:
         if isinstance(result, BaseException):
             raise result
-    return list(results)
+        done.append(result)
+    return done
 
 
 def _complete(draft: Draft) -> Draft:
     """Return the draft with a key made for a ring that is not there yet."""
-    keys = {name: random_secrets.token_hex(128) for name in ("corosync-authkey", "pacemaker-authkey") if draft.secrets.get(name) == ""}
+    keys = {
+        name: random_secrets.token_hex(128)
+        for name in ("corosync-authkey", "pacemaker-authkey")
+        if draft.secrets.get(name) == ""
+    }
     return replace(draft, secrets={**draft.secrets, **keys})
 
 
-def _compiled(draft: Draft, folder: Path) -> tuple:  # type: ignore[type-arg]
+def _compiled(draft: Draft, folder: Path) -> tuple[Unit, ...]:
     """Return the units that the documents mean. Raises BivisorError."""
     loaded = load({str(folder / name): text for name, text in texts(draft).items()}, KINDS, RULES)
     values = {
         name: {key: SecretText(text) for key, text in (value.items() if isinstance(value, dict) else {"value": value}.items())}
         for name, value in draft.secrets.items()
     }
-    files = {read.file: draft.files[os.path.basename(read.file)] for read in loaded.reads}  # noqa: PTH119 - a text
+    files = {read.file: draft.files[PurePath(read.file).name] for read in loaded.reads}
     return tuple(compile_units(loaded, KINDS, values, files).units.values())
 
 

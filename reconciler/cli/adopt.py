@@ -21,19 +21,27 @@ NAME = "adopt"
 
 
 def run(
-    hosts: Annotated[list[str], typer.Argument(metavar="HOST...", help="[NAME=][USER@]ADDRESS[:PORT], all hosts of the cloud.")],
+    hosts: Annotated[
+        list[str], typer.Argument(metavar="HOST...", help="[NAME=][USER@]ADDRESS[:PORT], all hosts of the cloud.")
+    ],
     *,
     out: Annotated[Path, typer.Option("--out", help="Folder of the documents; it must hold none yet.")] = Path("desired"),
     name: Annotated[str, typer.Option("--name", help="What the Cluster is called, if not as its ring.")] = "",
     os_cloud: Annotated[
-        str, typer.Option("--os-cloud", help="The cloud's name in clouds.yaml; without it OS_CLOUD or OS_AUTH_URL, OS_USERNAME, … count.")
+        str,
+        typer.Option(
+            "--os-cloud", help="The cloud's name in clouds.yaml; without it OS_CLOUD or OS_AUTH_URL, OS_USERNAME, … count."
+        ),
     ] = "",
     vcenter: Annotated[
-        list[str] | None, typer.Option("--vcenter", metavar="NAME=HOST[:PORT]", help="What the vCenter at HOST is called; else vc1, vc2, …")
+        list[str] | None,
+        typer.Option("--vcenter", metavar="NAME=HOST[:PORT]", help="What the vCenter at HOST is called; else vc1, vc2, …"),
     ] = None,
     user: Annotated[str, typer.Option("--user", help="Account on the hosts, where HOST names none.")] = "root",
     port: Annotated[int, typer.Option("--port", help="TCP port of sshd, where HOST names none.")] = 22,
-    key_file: Annotated[Path | None, typer.Option("--key-file", help="Private key; without it the agent's and your own.")] = None,
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="Private key; without it the agent's and your own.")
+    ] = None,
     accept_host_keys: Annotated[
         bool, typer.Option("--accept-host-keys", help="Trust the host keys that are seen now, and write them down.")
     ] = False,
@@ -70,7 +78,9 @@ async def _adopt(words: list[str], out: Path, os_cloud: str, login: Login, choic
     for line in _told(done, written, accepted=login.accept):
         print(line)
     if done.problem:
-        print(f"\nThese documents are not valid yet; correct them, then look with `bivisor plan --desired {out}`:\n{done.problem}")
+        print(
+            f"\nThese documents are not valid yet; correct them, then look with `bivisor plan --desired {out}`:\n{done.problem}"
+        )
         return 1
     return await _remaining(out, press)
 

@@ -9,7 +9,9 @@ from reconciler.targets import TargetError
 from resources.contract import SecretText, TargetId
 from resources.endpoints import OpenStackEndpoint
 
-_WAYS = "name one of clouds.yaml with --os-cloud, or set OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME and OS_REGION_NAME"
+_WAYS = (
+    "name one of clouds.yaml with --os-cloud, or set OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME and OS_REGION_NAME"
+)
 
 
 def account(target: TargetId, cloud: str) -> OpenStackEndpoint:

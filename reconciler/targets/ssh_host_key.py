@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import asyncssh
 
 from reconciler.targets import TargetError
 from reconciler.targets.ssh_connection import CONNECT_S
-from resources.contract import TargetId
 
-_PREFERRED = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256")
+if TYPE_CHECKING:
+    from resources.contract import TargetId
+
+_PREFERRED = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
 
 
 async def presented_host_key(target: TargetId, address: str, port: int) -> str:

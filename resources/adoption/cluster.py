@@ -42,7 +42,9 @@ class Wanted:
 
 def cluster_name(survey: Survey, given: str) -> str:
     """Return what the Cluster is called: as given, else as the ring, which has the name in its files."""
-    return given or (survey.ring.name if survey.ring and is_name(survey.ring.name) else as_name(survey.ring.name if survey.ring else "cloud"))
+    return given or (
+        survey.ring.name if survey.ring and is_name(survey.ring.name) else as_name(survey.ring.name if survey.ring else "cloud")
+    )
 
 
 def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | dict[str, str]]]:
@@ -58,11 +60,11 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
         "services": _services(survey, wanted, secrets, notes),
         "databases": _databases(wanted.cinder, secrets),
         "network": _network(survey, wanted),
-        "ssh": wanted.ssh,
+        "ssh": wanted.ssh or None,
         "api": {"nodes": {"roles": ["api"]}} if wanted.api else None,
         "pacemaker": _pacemaker(survey, wanted, secrets, notes),
     }
-    url = _first(survey.computes, "DEFAULT", "transport_url") or _of((*wanted.cinder,), "DEFAULT", "transport_url")
+    url = _first(survey.every_nova, "DEFAULT", "transport_url") or _of((*wanted.cinder,), "DEFAULT", "transport_url")
     secrets["transport-url"] = url or ""
     if url is None:
         notes["messaging", "transportUrl"] = "no service said it: write it into the file"
@@ -89,7 +91,7 @@ def _identity(survey: Survey, account: OpenStackEndpoint, secrets: dict[str, Any
 
 
 def _services(survey: Survey, wanted: Wanted, secrets: dict[str, Any], notes: dict[Path, str]) -> dict[str, Any]:
-    found = _login(tuple(survey.computes), _LOGINS) or _login(((conf,) for conf in wanted.cinder), ("nova",))
+    found = _login(survey.every_nova, _LOGINS) or _login(((conf,) for conf in wanted.cinder), ("nova",))
     secrets["nova-service"] = _account(found)
     if found is None:
         notes["services", "nova"] = "no service said it: write Nova's account in Keystone into the file"

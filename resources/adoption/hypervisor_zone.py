@@ -91,7 +91,9 @@ def _images(survey: Survey, hypervisor: str) -> list[dict[str, str]] | None:
     listed = survey.seen.listed_if_there("images.list", "images")
     many = Counter(str(image["name"]) for image in listed)
     types = _IMAGE_TYPES[hypervisor]
-    names = sorted(str(image["name"]) for image in listed if image["hypervisor_type"] in types and many[str(image["name"])] == 1)
+    names = sorted(
+        str(image["name"]) for image in listed if image["hypervisor_type"] in types and many[str(image["name"])] == 1
+    )
     return [{"name": name} for name in names] or None
 
 
@@ -117,7 +119,9 @@ def _libvirt(survey: Survey, zone: Zone, computes: list[LibvirtFound], role: str
 
 def _vmware(survey: Survey, zone: Zone, found: list[VsphereFound], vcenters: dict[tuple[str, int], str]) -> Document:
     notes, annotations = _zone_notes(zone), {}
-    places = list(dict.fromkeys((one.get("vmware", "host_ip") or "unknown", int(one.get("vmware", "host_port") or 443)) for one in found))
+    places = list(
+        dict.fromkeys((one.get("vmware", "host_ip") or "unknown", int(one.get("vmware", "host_port") or 443)) for one in found)
+    )
     if len(places) > 1:
         notes["vmware", "vcenter"] = "its computes use several vCenters: give those of the others a zone of their own"
     foreign = [one for one in found if one.foreign]

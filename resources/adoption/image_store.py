@@ -51,7 +51,11 @@ def stores(survey: Survey) -> tuple[tuple[StoreFound, ...], tuple[Host, ...], tu
         return tuple(_nameless(host, conf)), hosts, ()
     enabled = conf.get("DEFAULT", "enabled_backends") or ""
     if not enabled:
-        return (), (), (f"Glance on {host.node} keeps images in the former way, without enabled_backends: its store has no name yet",)
+        return (
+            (),
+            (),
+            (f"Glance on {host.node} keeps images in the former way, without enabled_backends: its store has no name yet",),
+        )
     return (*_named(host, conf, enabled),), hosts, tuple(_unfit(enabled))
 
 
@@ -80,7 +84,7 @@ def account(found: tuple[StoreFound, ...]) -> dict[str, str] | None:
             values = {entry.key: entry.value for entry in parse(text).entries if entry.section == reference.lower()}
             user, key = (values.get(name, "").replace("%%", "%") for name in ("user", "key"))  # configparser's words
             return {"username": user.rpartition(":")[2] or "unknown", "password": key or "unknown"}
-    return {"username": "unknown", "password": "unknown"} if any(one.driver == "swift" for one in found) else None  # noqa: S106
+    return {"username": "unknown", "password": "unknown"} if any(one.driver == "swift" for one in found) else None
 
 
 def image_stores(
@@ -108,7 +112,7 @@ def _unfit(enabled: str) -> Iterator[str]:
         name, _, scheme = (piece.strip() for piece in part.partition(":"))
         if not (is_name(name) and scheme in _DRIVERS):
             why = "its driver is none that an ImageStore can name" if is_name(name) else "no document can be called so"
-            yield f"the image store {name}:{scheme}: {why}; enabled_backends is one option, so declare no store before it is gone"
+            yield f"the image store {name}:{scheme}: {why}; enabled_backends is one option, so declare none before it is gone"
 
 
 def _nameless(host: Host, conf: Conf) -> Iterator[StoreFound]:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from resources.adoption.seen import asked
-from resources.contract import Query
+from resources.contract import Query, UnreadableError
 from resources.ini import BrokenIniError, parse
 from resources.units.compute_cluster import HYPERVISOR as VCENTER
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 HOMES = "/etc/nova/vcenter"
 AGENT_HOMES = "/etc/neutron/vcenter"
 FUEL_COMPUTES = "/etc/nova/nova-compute.d"
+FUEL_VOLUMES = "/etc/cinder/cinder.d"
 CINDER = "/etc/cinder"
 GLANCE_CONF = "/etc/glance/glance-api.conf"
 ML2_CONF = "/etc/neutron/plugins/ml2/ml2_conf.ini"
@@ -40,7 +41,7 @@ PACKAGES = (
 NEUTRON_SERVICES = ("neutron-server", "neutron-api", "neutron-rpc-server")
 SERVICES = ("nova-compute", "nova-api", "cinder-volume", "glance-api", "corosync", "pacemaker", "libvirtd", *NEUTRON_SERVICES)
 
-_FOLDERS = (HOMES, AGENT_HOMES, FUEL_COMPUTES, CINDER)
+_FOLDERS = (HOMES, AGENT_HOMES, FUEL_COMPUTES, CINDER, FUEL_VOLUMES)
 _FILES = (
     "/etc/nova/nova.conf",
     "/etc/nova/nova-compute.conf",
@@ -104,11 +105,11 @@ def _named(host: Host) -> Iterator[str]:
     """Yield files that the configuration read so far names; without a CA file named, the host's own trust counts."""
     for (op, args), reply in host.replies.items():
         path = json.loads(args).get("path", "")
-        if op != "file.read" or not reply.ok or not path.endswith((".conf", ".ini")) or "text" not in reply.data:
+        if op != "file.read" or not reply.ok or not path.endswith((".conf", ".ini")):
             continue
         try:
-            entries = parse(str(reply.data["text"])).entries
-        except BrokenIniError:
+            entries = parse(host.text(path) or "").entries
+        except (BrokenIniError, UnreadableError):
             continue  # whoever needs that file says so
         yield from (entry.value for entry in entries if entry.key in _NAMED and entry.value.startswith("/"))
         if any(entry.section == "vmware" and entry.key == "host_ip" for entry in entries):

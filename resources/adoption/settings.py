@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from resources.adoption.draft import Draft
 from resources.adoption.questions import AGENT_HOMES, CINDER, GLANCE_CONF, HOMES
 from resources.adoption.survey import OWN, SHARED
 from resources.contract import SecretText
@@ -21,7 +20,7 @@ from resources.units.config_file import ConfigFile
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from resources.adoption.draft import Document
+    from resources.adoption.draft import Document, Draft
     from resources.adoption.seen import Host
     from resources.contract import Unit
     from resources.ini import Option
@@ -80,7 +79,9 @@ def _with_settings(document: Document, files: Files, common: Options, draft: Dra
             return replace(document, spec={**spec, **more})
         case "HypervisorZone":
             block = spec["hypervisor"]
-            found = _without(_common(_of_zone(document, files, draft)), common)
+            found = _common(_of_zone(document, files, draft))
+            if block == "vmware":  # of libvirt the two stand in two files
+                found = {option: values for option, values in found.items() if option not in common}
             return replace(document, spec={**spec, block: {**spec[block], "settings": _nested(found)}}) if found else document
         case "VolumeBackend":
             found = _common(_of_backend(document, files, draft))
@@ -170,10 +171,6 @@ def _common(found: list[Options]) -> Options:
     if not found:
         return {}
     return {option: values for option, values in found[0].items() if all(one.get(option) == values for one in found[1:])}
-
-
-def _without(options: Options, others: Options) -> Options:
-    return {option: values for option, values in options.items() if option not in others}
 
 
 def _nested(options: Options) -> dict[str, dict[str, Any]]:

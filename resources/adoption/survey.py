@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from resources import cib
 from resources.adoption.draft import as_name, is_name
@@ -14,7 +14,7 @@ from resources.contract import UnreadableError
 from resources.releases.table import RELEASES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from xml.etree import ElementTree as ET
 
     from resources.adoption.seen import Conf, Host, Seen
@@ -94,6 +94,13 @@ class Survey:
         yield from (found.layers for found in self.libvirt)
         yield from (found.on[0][1] for found in self.vsphere)
 
+    @property
+    def every_nova(self) -> Iterator[Layers]:
+        """Yield the configuration of every compute, then that of whatever else of Nova is on the hosts."""
+        yield from self.computes
+        for host in self.seen.hosts:
+            yield _layers(host, self.release, SHARED)
+
 
 def first(layers: Layers, section: str, name: str) -> str | None:
     """Return the value that counts, or None."""
@@ -115,14 +122,8 @@ def survey(seen: Seen, vcenters: dict[str, str]) -> Survey:
         left_out += why
     vsphere = list(_vsphere(seen, release, root))
     taken = {found.host.node for found in libvirt} | {found.compute for found in vsphere}
-    left_out += [
-        f'Nova lists the compute "{row["host"]}", which runs on none of these hosts: name its host as well'
-        for row in seen.listed("computes.list", "computes")
-        if row["host"] not in taken
-    ]
-    return Survey(
-        seen, release, ring, root, members, tuple(libvirt), tuple(vsphere), tuple(dict.fromkeys(left_out)), vcenters
-    )
+    left_out += [_unknown(row) for row in seen.listed("computes.list", "computes") if row["host"] not in taken]
+    return Survey(seen, release, ring, root, members, tuple(libvirt), tuple(vsphere), tuple(dict.fromkeys(left_out)), vcenters)
 
 
 def zone_of(seen: Seen, host: str, hypervisor: str) -> Zone:
@@ -147,6 +148,11 @@ def nova_version(version: str) -> str | None:
     return next(known, None)
 
 
+def _unknown(row: Mapping[str, Any]) -> str:
+    remedy = "name its host as well" if row["state"] == "up" else "if it is no more, name it in Cluster.spec.compute.gone"
+    return f'Nova lists the compute "{row["host"]}", which is {row["state"]} and runs on none of these hosts: {remedy}'
+
+
 def _release(seen: Seen) -> tuple[str, list[str]]:
     versions = [version for host in seen.hosts if (version := host.version("nova-common"))]
     found = Counter(release for version in versions if (release := nova_version(version)))
@@ -159,7 +165,10 @@ def _release(seen: Seen) -> tuple[str, list[str]]:
 
 def _ring(text: str) -> RingFound:
     """Read corosync.conf(5): sections of `key: value`, one inside the other."""
-    name, ids, addresses, system = "", {}, {}, {}
+    name = ""
+    ids: dict[str, int] = {}
+    addresses: dict[str, str] = {}
+    system: dict[str, str] = {}
     stack: list[tuple[str, dict[str, str]]] = []
     for line in (line.strip() for line in text.splitlines()):
         if line.endswith("{"):

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 API_VERSION = "bivisor/v1alpha1"
 WIDTH = 110
-_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@+-]*( [A-Za-z0-9_./@+=-]+)*")
+_PLAIN = re.compile(r"([A-Za-z/]|\.\./)[A-Za-z0-9_./@+-]*( [A-Za-z0-9_./@+=-]+)*|\d+\.\d+\.\d+\.\d+")
+"""Texts that YAML takes for nothing else; an address with three dots is no number to it."""
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 """What YAML takes for a line's end, or refuses, inside of quotes."""
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
@@ -23,7 +24,7 @@ _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 
 def text_of(documents: list[Document], head: str) -> str:
     """Return the text of a file with these documents; `head` is a comment above them."""
-    return "".join(_comment(head, "")) + "---\n".join(_document(document) for document in documents)
+    return "".join(_comment(head, "")) + "\n" + "---\n".join(_document(document) for document in documents)
 
 
 def secret_text(values: str | Mapping[str, str]) -> str:
@@ -39,7 +40,9 @@ def _document(document: Document) -> str:
         metadata["annotations"] = document.annotations
     lines = [*_comment(document.notes.get((), ""), ""), f"apiVersion: {API_VERSION}\n", f"kind: {document.kind}\n"]
     lines += _mapping({"metadata": metadata}, "", {}, ())
-    lines += _mapping({"spec": without_none(document.spec)}, "", {("spec", *path): note for path, note in document.notes.items()}, ())
+    lines += _mapping(
+        {"spec": without_none(document.spec)}, "", {("spec", *path): note for path, note in document.notes.items()}, ()
+    )
     return "".join(lines)
 
 
@@ -82,7 +85,7 @@ def _is_flat(value: Any, start: str) -> bool:
     """Tell whether it stands on one line: nothing deep, and short."""
     items = value.values() if isinstance(value, dict) else value
     shallow = all(not isinstance(item, dict) or all(not isinstance(one, dict) for one in item.values()) for item in items)
-    return start.strip() != "spec:" and shallow and len(start) + len(_flow(value)) < WIDTH
+    return (start.strip() != "spec:" or len(value) == 1) and shallow and len(start) + len(_flow(value)) < WIDTH
 
 
 def _flow(value: Any) -> str:

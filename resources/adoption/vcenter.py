@@ -47,17 +47,23 @@ def vcenters(logins: Iterable[Login], given: Mapping[str, str]) -> VCenters:
     by_place: dict[tuple[str, int], list[Login]] = {}
     for login in logins:
         by_place.setdefault((login.host, login.port), []).append(login)
-    documents, secrets, files, names, left_out = [], {}, {}, {}, []
-    free = (name for name in (f"vc{number}" for number in range(1, len(by_place) + len(given) + 1)) if name not in given.values())
+    documents, left_out = [], []
+    secrets: dict[str, str | dict[str, str]] = {}
+    files: dict[str, str] = {}
+    names: dict[tuple[str, int], str] = {}
+    free = (
+        name for name in (f"vc{number}" for number in range(1, len(by_place) + len(given) + 1)) if name not in given.values()
+    )
     for place, found in by_place.items():
         name = given.get(f"{place[0]}:{place[1]}") or given.get(place[0]) or next(free)
         names[place] = name
         login = found[0]
         others = [one for one in found if (one.username, one.password) != (login.username, login.password)]
-        left_out += [f"{one.who} logs in to {place[0]} by another account than {login.who}: VCenter/{name} has one" for one in others]
+        left_out += [
+            f"{one.who} logs in to {place[0]} by another account than {login.who}: VCenter/{name} has one" for one in others
+        ]
         tls, note = _tls(name, login, files)
-        credentials: dict[str, str | dict[str, str]] = {name: {"username": login.username, "password": login.password}}
-        secrets |= credentials
+        secrets[name] = {"username": login.username, "password": login.password}
         spec = {
             "host": login.host,
             "port": login.port if login.port != 443 else None,  # noqa: PLR2004 - the spec's default
@@ -79,7 +85,9 @@ def _tls(name: str, login: Login, files: dict[str, str]) -> tuple[dict[str, obje
     note = ""
     if text is None:
         text = login.seen_on.text(TRUSTED)
-        note = f"its services trust the authorities of their hosts; these are {login.seen_on.node}'s: write the one that is meant"
+        note = (
+            f"its services trust the authorities of their hosts; these are {login.seen_on.node}'s: write the one that is meant"
+        )
     file = f"{name}-ca.pem"
     if text is None or _PEM not in text:
         files[file] = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resources.adoption.draft import Document, is_name
-from resources.adoption.questions import CINDER
+from resources.adoption.questions import CINDER, FUEL_VOLUMES
 from resources.adoption.vcenter import Login
 from resources.kinds.volume_backend import DRIVERS
 
@@ -47,11 +47,17 @@ def backends(survey: Survey) -> tuple[tuple[BackendFound, ...], tuple[str, ...]]
     found: dict[tuple[str, bool], list[tuple[Host, Conf]]] = {}
     left_out: list[str] = []
     for host in survey.seen.hosts:
+        left_out += [
+            f"{FUEL_VOLUMES}/{name} of {host.node}: its volumes belong to no section, so no backend can be called as they need"
+            for name in host.names(FUEL_VOLUMES)
+        ]
         for path, kept in _files(host):
             conf = host.conf(path, "cinder", survey.release)
             names = [name.strip() for name in (conf.get("DEFAULT", "enabled_backends") or "").split(",")] if conf else []
             if conf and not any(names):
-                left_out.append(f"the cinder-volume of {host.node} has no enabled_backends, and volumes belong to a backend's section")
+                left_out.append(
+                    f"the cinder-volume of {host.node} has no enabled_backends, and volumes belong to a backend's section"
+                )
             for name in filter(None, names):
                 if conf is not None and (why := _unfit(name, conf)):
                     left_out.append(f"[{name}] in {path} of {host.node} {why}")
@@ -84,13 +90,14 @@ def volume_backends(
     survey: Survey, found: tuple[BackendFound, ...], zones: tuple[Document, ...]
 ) -> tuple[tuple[Document, ...], dict[str, list[str]], tuple[str, ...]]:
     """Return the documents, the roles of their nodes, and what is in none because no zone is its own."""
-    documents, roles, left_out = [], {}, []
+    documents, left_out = [], []
+    roles: dict[str, list[str]] = {}
     for one in found:
         notes: dict[Path, str] = {}
         zone = _zone(one, zones, notes)
         if zone is None:
             left_out.append(
-                f"the volume backend {one.name} is in the zone {_zone_said(one)!r}, which is that of no compute of its hypervisor"
+                f"the volume backend {one.name} is in the zone {_zone_said(one)!r}, where no compute of its hypervisor is"
             )
             continue
         role = f"cinder-{one.name}"
@@ -130,8 +137,8 @@ def _zone(one: BackendFound, zones: tuple[Document, ...], notes: dict[Path, str]
     if len(fitting) != 1:
         return None
     notes["zone",] = (
-        f"a guess: Cinder calls its zone {said!r}, Nova that of its computes {fitting[0].spec['availabilityZone']!r}, so nothing "
-        "could be attached without crossing zones; volumes that exist keep the zone in which they were made"
+        f"a guess: Cinder calls its zone {said!r}, Nova that of its computes {fitting[0].spec['availabilityZone']!r}, so "
+        "nothing could be attached without crossing zones; volumes that exist keep the zone in which they were made"
     )
     return fitting[0]
 

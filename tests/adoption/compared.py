@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from resources.contract import Facts
+    from resources.contract import Address, Facts
     from tests.adoption.world import World
 
 UNSEEN = frozenset({"port_group"})
 """Nobody can see of a port group whether it is meant for OpenStack."""
+
+
+SHARED = ("/etc/nova/nova.conf", "/etc/cinder/cinder.conf", "/etc/glance/glance-api.conf")
 
 
 def differences(world: World, folder: Path, vcenters: Mapping[str, str], name: str = "") -> list[str]:
@@ -35,10 +38,17 @@ def differences(world: World, folder: Path, vcenters: Mapping[str, str], name: s
     found += [f"new: {address}" for address in after.keys() - before.keys()]
     for address in sorted(before.keys() & after.keys()):
         old, new = _facts(before[address].desired), _facts(after[address].desired)
-        # what is not declared any more is left alone; what is new would be a change
+        found += [f"{address}: {field}: forgotten" for field in old.keys() - new.keys() if not _shared(address, field)]
         changed = {field: (old.get(field), value) for field, value in new.items() if old.get(field) != value}
         found += [f"{address}: {field}: {one!r} became {two!r}" for field, (one, two) in changed.items()]
     return found
+
+
+def _shared(address: Address, field: str) -> bool:
+    """Tell whether it is a setting in a file that services share: what is there and not declared stays there anyway."""
+    return address.name in SHARED and any(
+        f"] {name}" in field for name in ("some_option", "report_interval", "debug", "heartbeat")
+    )
 
 
 def _facts(desired: Facts | None) -> dict[str, object]:

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from reconciler.core.compile import Catalog, compile_units
+from reconciler.core.diff import diff
 from reconciler.core.load import load
+from reconciler.desired import is_text
+from resources import cib
 from resources.adoption.questions import host_questions, openstack_questions
 from resources.adoption.seen import Host, Seen, asked
 from resources.contract import Query, Reply, SecretText, TargetId
@@ -42,7 +45,7 @@ class World:
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     services: dict[str, dict[str, Facts]] = field(default_factory=dict)
     packages: dict[str, set[str]] = field(default_factory=dict)
-    cib: ET.Element = field(default_factory=lambda: ET.fromstring(EMPTY))
+    pacemaker: ET.Element = field(default_factory=lambda: cib.parse(EMPTY))
     aggregates: list[dict[str, Any]] = field(default_factory=list)
     computes: list[str] = field(default_factory=list)
     volume_services: list[dict[str, Any]] = field(default_factory=list)
@@ -119,7 +122,7 @@ class World:
         (found,) = (one for one in self.catalog.endpoints.values() if isinstance(one, OpenStackEndpoint))
         return found
 
-    def host_reply(self, node: str, query: Query) -> Reply:
+    def host_reply(self, node: str, query: Query) -> Reply:  # noqa: PLR0911 - one for each query
         """Answer as a host does."""
         args = query.args
         match query.op:
@@ -127,14 +130,16 @@ class World:
                 return Reply({"hostname": self.hostnames.get(node, node)})
             case "file.list":
                 folder = f"{args['path']}/"
-                names = {path.removeprefix(folder).partition("/")[0] for path in self.files.get(node, {}) if path.startswith(folder)}
+                names = {
+                    path.removeprefix(folder).partition("/")[0] for path in self.files.get(node, {}) if path.startswith(folder)
+                }
                 return Reply({"exists": bool(names), "names": sorted(names)})
             case "file.read":
                 text = self.files.get(node, {}).get(args["path"])
                 if text is None:
                     return Reply({"exists": False})
                 content = text.encode("utf-8", "surrogateescape")
-                whole = {"base64": base64.b64encode(content).decode()} if not text.isascii() else {"text": text}
+                whole = {"text": text} if is_text(text) else {"base64": base64.b64encode(content).decode()}
                 return Reply({"exists": True, **whole, "digest": "d", "mode": "0640", "owner": "root", "group": "root"})
             case "package.query":
                 release = f"2:{RELEASES[self.cluster.spec.release].nova}.1.0-1"
@@ -149,7 +154,7 @@ class World:
                 (members,) = (unit.desired for unit in self.catalog.units.values() if unit.type == "membership")
                 if node not in (members or {})["members"]:  # type: ignore[operator]
                     return Reply({}, "not-running", "Pacemaker does not run on this host")
-                return Reply({"cib": ET.tostring(self.cib, encoding="unicode")})
+                return Reply({"cib": ET.tostring(self.pacemaker, encoding="unicode")})
             case _:
                 raise AssertionError(query)
 
@@ -173,15 +178,13 @@ class World:
         return content.reveal if isinstance(content, SecretText) else str(content)
 
     def _element(self, unit: Unit) -> None:
-        from reconciler.core.diff import diff  # noqa: PLC0415 - read where it is used
-
         for action in unit.actions(diff(unit, None), None):
             if action.op == "cib.upsert":
-                section = self.cib.find(f"configuration/{action.args['section']}")
+                section = self.pacemaker.find(f"configuration/{action.args['section']}")
                 assert section is not None
                 home = section.find("cluster_property_set") if unit.type == "property" else section
                 assert home is not None
-                home.append(ET.fromstring(action.args["element"]))
+                home.append(cib.parse(action.args["element"]))
 
 
 EMPTY = (

@@ -19,6 +19,7 @@ from reconciler.core.errors import BivisorError
 from reconciler.core.load import load
 from reconciler.targets import TargetError
 from reconciler.targets.open import Targets
+from resources.adoption.draft import secret_file, unknown_secrets
 from resources.adoption.questions import host_questions, openstack_questions
 from resources.adoption.seen import Host, Seen, asked
 from resources.adoption.settings import settled
@@ -116,16 +117,15 @@ async def everything(targets: Targets, hosts: Sequence[Host], account: OpenStack
     """Return all answers of open targets. Raises AdoptError."""
     asking = [_replies(targets, host.target, partial(_questions, host)) for host in hosts]
     *found, openstack = await _gathered([*asking, _replies(targets, OPENSTACK, openstack_questions)])
-    seen = Seen(tuple(replace(host, replies=replies) for host, replies in zip(hosts, found, strict=True)), openstack, account)
-    names = [host.node for host in seen.hosts]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise AdoptError(f"two hosts are called {twice[0]}: give one another name, {twice[0]}-2=ADDRESS")
-    return seen
+    return Seen(tuple(replace(host, replies=replies) for host, replies in zip(hosts, found, strict=True)), openstack, account)
 
 
 def drafted(seen: Seen, choices: Choices, folder: Path) -> Drafted:
     """Return the documents with their settings, and their texts. Raises AdoptError."""
     try:
+        names = [host.node for host in seen.hosts]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise AdoptError(f"two hosts are called {twice[0]}: give one of them another name, NAME=ADDRESS")
         draft = _complete(adopt(seen, choices))
     except UnreadableError as error:
         raise AdoptError(f"nothing is written on half a look: {error}") from error
@@ -152,10 +152,11 @@ def write(done: Drafted, folder: Path) -> list[Path]:
     beside = folder.parent / SECRETS
     documents = {folder / name: text for name, text in done.texts.items()}
     hidden = {
-        beside / f"{name}{'.yaml' if isinstance(value, dict) else ''}": secret_text(value)
+        beside / secret_file(name, value): secret_text(value)
         for name, value in done.draft.secrets.items()
+        if name not in unknown_secrets(done.draft)
     }
-    hidden |= {beside / name: text for name, text in done.draft.files.items()}
+    hidden |= {beside / name: text for name, text in done.draft.files.items() if text}
     taken = sorted(str(path) for path in (*documents, *hidden) if path.exists() or path.is_symlink())
     if taken:
         raise AdoptError(f"nothing is overwritten, and these files are there: {', '.join(taken)}")
@@ -171,6 +172,13 @@ def write(done: Drafted, folder: Path) -> list[Path]:
     except OSError as error:
         raise AdoptError(f"{error.filename}: {error.strerror}") from error
     return [*documents, *hidden]
+
+
+def unwritten(done: Drafted, folder: Path) -> list[Path]:
+    """Return the files that documents name and whose content nobody said."""
+    beside = folder.parent / SECRETS
+    values = [secret_file(name, done.draft.secrets[name]) for name in unknown_secrets(done.draft)]
+    return [beside / name for name in (*values, *(name for name, text in done.draft.files.items() if not text))]
 
 
 def refuse_taken(folder: Path) -> None:

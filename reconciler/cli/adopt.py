@@ -77,10 +77,11 @@ async def _adopt(words: list[str], out: Path, os_cloud: str, login: Login, choic
     press = session.press()
     for line in _told(done, written, accepted=login.accept):
         print(line)
-    if done.problem:
-        print(
-            f"\nThese documents are not valid yet; correct them, then look with `bivisor plan --desired {out}`:\n{done.problem}"
-        )
+    missing = adopt.unwritten(done, out)
+    if missing:
+        print(f"\nNobody said what belongs into these files; write them: {', '.join(map(str, missing))}")
+    if missing or done.problem:
+        print(f"\nThese documents are not whole yet. Then look: bivisor plan --desired {out}\n{done.problem}".rstrip())
         return 1
     return await _remaining(out, press)
 

@@ -207,7 +207,7 @@ def _login(computes: Iterable[Layers], sections: tuple[str, ...]) -> dict[str, s
 
 
 def _account(found: dict[str, str] | None) -> dict[str, str]:
-    return {name: (found or {}).get(name, "unknown") for name in ("username", "password")}
+    return {name: (found or {}).get(name, "") for name in ("username", "password")}
 
 
 def _first(computes: Iterator[Layers], section: str, name: str) -> str | None:

@@ -36,6 +36,20 @@ class Draft:
     left_out: tuple[str, ...] = ()
 
 
+def secret_file(name: str, value: str | dict[str, str]) -> str:
+    """Return what the file of a Secret is called: its end tells whether it holds several values."""
+    return f"{name}.yaml" if isinstance(value, dict) else name
+
+
+def unknown_secrets(draft: Draft) -> tuple[str, ...]:
+    """Return the Secrets whose values nobody said: their documents only name a file that is yet to be written."""
+    return tuple(
+        name
+        for name, value in sorted(draft.secrets.items())
+        if not all(value.values() if isinstance(value, dict) else (value,))
+    )
+
+
 def is_name(text: str) -> bool:
     """Tell whether a document can be called so (a DNS label)."""
     return _NAME.fullmatch(text) is not None

@@ -28,10 +28,10 @@ def logins(survey: Survey) -> Iterator[Login]:
     """Yield how the computes log in to their vCenters."""
     for found in survey.vsphere:
         yield Login(
-            host=found.get("vmware", "host_ip") or "unknown",
+            host=found.get("vmware", "host_ip") or "",
             port=int(found.get("vmware", "host_port") or 443),
-            username=found.get("vmware", "host_username") or "unknown",
-            password=found.get("vmware", "host_password") or "unknown",
+            username=found.get("vmware", "host_username") or "",
+            password=found.get("vmware", "host_password") or "",
             insecure=(found.get("vmware", "insecure") or "").lower() in _TRUE,
             ca_file=found.get("vmware", "ca_file") or "",
             seen_on=found.on[0][0],
@@ -120,7 +120,7 @@ def _libvirt(survey: Survey, zone: Zone, computes: list[LibvirtFound], role: str
 def _vmware(survey: Survey, zone: Zone, found: list[VsphereFound], vcenters: dict[tuple[str, int], str]) -> Document:
     notes, annotations = _zone_notes(zone), {}
     places = list(
-        dict.fromkeys((one.get("vmware", "host_ip") or "unknown", int(one.get("vmware", "host_port") or 443)) for one in found)
+        dict.fromkeys((one.get("vmware", "host_ip") or "", int(one.get("vmware", "host_port") or 443)) for one in found)
     )
     if len(places) > 1:
         notes["vmware", "vcenter"] = "its computes use several vCenters: give those of the others a zone of their own"

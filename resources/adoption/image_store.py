@@ -64,10 +64,10 @@ def logins(found: tuple[StoreFound, ...]) -> Iterator[Login]:
     for one in found:
         if one.driver == "vmware":
             yield Login(
-                host=one.get("vmware_server_host") or "unknown",
+                host=one.get("vmware_server_host") or "",
                 port=443,
-                username=one.get("vmware_server_username") or "unknown",
-                password=one.get("vmware_server_password") or "unknown",
+                username=one.get("vmware_server_username") or "",
+                password=one.get("vmware_server_password") or "",
                 insecure=(one.get("vmware_insecure") or "").lower() in _TRUE,
                 ca_file=one.get("vmware_ca_file") or "",
                 seen_on=one.host,
@@ -83,8 +83,8 @@ def account(found: tuple[StoreFound, ...]) -> dict[str, str] | None:
         if one.driver == "swift" and text and reference:
             values = {entry.key: entry.value for entry in parse(text).entries if entry.section == reference.lower()}
             user, key = (values.get(name, "").replace("%%", "%") for name in ("user", "key"))  # configparser's words
-            return {"username": user.rpartition(":")[2] or "unknown", "password": key or "unknown"}
-    return {"username": "unknown", "password": "unknown"} if any(one.driver == "swift" for one in found) else None
+            return {"username": user.rpartition(":")[2] or "", "password": key or ""}
+    return {"username": "", "password": ""} if any(one.driver == "swift" for one in found) else None
 
 
 def image_stores(
@@ -158,7 +158,7 @@ def _block(one: StoreFound, vcenters: dict[tuple[str, int], str]) -> dict[str, A
             places = one.conf.all(section, "vmware_datastores", own="" if section == "glance_store" else section)
             folder = one.get("vmware_store_image_dir")
             return {
-                "vcenter": vcenters[one.get("vmware_server_host") or "unknown", 443],
+                "vcenter": vcenters[one.get("vmware_server_host") or "", 443],
                 "datastores": list(places),
                 **({"imageDir": folder} if folder and folder != "openstack_glance" else {}),
             }

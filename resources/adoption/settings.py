@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Options: TypeAlias = "dict[Option, tuple[str, ...]]"
 
+MOST_NAMED = 8
+"""As many options are named in one comment; the rest is counted."""
+
 _FIELD = re.compile(r"\[(?P<section>[^\]]+)\] (?P<key>.+)", re.DOTALL)
 _NEVER = frozenset({*ACCOUNT, "region_name", "os_region_name", "transport_url", "connection"})
 _ACCESS = re.compile(r"://[^/\s]*@")
@@ -89,7 +92,21 @@ def _with_settings(document: Document, files: Files, common: Options, draft: Dra
             found = _common([_in_section(spare, document.name) for (_, path), spare in files.items() if path == GLANCE_CONF])
         case _:
             return document
-    return replace(document, spec={**spec, "settings": _nested(found)}) if found else document
+    notes = {**document.notes, **_left(document, files, draft)}
+    return replace(document, spec={**spec, "settings": _nested(found)} if found else spec, notes=notes)
+
+
+def _left(document: Document, files: Files, draft: Draft) -> dict[tuple[str | int, ...], str]:
+    """Return a note on what stands in a file that services share, and is no word of the document."""
+    if document.kind != "VolumeBackend" or document.spec["ha"] == "active-passive":
+        return {}
+    path = f"{CINDER}/cinder.conf"
+    found = [files[name, path] for name in _nodes(document, draft) if (name, path) in files]
+    names = sorted({f"[{section}] {name}" for spare in found for section, name in spare.beside if section != document.name})
+    if not names:
+        return {}
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return {("placement",): f"also set in its nodes' cinder.conf, and left as it is: {', '.join(names[:MOST_NAMED])}{more}"}
 
 
 def _of_every_compute(files: Files, zones: list[Document], draft: Draft) -> Options:

@@ -75,10 +75,10 @@ def logins(found: tuple[BackendFound, ...]) -> Iterator[Login]:
     for one in found:
         if one.driver in _VMWARE:
             yield Login(
-                host=one.get("vmware_host_ip") or "unknown",
+                host=one.get("vmware_host_ip") or "",
                 port=int(one.get("vmware_host_port") or 443),
-                username=one.get("vmware_host_username") or "unknown",
-                password=one.get("vmware_host_password") or "unknown",
+                username=one.get("vmware_host_username") or "",
+                password=one.get("vmware_host_password") or "",
                 insecure=(one.get("vmware_insecure") or "").lower() in _TRUE,
                 ca_file=one.get("vmware_ca_file") or "",
                 seen_on=one.on[0][0],
@@ -188,4 +188,4 @@ def _block(one: BackendFound, notes: dict[Path, str]) -> dict[str, Any]:
             shares = [line.split()[0] for line in lines if line and not line.startswith("#")]
             if not shares:
                 notes["nfs", "shares"] = f"nothing was readable in {path or 'nfs_shares_config'}: write its exports"
-            return {"nfs": {"shares": shares or ["unknown:/"], "mountOptions": one.get("nfs_mount_options")}}
+            return {"nfs": {"shares": shares, "mountOptions": one.get("nfs_mount_options")}}

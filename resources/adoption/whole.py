@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from resources.adoption import hypervisor_zone, image_store, volume_backend
 from resources.adoption.cluster import Wanted, cluster, cluster_name
-from resources.adoption.draft import Document, Draft
+from resources.adoption.draft import Document, Draft, secret_file
 from resources.adoption.network import network
 from resources.adoption.node import node
 from resources.adoption.survey import survey
@@ -83,6 +83,5 @@ def _joined(*parts: dict[str, list[str]]) -> dict[str, list[str]]:
 def _secret_documents(secrets: dict[str, Any]) -> list[Document]:
     """Return where each secret is: a file beside the folder of the documents."""
     return [
-        Document("Secret", name, {"file": f"../secrets/{name}{'.yaml' if isinstance(value, dict) else ''}"})
-        for name, value in sorted(secrets.items())
+        Document("Secret", name, {"file": f"../secrets/{secret_file(name, value)}"}) for name, value in sorted(secrets.items())
     ]

@@ -22,6 +22,7 @@ UNSEEN = frozenset({"port_group"})
 """Nobody can see of a port group whether it is meant for OpenStack."""
 
 
+SETTINGS = ("some_option", "report_interval", "service_down_time", "debug", "heartbeat")
 SHARED = ("/etc/nova/nova.conf", "/etc/cinder/cinder.conf", "/etc/glance/glance-api.conf")
 
 
@@ -46,9 +47,7 @@ def differences(world: World, folder: Path, vcenters: Mapping[str, str], name: s
 
 def _shared(address: Address, field: str) -> bool:
     """Tell whether it is a setting in a file that services share: what is there and not declared stays there anyway."""
-    return address.name in SHARED and any(
-        f"] {name}" in field for name in ("some_option", "report_interval", "debug", "heartbeat")
-    )
+    return address.name in SHARED and any(f"] {name}" in field for name in SETTINGS)
 
 
 def _facts(desired: Facts | None) -> dict[str, object]:

@@ -1,0 +1,232 @@
+"""Clouds that somebody made by hand: what is written of them, what is left out, and what is never put at risk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+
+from reconciler.adopt import AdoptError, Drafted, drafted, hosts_of, unwritten, write
+from reconciler.adopt import Login as HostLogin
+from reconciler.core.compile import compile_units
+from reconciler.core.diff import diff
+from reconciler.core.graph import build_graph
+from reconciler.core.load import load
+from reconciler.core.plan import Verb, make_plan
+from resources.adoption.remains import why
+from resources.adoption.whole import Choices
+from resources.kinds.registry import KINDS
+from resources.rules.registry import RULES
+from tests.adoption.world import World
+from tests.kinds.cloud import SECRETS, demo_texts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTROLLERS = ("ctl1", "ctl2", "ctl3")
+HOST = "vcenter-az1-cluster1"
+HAND_WRITTEN = """\
+[DEFAULT]
+host = vcenter-az1-cluster1
+compute_driver = vmwareapi.VMwareVCDriver
+
+[vmware]
+host_ip = 10.77.0.1
+host_username = administrator@vsphere.local
+host_password = pa$$$$word
+cluster_name = DC0_C0
+datastore_regex = ^LocalDS
+insecure = True
+cache_prefix = $host
+"""
+RESOURCE = f"""\
+<primitive id="p_nova_compute_vmware_{HOST}" class="ocf" provider="fuel" type="nova-compute">
+  <instance_attributes id="a">
+    <nvpair id="b" name="config" value="/etc/nova/nova.conf"/>
+    <nvpair id="c" name="additional_parameters" value="--config-file=/etc/nova/nova-compute.d/vmware-vcenter_cluster1.conf"/>
+  </instance_attributes>
+</primitive>
+"""
+
+
+@pytest.fixture
+def demo() -> World:
+    """The demo's cloud."""
+    return World.of(demo_texts(), SECRETS)
+
+
+@pytest.fixture
+def fuels(demo: World) -> World:
+    """The demo's cloud, with its vSphere compute in the layout of Fuel: one nova.conf, a file per cluster beside it."""
+    shared = next(text for path, text in demo.files["ctl1"].items() if path.endswith("/vcenter-c0/nova.conf"))
+    shared = (
+        shared.split("[vmware]")[0]
+        .replace("host = vcenter-c0\n", "")
+        .replace("vmwareapi.VMwareVCDriver", "libvirt.LibvirtDriver")
+    )
+    for name in CONTROLLERS:
+        kept = {path: text for path, text in demo.files[name].items() if "vcenter-c0" not in path}
+        own = {"/etc/nova/nova.conf": shared, "/etc/nova/nova-compute.d/vmware-vcenter_cluster1.conf": HAND_WRITTEN}
+        demo.files[name] = {**kept, **own}
+    resources = demo.pacemaker.find("configuration/resources")
+    assert resources is not None
+    resources.clear()
+    resources.append(ET.fromstring(RESOURCE))  # noqa: S314 - the test's own
+    demo.computes.remove("vcenter-c0")
+    demo.computes.append(HOST)
+    demo.aggregates = [{"name": "vcenter", "availability_zone": "vcenter", "hosts": [HOST]}]
+    return demo
+
+
+def draft_of(world: World, folder: Path) -> Drafted:
+    """Adopt a world."""
+    return drafted(world.seen(), Choices(), folder / "desired")
+
+
+def documents(done: Drafted) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the written documents as data, by kind and name."""
+    found = (one for text in done.texts.values() for one in yaml.safe_load_all(text))
+    return {(one["kind"], one["metadata"]["name"]): one for one in found}
+
+
+def test_fuels_layout_is_observed_and_keeps_its_host(fuels: World, tmp_path: Path) -> None:
+    """A compute that Fuel made keeps host, cluster and zone; nothing of it is done while Fuel's resource runs it."""
+    done = draft_of(fuels, tmp_path)
+    zone = documents(done)["HypervisorZone", "vcenter"]
+    assert zone["metadata"]["annotations"] == {"bivisor/manage": "observe"}
+    assert zone["spec"]["availabilityZone"] == "vcenter"
+    assert zone["spec"]["vmware"]["computes"] == [{"cluster": "DC0_C0", "host": HOST, "datastoreRegex": "^LocalDS"}]
+    assert zone["spec"]["placement"] == "controllers"
+    assert f"the resource p_nova_compute_vmware_{HOST} of Pacemaker" in " ".join(
+        done.texts["zones.yaml"].replace("#", "").split()
+    )
+    assert done.draft.secrets["vc1"] == {"username": "administrator@vsphere.local", "password": "pa$$word"}
+
+
+def test_nothing_of_a_second_process_is_begun_while_the_first_one_runs(fuels: World, tmp_path: Path) -> None:
+    """The plan shows every part of Bivisor's layout, all of it held; no step touches the compute."""
+    done = draft_of(fuels, tmp_path)
+    folder = tmp_path / "desired"
+    loaded = load({str(folder / name): text for name, text in done.texts.items()}, KINDS, RULES)
+    catalog = compile_units(loaded, KINDS, None, None)
+    plan = make_plan(catalog, build_graph(catalog.units), dict.fromkeys(catalog.units))
+    ours = [step for step in plan.steps if HOST in str(step.address) and step.address.type != "computes"]
+    assert {step.address.type for step in ours} >= {"config_file", "systemd_unit", "primitive", "constraint"}
+    assert {step.verb for step in ours} == {Verb.HELD}
+    assert all("observe" in step.held for step in ours if step.root is None)
+
+
+def test_a_compute_whose_name_no_node_can_have_is_in_no_zone(demo: World, tmp_path: Path) -> None:
+    """Its host never changes, so it is left out, and said, instead of being declared under another name."""
+    files = demo.files["kvm1"]
+    files["/etc/nova/nova-compute.conf"] = files["/etc/nova/nova-compute.conf"].replace(
+        "host = kvm1", "host = kvm1.example.com"
+    )
+    done = draft_of(demo, tmp_path)
+    assert ("HypervisorZone", "kvm-az") not in documents(done)
+    assert any('"kvm1.example.com"' in sentence and "it is in no zone" in sentence for sentence in done.draft.left_out)
+
+
+def test_computes_without_a_zone_get_a_guess_that_is_told(demo: World, tmp_path: Path) -> None:
+    """Nova's own zone cannot be declared; a comment says that the name was made up."""
+    demo.aggregates = [one for one in demo.aggregates if one["name"] != "kvm-az"]
+    done = draft_of(demo, tmp_path)
+    assert documents(done)["HypervisorZone", "kvm-az"]["spec"]["availabilityZone"] == "kvm-az"
+    assert "# a guess: these computes are in no aggregate" in done.texts["zones.yaml"]
+
+
+def test_a_zone_that_cinder_calls_otherwise_is_told(demo: World, tmp_path: Path) -> None:
+    """Fuel gave Nova and Cinder two names for one zone; the backend joins its hypervisor's, with the risk said."""
+    path = "/etc/cinder/cinder.conf"
+    demo.files["vol1"][path] = demo.files["vol1"][path].replace(
+        "backend_availability_zone = vcenter-az", "backend_availability_zone = vcenter-cinder"
+    )
+    done = draft_of(demo, tmp_path)
+    assert documents(done)["VolumeBackend", "vmdk"]["spec"]["zone"] == "vcenter-az"
+    assert "volumes that exist keep the zone in which they were made" in " ".join(
+        done.texts["volumes.yaml"].replace("#", "").split()
+    )
+
+
+def test_what_contradicts_is_a_setting_and_no_change(demo: World, tmp_path: Path) -> None:
+    """An option that somebody set otherwise than Bivisor would is kept, as long as it is nobody's identity or secret."""
+    for name in CONTROLLERS:
+        files = demo.files[name]
+        path = "/etc/nova/vcenter/vcenter-c0/nova.conf"
+        files[path] = files[path].replace("reserved_host_memory_mb = 0", "reserved_host_memory_mb = 512")
+    settings = documents(draft_of(demo, tmp_path))["HypervisorZone", "vcenter-az"]["spec"]["vmware"]["settings"]
+    assert settings["DEFAULT"] == {"reserved_host_memory_mb": 512}
+
+
+def test_an_account_of_another_password_is_not_half_kept(demo: World, tmp_path: Path) -> None:
+    """A section with another account stays out of the settings: user name and password belong together."""
+    files = demo.files["kvm1"]
+    text = files["/etc/nova/nova.conf"]
+    head, tail = text.split("[placement]")
+    mine = tail.replace("username = user", "username = placement", 1).replace("password = pa$$$$word", "password = other", 1)
+    files["/etc/nova/nova.conf"] = f"{head}[placement]{mine}"
+    done = draft_of(demo, tmp_path)
+    assert "placement" not in str(documents(done)["Cluster", "demo"]["spec"].get("compute"))
+    assert done.draft.secrets["nova-service"] == {"username": "user", "password": "pa$$word"}
+
+
+def test_secrets_are_files_of_their_owner_and_nothing_is_overwritten(demo: World, tmp_path: Path) -> None:
+    """Secrets stand beside the documents, for their owner alone; a file that is there already stops everything."""
+    done = draft_of(demo, tmp_path)
+    folder = tmp_path / "desired"
+    written = write(done, folder)
+    assert {path.stat().st_mode & 0o777 for path in written if path.parent.name == "secrets"} == {0o600}
+    assert not any("pa$$word" in text for text in done.texts.values())
+    before = {path: path.read_bytes() for path in written}
+    with pytest.raises(AdoptError, match="nothing is overwritten"):
+        write(done, folder)
+    assert {path: path.read_bytes() for path in written} == before
+
+
+def test_a_secret_that_nobody_said_is_named_and_not_made_up(demo: World, tmp_path: Path) -> None:
+    """Where no file has a password, the document only points to the file that a person has to write."""
+    for files in demo.files.values():
+        for path in files:
+            files[path] = "\n".join(line for line in files[path].splitlines() if not line.startswith("transport_url")) + "\n"
+    done = draft_of(demo, tmp_path)
+    written = write(done, tmp_path / "desired")
+    assert unwritten(done, tmp_path / "desired") == [tmp_path / "secrets/transport-url"]
+    assert tmp_path / "secrets/transport-url" not in written
+    assert ("Secret", "transport-url") in documents(done)
+
+
+def test_a_ring_is_adopted_as_a_whole(demo: World, tmp_path: Path) -> None:
+    """A member that was not named is an error: without it a plan would take it out of the ring."""
+    seen = demo.seen()
+    fewer = type(seen)(tuple(host for host in seen.hosts if host.node != "ctl3"), seen.openstack, seen.account)
+    with pytest.raises(AdoptError, match="members that were not named: ctl3"):
+        drafted(fewer, Choices(), tmp_path / "desired")
+
+
+def test_a_compute_that_was_not_named_is_told(demo: World, tmp_path: Path) -> None:
+    """Nova knows who is missing on the command line."""
+    seen = demo.seen()
+    fewer = type(seen)(tuple(host for host in seen.hosts if host.node != "kvm1"), seen.openstack, seen.account)
+    done = drafted(fewer, Choices(), tmp_path / "desired")
+    assert any('the compute "kvm1", which is up' in sentence for sentence in done.draft.left_out)
+
+
+def test_every_change_of_a_first_plan_has_a_reason(demo: World) -> None:
+    """Whatever unit differs in whatever field, there is a sentence on why that line remains."""
+    for unit in demo.catalog.units.values():
+        for change in diff(unit, None) if unit.desired else ():
+            (reason,) = why(unit.address.type, (change,))
+            assert reason
+            assert reason != "not as it is declared", unit.address
+
+
+def test_words_for_hosts() -> None:
+    """A word may name the node, the account and the port; anything else is told with the right form."""
+    login = HostLogin(user="root", port=22, key_file="", accept=False)
+    plain, full = hosts_of(["10.0.0.1", "kvm1=ops@kvm1.example.com:2222"], login)
+    assert (plain.address, plain.user, plain.port, plain.name) == ("10.0.0.1", "root", 22, "")
+    assert (full.address, full.user, full.port, full.name) == ("kvm1.example.com", "ops", 2222, "kvm1")
+    with pytest.raises(AdoptError, match="is no host: write"):
+        hosts_of(["a=b=c"], login)

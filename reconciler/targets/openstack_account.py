@@ -16,14 +16,15 @@ _WAYS = (
 
 def account(target: TargetId, cloud: str) -> OpenStackEndpoint:
     """Return how to log in. Raises TargetError with what is missing."""
-    from openstack.config import OpenStackConfig  # noqa: PLC0415 - slow to import
+    from keystoneauth1.exceptions import ClientException  # noqa: PLC0415 - slow to import
+    from openstack.config import OpenStackConfig  # noqa: PLC0415 - as above
     from openstack.exceptions import ConfigException  # noqa: PLC0415 - as above
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = OpenStackConfig(app_name="bivisor").get_one(cloud=cloud or None)
-    except (ConfigException, OSError) as error:
+    except (ConfigException, ClientException, OSError) as error:
         raise TargetError(target, f"no account: {error}; {_WAYS}", retry=False) from error
     auth: dict[str, Any] = dict(found.config.get("auth") or {})
     missing = [name for name in ("auth_url", "username", "password") if not auth.get(name)]

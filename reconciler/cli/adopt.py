@@ -95,11 +95,13 @@ async def _remaining(out: Path, press: session.Press) -> int:
     async with session.session(out) as cloud:
         look = await cloud.look()
     press.print(plan_lines(look.plan, press.paper))
-    reasons = list(_reasons(look.plan))
+    reasons = _reasons(look.plan).items()
     if reasons:
         print("\nWhy these lines remain:")
-        for line in reasons:
-            print(f"  {line}")
+        for reason, addresses in reasons:
+            print(f"  {reason}")
+            for address in addresses:
+                print(f"    {address}")
         print(f"\nNothing was changed. Read {out}, then carry out what is right: bivisor apply --desired {out}")
     return exit_code(look.plan)
 
@@ -115,14 +117,16 @@ def _told(done: Drafted, written: list[Path], *, accepted: bool) -> Iterator[str
         yield from (f"  - {sentence}" for sentence in done.draft.left_out)
 
 
-def _reasons(plan: Plan) -> Iterator[str]:
+def _reasons(plan: Plan) -> dict[str, list[str]]:
+    """Return for each reason the addresses of the lines that it explains."""
     from resources.adoption.remains import why  # noqa: PLC0415 - keeps --help fast
 
+    found: dict[str, list[str]] = {}
     for step in plan.steps:
-        if step.held and not step.changes:
-            yield f"{step.address}: {step.held}"
-        elif step.changes:
-            yield f"{step.address}: {'; '.join(why(step.address.type, step.changes))}"
+        reasons = why(step.address.type, step.changes) or ((step.held,) if step.held else ())
+        for reason in reasons:
+            found.setdefault(reason, []).append(str(step.address))
+    return found
 
 
 def _vcenters(words: list[str]) -> dict[str, str]:

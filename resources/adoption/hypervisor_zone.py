@@ -88,7 +88,7 @@ def _zone_notes(zone: Zone) -> dict[Path, str]:
 
 def _images(survey: Survey, hypervisor: str) -> list[dict[str, str]] | None:
     """Return the images that say that they are for this hypervisor; of several with one name nobody knows which is meant."""
-    listed = survey.seen.listed_if_there("images.list", "images")
+    listed = survey.seen.listed("images.list", "images")
     many = Counter(str(image["name"]) for image in listed)
     types = _IMAGE_TYPES[hypervisor]
     names = sorted(
@@ -159,7 +159,7 @@ def _identity(survey: Survey, found: VsphereFound) -> str | None:
     """Return the UUID by which Nova knows the compute: as its file says, else as Nova itself does."""
     paths = (f"/etc/nova/vcenter/{found.compute}/compute_id", *(("/var/lib/nova/compute_id",) if found.foreign else ()))
     texts = (host.text(path) for path in paths for host, _ in found.on)
-    listed = survey.seen.listed_if_there("hypervisors.list", "hypervisors", **IDENTITIES)
+    listed = survey.seen.listed("hypervisors.list", "hypervisors", **IDENTITIES)
     known = (str(each["uuid"]) for each in listed if each["host"] == found.compute)
     return next((text.strip() for text in (*texts, *known) if text and text.strip()), None)
 

@@ -43,7 +43,7 @@ _FIELDS = {
     ("config_file", "[cinder] cross_az_attach"): "with the default, volumes of one hypervisor can be attached on the other",
     ("config_file", "[DEFAULT] host"): "the compute's identity is written down, as Nova has it already",
     ("config_file", "[DEFAULT] glance_api_servers"): "unset, Cinder finds Glance in Keystone's catalogue",
-    ("config_file", "[DEFAULT] my_ip"): "the address of its Node",
+    ("config_file", "[DEFAULT] my_ip"): "the address of its Node: name the host by the one that should stand there",
 }
 
 

@@ -150,17 +150,12 @@ class Seen:
     openstack: Replies
     account: OpenStackEndpoint
 
-    def listed(self, op: str, what: str) -> tuple[Mapping[str, Any], ...]:
+    def listed(self, op: str, what: str, **args: Any) -> tuple[Mapping[str, Any], ...]:
         """Return a collection of an API. Raises UnreadableError."""
-        reply = self.openstack[op, "{}"]
+        reply = self.openstack[op, json.dumps(args, sort_keys=True)]
         if not reply.ok:
             raise UnreadableError(f"{op}: {reply.error or reply.code}")
         return tuple(reply.data[what])
-
-    def listed_if_there(self, op: str, what: str, **args: Any) -> tuple[Mapping[str, Any], ...]:
-        """Return a collection, or nothing where the cloud has no such API."""
-        reply = self.openstack.get((op, json.dumps(args, sort_keys=True)))
-        return tuple(reply.data[what]) if reply is not None and reply.ok else ()
 
 
 def _place(release: str, service: str, section: str, name: str, own: str) -> tuple[str, str]:

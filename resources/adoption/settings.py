@@ -32,6 +32,9 @@ MOST_NAMED = 8
 
 _FIELD = re.compile(r"\[(?P<section>[^\]]+)\] (?P<key>.+)", re.DOTALL)
 _NEVER = frozenset({*ACCOUNT, "region_name", "os_region_name", "transport_url", "connection"})
+_PER_HOST = re.compile(r"^my_|(_ip|_address|_addr|_listen|_hostname)$")
+"""Options of a nova-compute that are a host's own, even where there is one host only."""
+
 _ACCESS = re.compile(r"://[^/\s]*@")
 _SECTION = re.compile(r"[^\[\]\s]([^\[\]\r\n]*\S)?")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -157,7 +160,12 @@ def _spare(unit: ConfigFile, host: Host) -> Spare:
         for option, value in declared.items()
         if isinstance(value, SecretText) and found.get(option, (value.reveal,)) != (value.reveal,)
     }
-    allowed = {option: values for option, values in found.items() if _may(option, values, host)}
+    nova = unit.address.name.startswith("/etc/nova/")
+    allowed = {
+        option: values
+        for option, values in found.items()
+        if _may(option, values, host) and not (nova and _PER_HOST.search(option[1]))
+    }
     against = {
         option: values
         for option, values in allowed.items()

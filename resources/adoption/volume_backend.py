@@ -160,7 +160,7 @@ def _spec(survey: Survey, one: BackendFound, zone: str, role: str, notes: dict[P
 
 
 def _volume_type(survey: Survey, one: BackendFound) -> str | None:
-    listed = survey.seen.listed_if_there("volume_types.list", "volume_types")
+    listed = survey.seen.listed("volume_types.list", "volume_types")
     called = {one.name, one.get("volume_backend_name")}
     names = sorted(str(each["name"]) for each in listed if each["specs"].get("volume_backend_name") in called)
     return one.name if one.name in names else next(iter(names), None)

@@ -17,6 +17,7 @@ from reconciler.core.load import load
 from reconciler.core.plan import Verb, make_plan
 from resources.adoption.remains import why
 from resources.adoption.whole import Choices
+from resources.contract import Reply
 from resources.kinds.registry import KINDS
 from resources.rules.registry import RULES
 from tests.adoption.world import World
@@ -195,6 +196,41 @@ def test_a_secret_that_nobody_said_is_named_and_not_made_up(demo: World, tmp_pat
     assert unwritten(done, tmp_path / "desired") == [tmp_path / "secrets/transport-url"]
     assert tmp_path / "secrets/transport-url" not in written
     assert ("Secret", "transport-url") in documents(done)
+
+
+def test_without_a_ring_the_guess_is_valid_and_told(demo: World, tmp_path: Path) -> None:
+    """Hosts without Corosync: the documents load, with a new key for the ring that they would form."""
+    for name in CONTROLLERS:
+        demo.files[name] = {}
+        demo.services[name] = {}
+    resources = demo.pacemaker.find("configuration/resources")
+    assert resources is not None
+    resources.clear()
+    demo.computes.remove("vcenter-c0")
+    done = draft_of(demo, tmp_path)
+    assert not done.problem
+    assert "there is no ring on these hosts" in " ".join(done.texts["cluster.yaml"].replace("#", "").split())
+    key = done.draft.secrets["corosync-authkey"]
+    assert isinstance(key, str)
+    assert 128 <= len(key) <= 4096
+    assert any("volume backend vmdk" in sentence for sentence in done.draft.left_out)
+
+
+def test_an_address_of_a_host_is_no_setting_of_its_zone(demo: World, tmp_path: Path) -> None:
+    """What is one host's own is not written for all that may join it, even while it is the only one."""
+    files = demo.files["kvm1"]
+    path = "/etc/nova/nova-compute.conf"
+    files[path] = files[path].replace("my_ip = 10.77.0.21", "my_ip = 192.0.2.9\ncpu_allocation_ratio = 4.0")
+    spec = documents(draft_of(demo, tmp_path))["HypervisorZone", "kvm-az"]["spec"]
+    assert spec["libvirt"]["settings"] == {"DEFAULT": {"cpu_allocation_ratio": "4.0"}}
+
+
+def test_an_api_that_fails_is_not_taken_for_an_empty_one(demo: World, tmp_path: Path) -> None:
+    """Without the list of volume types nobody knows which one leads to a backend: nothing is written."""
+    seen = demo.seen()
+    openstack = {**seen.openstack, ("volume_types.list", "{}"): Reply({}, "unanswered", "Cinder answered 503")}
+    with pytest.raises(AdoptError, match=r"half a look: volume_types\.list: Cinder answered 503"):
+        drafted(type(seen)(seen.hosts, openstack, seen.account), Choices(), tmp_path / "desired")
 
 
 def test_a_ring_is_adopted_as_a_whole(demo: World, tmp_path: Path) -> None:

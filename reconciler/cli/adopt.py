@@ -118,13 +118,12 @@ def _told(done: Drafted, written: list[Path], *, accepted: bool) -> Iterator[str
 
 
 def _reasons(plan: Plan) -> dict[str, list[str]]:
-    """Return for each reason the addresses of the lines that it explains."""
+    """Return for each reason the addresses of the lines that it explains; why something is unknown, the plan tells itself."""
     from resources.adoption.remains import why  # noqa: PLC0415 - keeps --help fast
 
     found: dict[str, list[str]] = {}
     for step in plan.steps:
-        reasons = why(step.address.type, step.changes) or ((step.held,) if step.held else ())
-        for reason in reasons:
+        for reason in why(step.address.type, step.changes):
             found.setdefault(reason, []).append(str(step.address))
     return found
 

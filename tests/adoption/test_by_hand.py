@@ -10,6 +10,7 @@ import yaml
 
 from reconciler.adopt import AdoptError, Drafted, drafted, hosts_of, unwritten, write
 from reconciler.adopt import Login as HostLogin
+from reconciler.cli import adopt as cli
 from reconciler.core.compile import compile_units
 from reconciler.core.diff import diff
 from reconciler.core.graph import build_graph
@@ -256,6 +257,23 @@ def test_every_change_of_a_first_plan_has_a_reason(demo: World) -> None:
             (reason,) = why(unit.address.type, (change,))
             assert reason
             assert reason != "not as it is declared", unit.address
+
+
+def test_the_command_tells_what_remains_by_reason(demo: World, tmp_path: Path) -> None:
+    """Lines of one reason stand together below it, each with its address; what is unknown is the plan's own to tell."""
+    catalog = demo.catalog
+    conf = next(unit for unit in catalog.units.values() if str(unit.address) == "ssh:api1/config_file//etc/nova/nova.conf")
+    found = {conf.address: {**(conf.desired or {}), "[cinder] cross_az_attach": "True"}}
+    plan = make_plan(catalog, build_graph(catalog.units), found)
+    assert cli._reasons(plan) == {
+        "with the default, volumes of one hypervisor can be attached on the other": ["ssh:api1/config_file//etc/nova/nova.conf"]
+    }
+    demo.computes.append("gone1")
+    done = draft_of(demo, tmp_path)
+    told = list(cli._told(done, [tmp_path / "desired/cluster.yaml"], accepted=True))
+    assert told[0] == f"Written: {tmp_path}/desired/cluster.yaml"
+    assert "compare them" in told[2]
+    assert "gone1" in told[-1]
 
 
 def test_words_for_hosts() -> None:

@@ -27,20 +27,26 @@ def account(target: TargetId, cloud: str) -> OpenStackEndpoint:
     except (ConfigException, ClientException, OSError) as error:
         raise TargetError(target, f"no account: {error}; {_WAYS}", retry=False) from error
     auth: dict[str, Any] = dict(found.config.get("auth") or {})
-    missing = [name for name in ("auth_url", "username", "password") if not auth.get(name)]
+    missing = [name for name in ("auth_url", "username", "password", "project_name") if not auth.get(name)]
     if missing:
         raise TargetError(target, f"the account has no {', '.join(missing)}: {_WAYS}", retry=False)
     return OpenStackEndpoint(
         target=target,
-        auth_url=str(auth["auth_url"]),
+        auth_url=_of_version_3(str(auth["auth_url"])),
         region=str(found.config.get("region_name") or "RegionOne"),
         username=str(auth["username"]),
         password=SecretText(str(auth["password"])),
-        project=str(auth.get("project_name") or "admin"),
+        project=str(auth["project_name"]),
         user_domain=_domain(auth, "user_domain"),
         project_domain=_domain(auth, "project_domain"),
         ca_file=str(found.config.get("cacert") or ""),
     )
+
+
+def _of_version_3(url: str) -> str:
+    """Return Keystone's address with the version, which people's files may leave to be found out."""
+    plain = url.rstrip("/")
+    return plain if plain.endswith("/v3") else f"{plain}/v3"
 
 
 def _domain(auth: dict[str, Any], which: str) -> str:

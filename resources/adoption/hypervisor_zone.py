@@ -129,6 +129,11 @@ def _vmware(survey: Survey, zone: Zone, found: list[VsphereFound], vcenters: dic
         annotations["bivisor/manage"] = "observe"
         notes[()] = _handover(foreign)
     kept = all(one.kept for one in found)
+    candidates = {host.node for host in survey.members} if kept else {host.node for one in found for host, _ in one.on}
+    if torn := sorted(candidates & survey.unnamed):
+        annotations["bivisor/manage"] = "observe"
+        why = f"the packaged nova-compute would be masked on {', '.join(torn)}, where it runs a compute that is in no document"
+        notes[()] = f"{notes.get((), '')} observed only: {why}; move that one first".strip()
     spec = {
         "availabilityZone": zone.availability_zone,
         "hypervisor": "vmware",

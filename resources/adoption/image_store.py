@@ -47,16 +47,17 @@ def stores(survey: Survey) -> tuple[tuple[StoreFound, ...], tuple[Host, ...], tu
         return (), (), ()
     host, conf = apis[0]
     hosts = tuple(host for host, _ in apis)
+    if len({(one.get("DEFAULT", "enabled_backends"), one.get("glance_store", "stores")) for _, one in apis}) > 1:
+        return (), (), ("the Glance APIs have different stores, and a store is on all of them or in no document",)
     if not RELEASES[survey.release].has_glance_multistore:
         return tuple(_nameless(host, conf)), hosts, ()
     enabled = conf.get("DEFAULT", "enabled_backends") or ""
     if not enabled:
-        return (
-            (),
-            (),
-            (f"Glance on {host.node} keeps images in the former way, without enabled_backends: its store has no name yet",),
-        )
-    return (*_named(host, conf, enabled),), hosts, tuple(_unfit(enabled))
+        why = f"Glance on {host.node} keeps images in the former way, without enabled_backends: its store has no name yet"
+        return (), (), (why,)
+    # the one option would lose what is not declared
+    unfit = tuple(_unfit(enabled))
+    return ((), (), unfit) if unfit else (tuple(_named(host, conf, enabled)), hosts, ())
 
 
 def logins(found: tuple[StoreFound, ...]) -> Iterator[Login]:
@@ -112,7 +113,7 @@ def _unfit(enabled: str) -> Iterator[str]:
         name, _, scheme = (piece.strip() for piece in part.partition(":"))
         if not (is_name(name) and scheme in _DRIVERS):
             why = "its driver is none that an ImageStore can name" if is_name(name) else "no document can be called so"
-            yield f"the image store {name}:{scheme}: {why}; enabled_backends is one option, so declare none before it is gone"
+            yield f"the image store {name}:{scheme}: {why}, and enabled_backends names all stores or none that are declared"
 
 
 def _nameless(host: Host, conf: Conf) -> Iterator[StoreFound]:

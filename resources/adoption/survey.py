@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from resources import cib
@@ -76,7 +76,7 @@ class RingFound:
 
 @dataclass(frozen=True)
 class Survey:
-    """Everything; `vcenters` are names that were given for vCenters, by host."""
+    """Everything; `unnamed` are the nodes with a libvirt compute that no document can be called after."""
 
     seen: Seen
     release: str
@@ -85,8 +85,8 @@ class Survey:
     members: tuple[Host, ...]
     libvirt: tuple[LibvirtFound, ...]
     vsphere: tuple[VsphereFound, ...]
+    unnamed: frozenset[str] = frozenset()
     left_out: tuple[str, ...] = ()
-    vcenters: dict[str, str] = field(default_factory=dict)
 
     @property
     def computes(self) -> Iterator[Layers]:
@@ -107,23 +107,35 @@ def first(layers: Layers, section: str, name: str) -> str | None:
     return next((value for conf in layers if (value := conf.get(section, name)) is not None), None)
 
 
-def survey(seen: Seen, vcenters: dict[str, str]) -> Survey:
+def survey(seen: Seen) -> Survey:
     """Sort out what was seen. Raises UnreadableError where an answer does not say what is."""
     release, left_out = _release(seen)
     ring = next((_ring(text) for host in seen.hosts if (text := host.text("/etc/corosync/corosync.conf"))), None)
     root = next((cib.parse(text) for host in seen.hosts if (text := host.cib)), None)
     members = tuple(host for host in seen.hosts if ring and host.node in ring.ids)
     if ring and (missing := sorted(ring.ids.keys() - {host.node for host in members})):
-        raise UnreadableError(f"the ring has members that were not named: {', '.join(missing)}; name all of its hosts")
-    libvirt, vsphere = [], []
+        raise UnreadableError(f"the ring has members that were not named: {', '.join(missing)}; name each as NAME=ADDRESS")
+    libvirt: list[LibvirtFound] = []
+    unnamed: set[str] = set()
     for host in seen.hosts:
         found, why = _libvirt(host, seen, release)
         libvirt += found
         left_out += why
+        unnamed |= {host.node} if why else set()
     vsphere = list(_vsphere(seen, release, root))
     taken = {found.host.node for found in libvirt} | {found.compute for found in vsphere}
     left_out += [_unknown(row) for row in seen.listed("computes.list", "computes") if row["host"] not in taken]
-    return Survey(seen, release, ring, root, members, tuple(libvirt), tuple(vsphere), tuple(dict.fromkeys(left_out)), vcenters)
+    return Survey(
+        seen,
+        release,
+        ring=ring,
+        cib=root,
+        members=members,
+        libvirt=tuple(libvirt),
+        vsphere=tuple(vsphere),
+        unnamed=frozenset(unnamed),
+        left_out=tuple(dict.fromkeys(left_out)),
+    )
 
 
 def zone_of(seen: Seen, host: str, hypervisor: str) -> Zone:

@@ -37,6 +37,14 @@ class BackendFound:
         return self.on[0][1].get(self.name, name, own=self.name)
 
     @property
+    def identities(self) -> frozenset[str]:
+        """What Cinder calls its service, on each of its nodes."""
+        return frozenset(
+            conf.get(self.name, "backend_host", own=self.name) or conf.get("DEFAULT", "host") or host.hostname
+            for host, conf in self.on
+        )
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """The nodes that have it."""
         return tuple(host.node for host, _ in self.on)
@@ -53,21 +61,23 @@ def backends(survey: Survey) -> tuple[tuple[BackendFound, ...], tuple[str, ...]]
         ]
         for path, kept in _files(host):
             conf = host.conf(path, "cinder", survey.release)
-            names = [name.strip() for name in (conf.get("DEFAULT", "enabled_backends") or "").split(",")] if conf else []
-            if conf and not any(names):
+            names = _enabled(conf)
+            if conf and not names:
                 left_out.append(
                     f"the cinder-volume of {host.node} has no enabled_backends, and volumes belong to a backend's section"
                 )
-            for name in filter(None, names):
+            for name in names:
                 if conf is not None and (why := _unfit(name, conf)):
                     left_out.append(f"[{name}] in {path} of {host.node} {why}")
                 elif conf is not None:
                     found.setdefault((name, kept), []).append((host, conf))
-    backends = (
+    backends = [
         BackendFound(name, _KINDS[on[0][1].get(name, "volume_driver", own=name) or ""], tuple(on), kept)
         for (name, kept), on in sorted(found.items(), key=lambda item: item[0])
-    )
-    return tuple(backends), tuple(dict.fromkeys(left_out))
+    ]
+    one = [backend for backend in backends if len(backend.identities) == 1]
+    left_out += [_several(backend) for backend in backends if backend not in one]
+    return tuple(one), tuple(dict.fromkeys(left_out))
 
 
 def logins(found: tuple[BackendFound, ...]) -> Iterator[Login]:
@@ -89,22 +99,51 @@ def logins(found: tuple[BackendFound, ...]) -> Iterator[Login]:
 def volume_backends(
     survey: Survey, found: tuple[BackendFound, ...], zones: tuple[Document, ...]
 ) -> tuple[tuple[Document, ...], dict[str, list[str]], tuple[str, ...]]:
-    """Return the documents, the roles of their nodes, and what is in none because no zone is its own."""
-    documents, left_out = [], []
+    """Return the documents, the roles of their nodes, and sentences on what is in none."""
+    documents = []
+    left_out = [
+        f"the volume backend {one.name} is in the zone {_zone_said(one)!r}, where no compute of its hypervisor is"
+        for one in found
+        if _zone(one, zones, {}) is None
+    ]
+    fitting, alone = _whole_services(survey, tuple(one for one in found if _zone(one, zones, {}) is not None))
     roles: dict[str, list[str]] = {}
-    for one in found:
+    for one in fitting:
         notes: dict[Path, str] = {}
         zone = _zone(one, zones, notes)
         if zone is None:
-            left_out.append(
-                f"the volume backend {one.name} is in the zone {_zone_said(one)!r}, where no compute of its hypervisor is"
-            )
             continue
         role = f"cinder-{one.name}"
         for host in one.hosts:
             roles.setdefault(host, []).append(role)
         documents.append(Document("VolumeBackend", one.name, _spec(survey, one, zone.name, role, notes), notes))
-    return tuple(documents), roles, tuple(left_out)
+    return tuple(documents), roles, (*left_out, *alone)
+
+
+def _whole_services(survey: Survey, found: tuple[BackendFound, ...]) -> tuple[tuple[BackendFound, ...], list[str]]:
+    """Return those whose services serve nothing else: enabled_backends is one option, and would lose what is not declared.
+
+    A backend of Pacemaker's is no better off beside a packaged service, which is masked where no document needs it.
+    """
+    served = {
+        host.node: set(_enabled(host.conf(path, "cinder", survey.release)) or ["DEFAULT"])
+        for host in survey.seen.hosts
+        for path, kept in _files(host)
+        if not kept
+    }
+    left, why = list(found), list[str]()
+    while True:
+        declared = {one.name for one in left if not one.kept}
+        torn = [one for one in left if any(served.get(node, declared) - declared for node in one.hosts)]
+        if not torn:
+            return tuple(left), why
+        why += [f"the volume backend {one.name} shares service or node with one that is in no document" for one in torn]
+        left = [one for one in left if one not in torn]
+
+
+def _enabled(conf: Conf | None) -> list[str]:
+    names = (conf.get("DEFAULT", "enabled_backends") or "") if conf else ""
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _files(host: Host) -> Iterator[tuple[str, bool]]:
@@ -121,6 +160,15 @@ def _unfit(name: str, conf: Conf) -> str:
     if driver not in _KINDS:
         return f"has the driver {driver}, which no VolumeBackend can name"
     return "" if is_name(name) else "cannot be the name of a document (a-z, 0-9 and -), and volumes belong to that name"
+
+
+def _several(one: BackendFound) -> str:
+    """Say that a section is several backends: to declare them as one would give volumes to another service."""
+    names = ", ".join(sorted(one.identities))
+    return (
+        f"[{one.name}] is another backend on each of {', '.join(one.hosts)} (Cinder calls them {names}), and a VolumeBackend "
+        "is called as its section: volumes would change hands"
+    )
 
 
 def _zone_said(one: BackendFound) -> str:
@@ -144,7 +192,7 @@ def _zone(one: BackendFound, zones: tuple[Document, ...], notes: dict[Path, str]
 
 
 def _spec(survey: Survey, one: BackendFound, zone: str, role: str, notes: dict[Path, str]) -> dict[str, Any]:
-    host = one.get("backend_host") or one.on[0][1].get("DEFAULT", "host") or one.on[0][0].hostname
+    (host,) = one.identities
     ha = "active-passive" if one.kept else "none" if len(one.on) == 1 else "shared-host"
     if host != one.name:
         notes["backendHost",] = "its identity in Cinder: never change it"

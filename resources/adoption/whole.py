@@ -32,7 +32,7 @@ def adopt(seen: Seen, choices: Choices) -> Draft:
 
     Raises UnreadableError where an answer does not say what is.
     """
-    found = survey(seen, choices.vcenters)
+    found = survey(seen)
     backends, no_backends = volume_backend.backends(found)
     stores, image_hosts, no_stores = image_store.stores(found)
     logins = (*hypervisor_zone.logins(found), *volume_backend.logins(backends), *image_store.logins(stores))

@@ -131,6 +131,18 @@ def test_a_compute_whose_name_no_node_can_have_is_in_no_zone(demo: World, tmp_pa
     assert any('"kvm1.example.com"' in sentence and "it is in no zone" in sentence for sentence in done.draft.left_out)
 
 
+def test_no_packaged_compute_is_masked_that_runs_instances(demo: World, tmp_path: Path) -> None:
+    """A controller that is a KVM compute of a name that no Node can have: the zone that would mask it is only observed."""
+    demo.files["ctl1"] |= {
+        "/etc/nova/nova-compute.conf": "[DEFAULT]\nhost = CTL1.example.com\ncompute_driver = libvirt.LibvirtDriver\n"
+    }
+    demo.services["ctl1"]["nova-compute"] = {"active": True}
+    done = draft_of(demo, tmp_path)
+    zone = documents(done)["HypervisorZone", "vcenter-az"]
+    assert zone["metadata"]["annotations"] == {"bivisor/manage": "observe"}
+    assert "would be masked on ctl1" in " ".join(done.texts["zones.yaml"].replace("#", "").split())
+
+
 def test_computes_without_a_zone_get_a_guess_that_is_told(demo: World, tmp_path: Path) -> None:
     """Nova's own zone cannot be declared; a comment says that the name was made up."""
     demo.aggregates = [one for one in demo.aggregates if one["name"] != "kvm-az"]
@@ -150,6 +162,52 @@ def test_a_zone_that_cinder_calls_otherwise_is_told(demo: World, tmp_path: Path)
     assert "volumes that exist keep the zone in which they were made" in " ".join(
         done.texts["volumes.yaml"].replace("#", "").split()
     )
+
+
+def test_one_section_on_two_nodes_is_two_backends(demo: World, tmp_path: Path) -> None:
+    """Where each node serves its own volumes under one name of a section, nothing is declared that would mix them up."""
+    path = "/etc/cinder/cinder.conf"
+    text = demo.files["vol2"][path].replace("backend_host = kvm\n", "")
+    for node in ("vol1", "vol2"):
+        demo.files[node] |= {path: text, "/etc/cinder/kvm-shares": demo.files["vol2"]["/etc/cinder/kvm-shares"]}
+    done = draft_of(demo, tmp_path)
+    assert ("VolumeBackend", "kvm") not in documents(done)
+    assert any("another backend on each of vol1, vol2" in sentence for sentence in done.draft.left_out)
+
+
+def test_backends_of_one_service_are_declared_all_or_none(demo: World, tmp_path: Path) -> None:
+    """A service that also serves what no document can name is left alone: its one list of backends would lose that."""
+    path = "/etc/cinder/cinder.conf"
+    files = demo.files["vol1"]
+    files[path] = files[path].replace("enabled_backends = vmdk", "enabled_backends = vmdk,netapp_1")
+    done = draft_of(demo, tmp_path)
+    assert ("VolumeBackend", "vmdk") not in documents(done)
+    assert any("vmdk shares service or node" in sentence for sentence in done.draft.left_out)
+
+
+def test_stores_are_declared_all_or_none(demo: World, tmp_path: Path) -> None:
+    """The same holds for Glance: beside a store that no document can name, none is declared."""
+    files = demo.files["api1"]
+    path = "/etc/glance/glance-api.conf"
+    files[path] = files[path].replace("enabled_backends = file:file", "enabled_backends = file:file,old:cinder")
+    done = draft_of(demo, tmp_path)
+    assert not any(kind == "ImageStore" for kind, _ in documents(done))
+    assert any("old:cinder" in sentence for sentence in done.draft.left_out)
+
+
+def test_a_compute_of_a_host_of_its_own_is_observed_too(demo: World, tmp_path: Path) -> None:
+    """The packaged nova-compute with the vCenter driver, on one node: its host stays, and who runs it is told."""
+    driver = "compute_driver = vmwareapi.VMwareVCDriver"
+    for name in CONTROLLERS:
+        demo.files[name] = {path: text for path, text in demo.files[name].items() if "vcenter-c0" not in path}
+    demo.files["vol1"]["/etc/nova/nova-compute.conf"] = HAND_WRITTEN
+    demo.services["vol1"]["nova-compute"] = {"active": True}
+    assert driver in HAND_WRITTEN
+    demo.computes.append(HOST)
+    zone = documents(draft_of(demo, tmp_path))["HypervisorZone", "vcenter-az"]
+    assert zone["metadata"]["annotations"] == {"bivisor/manage": "observe"}
+    assert zone["spec"]["placement"] == {"nodes": {"roles": ["compute-vcenter-az"]}}
+    assert zone["spec"]["vmware"]["computes"][0]["host"] == HOST
 
 
 def test_what_contradicts_is_a_setting_and_no_change(demo: World, tmp_path: Path) -> None:

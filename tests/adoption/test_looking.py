@@ -96,6 +96,7 @@ def test_without_an_account_the_ways_to_name_one_are_told(tmp_path: Path) -> Non
 def test_an_unreachable_cloud_writes_nothing(tmp_path: Path) -> None:
     """Each host that does not answer is told with the reason, and there is no folder afterwards."""
     account = {"OS_AUTH_URL": "http://127.0.0.1:1/v3", "OS_USERNAME": "admin", "OS_PASSWORD": "canary-password"}
+    account["OS_PROJECT_NAME"] = "admin"
     done = run(tmp_path, "adopt", "127.0.0.1:1", **account)
     assert done.returncode == 1
     assert "half a look" in done.stderr

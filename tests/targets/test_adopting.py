@@ -93,8 +93,10 @@ def test_an_account_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     """A cloud of clouds.yaml is taken by its name; one that is not there is told with the ways to name one."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
     (tmp_path / "clouds.yaml").write_text(
-        "clouds:\n  lab:\n    region_name: RegionOne\n    auth: {auth_url: 'http://k/v3', username: u, password: p}\n"
+        "clouds:\n  lab:\n    region_name: RegionOne\n"
+        "    auth: {auth_url: 'http://k/', username: u, password: p, project_name: admin}\n"
     )
-    assert account(CLOUD, "lab").username == "u"
+    found = account(CLOUD, "lab")
+    assert (found.username, found.auth_url) == ("u", "http://k/v3")
     with pytest.raises(TargetError, match="--os-cloud"):
         account(CLOUD, "other")

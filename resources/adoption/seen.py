@@ -85,6 +85,11 @@ class Host:
                 return None if found is None else str(found)
         return None
 
+    @property
+    def has_live_cib(self) -> bool:
+        """Tell whether Pacemaker runs there."""
+        return self.replies["cib.read", "{}"].ok
+
     @cached_property
     def cib(self) -> str:
         """The text of Pacemaker's configuration, live or saved; empty where it never ran."""

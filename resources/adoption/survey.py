@@ -111,8 +111,10 @@ def survey(seen: Seen) -> Survey:
     """Sort out what was seen. Raises UnreadableError where an answer does not say what is."""
     release, left_out = _release(seen)
     ring = next((_ring(text) for host in seen.hosts if (text := host.text("/etc/corosync/corosync.conf"))), None)
-    root = next((cib.parse(text) for host in seen.hosts if (text := host.cib)), None)
     members = tuple(host for host in seen.hosts if ring and host.node in ring.ids)
+    # what a running member says counts before what a stopped one has saved
+    texts = sorted((not host.has_live_cib, host.cib) for host in members)
+    root = next((cib.parse(text) for _, text in texts if text), None)
     if ring and (missing := sorted(ring.ids.keys() - {host.node for host in members})):
         raise UnreadableError(f"the ring has members that were not named: {', '.join(missing)}; name each as NAME=ADDRESS")
     libvirt: list[LibvirtFound] = []

@@ -27,13 +27,15 @@ class Document:
 class Draft:
     """All documents; `secrets` by Secret name (a text, or a mapping for several values); `files` by name beside them.
 
-    `left_out` are sentences on what runs and is in no document, and why.
+    `left_out` are sentences on what runs and is in no document, and why. `instead` are the texts of what stands elsewhere now
+    and is to become a file: by node and path.
     """
 
     documents: tuple[Document, ...]
     secrets: dict[str, str | dict[str, str]] = field(default_factory=dict, repr=False)
     files: dict[str, str] = field(default_factory=dict, repr=False)
     left_out: tuple[str, ...] = ()
+    instead: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
 
 def secret_file(name: str, value: str | dict[str, str]) -> str:

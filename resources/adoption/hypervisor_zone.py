@@ -7,9 +7,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from resources.adoption.draft import Document
-from resources.adoption.questions import AGENT_HOMES, IDENTITIES
+from resources.adoption.questions import AGENT_HOMES, HOMES, IDENTITIES
 from resources.adoption.survey import first
 from resources.adoption.vcenter import Login
+from resources.ini import edit, parse
 from resources.releases.table import RELEASES
 
 if TYPE_CHECKING:
@@ -54,6 +55,23 @@ def zones(survey: Survey, vcenters: dict[tuple[str, int], str]) -> tuple[tuple[D
         for one in found if not all(each.kept for each in found) else ():
             roles.setdefault(one.on[0][0].node, []).append(f"compute-{zone.name}")
     return tuple(_apart(documents)), {name: list(dict.fromkeys(said)) for name, said in roles.items()}
+
+
+def elsewhere(survey: Survey) -> dict[tuple[str, str], str]:
+    """Return what foreign computes read, by node and future path: their own file, and [vmware] of what they share.
+
+    What else stands in a shared nova.conf is that of the APIs beside it as well.
+    """
+    found = {}
+    for one in survey.vsphere if any(each.foreign for each in survey.vsphere) else ():
+        for host, (own, *shared) in one.on if one.foreign else ():
+            entries = (
+                *(entry for conf in shared for entry in conf.document.entries if entry.section == "vmware"),
+                *own.document.entries,
+            )
+            wanted = {(entry.section, entry.key): (entry.value,) for entry in entries}
+            found[host.node, f"{HOMES}/{one.compute}/nova.conf"] = edit(parse(""), wanted)
+    return found
 
 
 def _grouped(found: Any, zone: Any) -> dict[Zone, list[Any]]:
@@ -203,5 +221,6 @@ def _handover(foreign: list[VsphereFound]) -> str:
     return (
         f"observed only, because two processes of one compute must never run: {runs}. The plan shows what Bivisor would make. "
         "To hand over: stop and remove what runs it now, wait until Nova calls it down, take the annotation away, apply. "
-        "host stays, so the instances do"
+        "host stays, so the instances do. Of a shared nova.conf only [vmware] was taken over: what else the computes need "
+        "belongs into settings"
     )

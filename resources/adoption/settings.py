@@ -55,7 +55,7 @@ class Spare:
 def settled(draft: Draft, units: Iterable[Unit], hosts: Mapping[str, Host]) -> Draft:
     """Return the draft with settings, given what its bare documents mean; `hosts` by the names of their Nodes."""
     files = {
-        (unit.address.target.name, unit.address.name): _spare(unit, hosts[unit.address.target.name])
+        (unit.address.target.name, unit.address.name): _spare(unit, hosts[unit.address.target.name], draft)
         for unit in units
         if isinstance(unit, ConfigFile) and unit.desired
     }
@@ -147,9 +147,10 @@ def _nodes(document: Document, draft: Draft) -> tuple[str, ...]:
     return nodes_of(draft, document.spec["placement"]["nodes"])
 
 
-def _spare(unit: ConfigFile, host: Host) -> Spare:
+def _spare(unit: ConfigFile, host: Host, draft: Draft) -> Spare:
     """Compare a file with what is declared of it; what settings must not say is left out."""
-    document = parse(host.text(unit.address.name) or "")
+    path = unit.address.name
+    document = parse(host.text(path) or draft.instead.get((host.node, path), ""))
     declared: dict[Option, Any] = {}
     for field, value in (unit.desired or {}).items():
         if parts := _FIELD.fullmatch(field):

@@ -63,6 +63,7 @@ def adopt(seen: Seen, choices: Choices) -> Draft:
         documents=(top, *nodes, *known.documents, *zones, *volumes, *images, *_secret_documents(secrets)),
         secrets=secrets,
         files=known.files,
+        instead=hypervisor_zone.elsewhere(found),
         left_out=(*found.left_out, *known.left_out, *no_backends, *no_zones, *no_stores),
     )
 

@@ -41,6 +41,7 @@ host_password = pa$$$$word
 cluster_name = DC0_C0
 datastore_regex = ^LocalDS
 insecure = True
+api_retry_count = 7
 cache_prefix = $host
 """
 RESOURCE = f"""\
@@ -68,6 +69,7 @@ def fuels(demo: World) -> World:
         .replace("host = vcenter-c0\n", "")
         .replace("vmwareapi.VMwareVCDriver", "libvirt.LibvirtDriver")
     )
+    shared += "[vmware]\npbm_enabled = True\napi_retry_count = 3\n"
     for name in CONTROLLERS:
         kept = {path: text for path, text in demo.files[name].items() if "vcenter-c0" not in path}
         own = {"/etc/nova/nova.conf": shared, "/etc/nova/nova-compute.d/vmware-vcenter_cluster1.conf": HAND_WRITTEN}
@@ -101,6 +103,7 @@ def test_fuels_layout_is_observed_and_keeps_its_host(fuels: World, tmp_path: Pat
     assert zone["spec"]["availabilityZone"] == "vcenter"
     assert zone["spec"]["vmware"]["computes"] == [{"cluster": "DC0_C0", "host": HOST, "datastoreRegex": "^LocalDS"}]
     assert zone["spec"]["placement"] == "controllers"
+    assert zone["spec"]["vmware"]["settings"] == {"vmware": {"api_retry_count": 7, "pbm_enabled": True}}
     assert f"the resource p_nova_compute_vmware_{HOST} of Pacemaker" in " ".join(
         done.texts["zones.yaml"].replace("#", "").split()
     )

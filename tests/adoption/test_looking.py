@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,12 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.adopt import OPENSTACK, AdoptError, everything
+from reconciler.adopt import OPENSTACK, AdoptError, Login, everything, hosts_of, look
 from reconciler.targets import TargetError
 from reconciler.targets.fake import FakeTarget
-from resources.contract import Action, Query, Reply, TargetId
+from resources.adoption.questions import host_questions, openstack_questions
+from resources.contract import Action, Query, Reply, SecretText, TargetId
+from resources.endpoints import OpenStackEndpoint
 from tests.adoption.world import World
 from tests.kinds.cloud import SECRETS, demo_texts
+from tests.targets.small_openstack import REGION, serving
+from tests.targets.sshd import Sshd
 
 if TYPE_CHECKING:
     from reconciler.targets import Target
@@ -104,3 +109,20 @@ def test_an_unreachable_cloud_writes_nothing(tmp_path: Path) -> None:
     assert "canary-password" not in done.stdout + done.stderr
     assert not (tmp_path / "desired").exists()
     assert not (tmp_path / "secrets").exists()
+
+
+async def test_a_host_is_trusted_as_it_is_seen_and_asked(tmp_path: Path) -> None:
+    """Over a real SSH connection: the key that was seen is pinned from then on, and every question has an answer."""
+    login = Login(user="root", port=22, key_file=str(tmp_path / "id"), accept=True)
+    async with Sshd(tmp_path) as sshd:
+        with serving() as cloud:
+            secret = SecretText(cloud.password)
+            account = OpenStackEndpoint(
+                OPENSTACK, f"{cloud.url}/identity/v3", REGION, "admin", secret, "admin", "Default", "Default"
+            )
+            seen = await look(hosts_of([f"127.0.0.1:{sshd.port}"], login), account, login)
+        (host,) = seen.hosts
+        assert sshd.host_key.export_public_key().decode().startswith(host.host_key)
+    assert host.hostname == os.uname().nodename
+    assert host_questions(host) == ()
+    assert openstack_questions(seen.openstack) == ()

@@ -110,7 +110,7 @@ def first(layers: Layers, section: str, name: str) -> str | None:
 def survey(seen: Seen) -> Survey:
     """Sort out what was seen. Raises UnreadableError where an answer does not say what is."""
     release, left_out = _release(seen)
-    ring = next((_ring(text) for host in seen.hosts if (text := host.text("/etc/corosync/corosync.conf"))), None)
+    ring = next(_rings(seen), None)
     members = tuple(host for host in seen.hosts if ring and host.node in ring.ids)
     # what a running member says counts before what a stopped one has saved
     texts = sorted((not host.has_live_cib, host.cib) for host in members)
@@ -175,6 +175,16 @@ def _release(seen: Seen) -> tuple[str, list[str]]:
     release = min(found, key=lambda name: RELEASES[name].nova)
     notes = [f"Nova has several releases: {', '.join(sorted(found))}; the oldest one is written"] if len(found) > 1 else []
     return release, notes
+
+
+def _rings(seen: Seen) -> Iterator[RingFound]:
+    """Yield what the running members say; Debian's package brings a ring of node1 alone, on the loopback, which is none."""
+    for host in seen.hosts:
+        text = host.text("/etc/corosync/corosync.conf")
+        if text and (host.runs("corosync") or host.at_boot("corosync")):
+            ring = _ring(text)
+            if set(ring.addresses.values()) != {"127.0.0.1"}:
+                yield ring
 
 
 def _ring(text: str) -> RingFound:

@@ -295,6 +295,17 @@ def test_an_api_that_fails_is_not_taken_for_an_empty_one(demo: World, tmp_path: 
         drafted(type(seen)(seen.hosts, openstack, seen.account), Choices(), tmp_path / "desired")
 
 
+@pytest.mark.parametrize("state", [None, {"active": True}], ids=["stopped", "running"])
+def test_the_ring_of_a_package_is_no_ring(demo: World, tmp_path: Path, state: dict[str, bool] | None) -> None:
+    """Debian's corosync.conf, which a host has that never was a member, says nothing of the cloud."""
+    node = "nodelist {\n  node {\n    name: node1\n    nodeid: 1\n    ring0_addr: 127.0.0.1\n  }\n}\n"
+    demo.files["api1"]["/etc/corosync/corosync.conf"] = f"totem {{\n  cluster_name: debian\n}}\n{node}"
+    if state:
+        demo.services["api1"]["corosync"] = state
+    done = draft_of(demo, tmp_path)
+    assert documents(done)["Cluster", "demo"]["spec"]["pacemaker"]["nodeIds"] == {"ctl1": 1, "ctl2": 2, "ctl3": 3}
+
+
 def test_a_ring_is_adopted_as_a_whole(demo: World, tmp_path: Path) -> None:
     """A member that was not named is an error: without it a plan would take it out of the ring."""
     seen = demo.seen()

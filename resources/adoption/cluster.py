@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from resources import cib
 from resources.adoption.draft import Document, as_name, is_name
@@ -23,6 +24,17 @@ _LOGINS = ("service_user", "placement", "neutron", "cinder", "keystone_authtoken
 
 _OURS = ("symmetric-cluster", "start-failure-is-fatal", "cluster-recheck-interval")
 """Options of Pacemaker that Bivisor decides, but for what `properties` say: what is there stays."""
+
+_TOTEM = {"transport": "knet", "crypto_cipher": "aes256", "crypto_hash": "sha256"}
+"""How members of Bivisor's ring talk to each other; those who talk otherwise are no ring with them."""
+
+_TOTEM_DEFAULT = {"transport": "knet", "crypto_cipher": "none", "crypto_hash": "none"}
+"""What is so where the file says nothing (corosync.conf(5), release 3)."""
+
+_SPLIT = (
+    "observed only: the members of this ring talk otherwise ({strange}) than Bivisor's corosync.conf lets them, so while they "
+    "restart one after the other they are two rings. Take the annotation away when what Pacemaker runs may be interrupted"
+)
 
 _TRUE = frozenset({"true", "yes", "on", "1", "y"})
 
@@ -65,10 +77,35 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
         "pacemaker": _pacemaker(survey, wanted, secrets, notes),
     }
     url = _first(survey.every_nova, "DEFAULT", "transport_url") or _of((*wanted.cinder,), "DEFAULT", "transport_url")
+    url = url or _rabbit(survey)
     secrets["transport-url"] = url or ""
     if url is None:
         notes["messaging", "transportUrl"] = "no service said it: write it into the file"
-    return Document("Cluster", wanted.name, spec, notes), secrets
+    annotations = {}
+    if strange := _strange(survey):
+        annotations["bivisor/manage"] = "observe"
+        notes[()] = _SPLIT.format(strange=strange)
+    return Document("Cluster", wanted.name, spec, notes, annotations), secrets
+
+
+def _strange(survey: Survey) -> str:
+    """Say how the ring's members talk to each other, if they do it otherwise than Bivisor's would; else ''."""
+    totem = {**_TOTEM_DEFAULT, **(survey.ring.totem if survey.ring else _TOTEM)}
+    return ", ".join(f"{name}: {totem[name]}" for name, ours in _TOTEM.items() if totem[name] != ours)
+
+
+def _rabbit(survey: Survey) -> str | None:
+    """Return the URL of what older files say in several options (oslo.messaging before Train)."""
+    for section in ("oslo_messaging_rabbit", "DEFAULT"):
+        names = ("rabbit_userid", "rabbit_password", "rabbit_hosts", "rabbit_host", "rabbit_virtual_host")
+        user, password, hosts, host, place = (_first(survey.every_nova, section, name) for name in names)
+        if password and (hosts or host):
+            account = f"{quote(user or 'guest', safe='')}:{quote(password, safe='')}"
+            servers = (each.strip() for each in (hosts or host or "").split(","))
+            return (
+                f"rabbit://{','.join(f'{account}@{server}' for server in servers)}/{quote((place or '/').lstrip('/'), safe='')}"
+            )
+    return None
 
 
 def _identity(survey: Survey, account: OpenStackEndpoint, secrets: dict[str, Any], notes: dict[Path, str]) -> dict[str, Any]:

@@ -66,11 +66,12 @@ class VsphereFound:
 
 @dataclass(frozen=True, slots=True)
 class RingFound:
-    """What corosync.conf says: the cluster's name, node name to id and address, its `system` section."""
+    """What corosync.conf says: the cluster's name, node name to id and address, its `totem` and `system` sections."""
 
     name: str
     ids: dict[str, int]
     addresses: dict[str, str]
+    totem: dict[str, str]
     system: dict[str, str]
 
 
@@ -189,20 +190,17 @@ def _rings(seen: Seen) -> Iterator[RingFound]:
 
 def _ring(text: str) -> RingFound:
     """Read corosync.conf(5): sections of `key: value`, one inside the other."""
-    name = ""
     ids: dict[str, int] = {}
     addresses: dict[str, str] = {}
-    system: dict[str, str] = {}
+    found: dict[str, dict[str, str]] = {}
     stack: list[tuple[str, dict[str, str]]] = []
     for line in (line.strip() for line in text.splitlines()):
         if line.endswith("{"):
             stack.append((line[:-1].strip(), {}))
         elif line == "}" and stack:
             section, values = stack.pop()
-            if section == "totem":
-                name = values.get("cluster_name", "")
-            elif section == "system":
-                system = values
+            if section in {"totem", "system"}:
+                found[section] = values
             elif section == "node":
                 node = values.get("name") or values.get("ring0_addr", "")
                 ids[node] = int(values.get("nodeid", len(ids) + 1))
@@ -210,7 +208,8 @@ def _ring(text: str) -> RingFound:
         elif stack and not line.startswith("#") and ":" in line:
             key, _, value = line.partition(":")
             stack[-1][1][key.strip()] = value.strip()
-    return RingFound(name, ids, addresses, system)
+    totem = found.get("totem", {})
+    return RingFound(totem.get("cluster_name", ""), ids, addresses, totem, found.get("system", {}))
 
 
 def _layers(host: Host, release: str, *paths: str) -> Layers:

@@ -295,6 +295,33 @@ def test_an_api_that_fails_is_not_taken_for_an_empty_one(demo: World, tmp_path: 
         drafted(type(seen)(seen.hosts, openstack, seen.account), Choices(), tmp_path / "desired")
 
 
+@pytest.mark.parametrize(
+    ("written", "other", "told"),
+    [("transport: knet", "transport: udpu", "(transport: udpu)"), ("  crypto_hash: sha256\n", "", "(crypto_hash: none)")],
+    ids=["transport", "encryption"],
+)
+def test_a_ring_that_talks_otherwise_is_not_torn_apart(
+    demo: World, tmp_path: Path, written: str, other: str, told: str
+) -> None:
+    """With another transport or encryption the members would be two rings while they restart: the Cluster is only observed."""
+    path = "/etc/corosync/corosync.conf"
+    for name in CONTROLLERS:
+        demo.files[name][path] = demo.files[name][path].replace(written, other)
+    done = draft_of(demo, tmp_path)
+    assert documents(done)["Cluster", "demo"]["metadata"]["annotations"] == {"bivisor/manage": "observe"}
+    assert told in done.texts["cluster.yaml"]
+
+
+def test_a_message_queue_of_several_options_becomes_a_url(demo: World, tmp_path: Path) -> None:
+    """Older files name hosts, account and virtual host one by one."""
+    old = "rabbit_userid = nova\nrabbit_password = p@ss$$\nrabbit_hosts = 10.0.0.1:5673, 10.0.0.2:5673\nrabbit_virtual_host = /"
+    for files in demo.files.values():
+        for path, text in files.items():
+            files[path] = text.replace("transport_url = rabbit://user:p@mq:5672/", old)
+    url = draft_of(demo, tmp_path).draft.secrets["transport-url"]
+    assert url == "rabbit://nova:p%40ss%24@10.0.0.1:5673,nova:p%40ss%24@10.0.0.2:5673/"
+
+
 @pytest.mark.parametrize("state", [None, {"active": True}], ids=["stopped", "running"])
 def test_the_ring_of_a_package_is_no_ring(demo: World, tmp_path: Path, state: dict[str, bool] | None) -> None:
     """Debian's corosync.conf, which a host has that never was a member, says nothing of the cloud."""

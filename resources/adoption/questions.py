@@ -54,6 +54,9 @@ _FILES = (
     "/etc/corosync/authkey",
     "/etc/pacemaker/authkey",
 )
+_VCENTERS = frozenset({"host_ip", "vmware_host_ip", "vmware_server_host"})
+"""Options that say which vCenter somebody logs in to."""
+
 _NAMED = frozenset({"ca_file", "vmware_ca_file", "nfs_shares_config", "swift_store_config_file"})
 """Options that name another file, which says what the documents must."""
 
@@ -112,5 +115,6 @@ def _named(host: Host) -> Iterator[str]:
         except (BrokenIniError, UnreadableError):
             continue  # whoever needs that file says so
         yield from (entry.value for entry in entries if entry.key in _NAMED and entry.value.startswith("/"))
-        if any(entry.section == "vmware" and entry.key == "host_ip" for entry in entries):
+        named = {entry.section for entry in entries if entry.key.endswith("ca_file")}
+        if any(entry.key in _VCENTERS and entry.section not in named for entry in entries):
             yield TRUSTED

@@ -213,6 +213,18 @@ def test_a_compute_of_a_host_of_its_own_is_observed_too(demo: World, tmp_path: P
     assert zone["spec"]["vmware"]["computes"][0]["host"] == HOST
 
 
+def test_a_vcenter_that_hosts_trust_is_trusted_as_they_do(demo: World, tmp_path: Path) -> None:
+    """Without a CA of its own a service goes by its host's: those are copied, and it is said that one of them is meant."""
+    trusted = "-----BEGIN CERTIFICATE-----\nof somebody\n-----END CERTIFICATE-----\n"
+    for files in demo.files.values():
+        for path, text in files.items():
+            files[path] = "".join(line for line in text.splitlines(keepends=True) if "ca_file" not in line)
+        files["/etc/ssl/certs/ca-certificates.crt"] = trusted
+    done = draft_of(demo, tmp_path)
+    assert done.draft.files == {"vc1-ca.pem": trusted}
+    assert "trust the authorities of their hosts" in done.texts["vcenters.yaml"]
+
+
 def test_what_contradicts_is_a_setting_and_no_change(demo: World, tmp_path: Path) -> None:
     """An option that somebody set otherwise than Bivisor would is kept, as long as it is nobody's identity or secret."""
     for name in CONTROLLERS:

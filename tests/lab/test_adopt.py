@@ -140,6 +140,7 @@ PRIMITIVE = f"""\
     <nvpair id="{FUELS}-binfile" name="binfile" value="/usr/bin/nova-compute"/>
     <nvpair id="{FUELS}-options" name="cmdline_options" value="--config-file={SHARED} --config-file={OWN}"/>
     <nvpair id="{FUELS}-user" name="user" value="nova"/>
+    <nvpair id="{FUELS}-pidfile" name="pidfile" value="/var/lib/nova/by-hand.pid"/>
     <nvpair id="{FUELS}-workdir" name="workdir" value="/var/lib/nova"/>
   </instance_attributes>
 </primitive>

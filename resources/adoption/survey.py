@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHARED = "/etc/nova/nova.conf"
 OWN = "/etc/nova/nova-compute.conf"
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 GUESSED_ZONE = {"libvirt": "kvm-az", "vmware": "vcenter-az"}
 
 Layers: TypeAlias = "tuple[Conf, ...]"
@@ -39,9 +40,10 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class LibvirtFound:
-    """A packaged nova-compute on its own host."""
+    """A packaged nova-compute on its own host; `compute` is what Nova calls it."""
 
     host: Host
+    compute: str
     layers: Layers
     zone: Zone
 
@@ -126,7 +128,7 @@ def survey(seen: Seen) -> Survey:
         left_out += why
         unnamed |= {host.node} if why else set()
     vsphere = list(_vsphere(seen, release, root))
-    taken = {found.host.node for found in libvirt} | {found.compute for found in vsphere}
+    taken = {found.compute for found in libvirt} | {found.compute for found in vsphere}
     left_out += [_unknown(row) for row in seen.listed("computes.list", "computes") if row["host"] not in taken]
     return Survey(
         seen,
@@ -224,14 +226,9 @@ def _libvirt(host: Host, seen: Seen, release: str) -> tuple[list[LibvirtFound], 
     if "vmware" in (first(layers, "DEFAULT", "compute_driver") or "libvirt"):
         return [], []
     name = first(layers, "DEFAULT", "host") or host.hostname
-    if name != host.node:
-        why = (
-            f'the compute on {host.address} is "{name}" in Nova, which never changes, and its Node would be called '
-            f'"{host.node}": it is in no zone'
-        )
-        remedy = f"; write {name}={host.address} on the command line" if is_name(name) else ": no document can be called so"
-        return [], [why + remedy]
-    return [LibvirtFound(host, layers, zone_of(seen, name, "libvirt"))], []
+    if not _HOST.fullmatch(name):
+        return [], [f'the compute on {host.address} is "{name}" in Nova, which no document can say: it is in no zone']
+    return [LibvirtFound(host, name, layers, zone_of(seen, name, "libvirt"))], []
 
 
 def _vsphere(seen: Seen, release: str, root: ET.Element | None) -> Iterator[VsphereFound]:

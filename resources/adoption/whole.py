@@ -57,7 +57,11 @@ def adopt(seen: Seen, choices: Choices) -> Draft:
     top, secrets = cluster(found, wanted)
     roles = _joined(apis, controllers, zone_roles, volume_roles, image_roles, network_roles)
     user, port = str(choices.ssh.get("user", "root")), int(choices.ssh.get("port", 22))
-    nodes = [node(host, tuple(roles.get(host.node, ())), user=user, port=port) for host in seen.hosts]
+    computes = {one.host.node: one.compute for one in found.libvirt}
+    nodes = [
+        node(host, tuple(roles.get(host.node, ())), compute=computes.get(host.node, ""), user=user, port=port)
+        for host in seen.hosts
+    ]
     secrets = {**secrets, **known.secrets}
     return Draft(
         documents=(top, *nodes, *known.documents, *zones, *volumes, *images, *_secret_documents(secrets)),

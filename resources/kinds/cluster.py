@@ -253,7 +253,7 @@ def _computes(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[Unit]:
     for host in gone:
         yield ComputeService(address=Address(openstack, ComputeService.type, host), desired=None)
     if zones := cloud.all(ZoneFacts):
-        known = {node.name for zone in zones for node in cloud.nodes(zone.nodes)} | {
+        known = {node.compute_host for zone in zones for node in cloud.nodes(zone.nodes)} | {
             host for zone in zones for host in zone.hosts
         }
         yield Computes(address=Address(openstack, Computes.type, "all"), desired={}, known=tuple(sorted(known.union(gone))))

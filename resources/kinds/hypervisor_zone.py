@@ -70,7 +70,7 @@ def _libvirt(spec: HypervisorZoneSpec, facts: CloudFacts, cloud: Cloud) -> Itera
     for node in cloud.nodes(_chosen(spec)):
         if node.name in libvirt.leaving:
             packaged = (Process("nova-compute", "", ()),)
-            yield from LeavingCompute(node.name, packaged, facts, (node,), pacemaker=False).units()
+            yield from LeavingCompute(node.compute_host, packaged, facts, (node,), pacemaker=False).units()
             continue
         compute = LibvirtCompute(
             node=node,

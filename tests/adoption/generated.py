@@ -283,9 +283,16 @@ def _nodes(draw: Draw, zones: list[dict[str, Any]]) -> list[dict[str, Any]]:
     del zones
     ssh = st.sampled_from([None, {"user": "ops"}, {"port": 2200}])
     return [
-        document("Node", name, {"address": f"10.8.0.{index}", "roles": found, "ssh": draw(ssh)})
+        document(
+            "Node", name, {"address": f"10.8.0.{index}", "roles": found, "ssh": draw(ssh), "computeHost": _host(draw, name)}
+        )
         for index, (name, found) in enumerate(roles.items(), start=1)
     ]
+
+
+def _host(draw: Draw, name: str) -> str | None:
+    """Return what Nova calls the compute of a libvirt host, where that is not its name."""
+    return draw(st.sampled_from([None, f"{name}.example.com"])) if name.startswith("kvm") else None
 
 
 @st.composite

@@ -123,21 +123,30 @@ def test_nothing_of_a_second_process_is_begun_while_the_first_one_runs(fuels: Wo
     assert all("observe" in step.held for step in ours if step.root is None)
 
 
-def test_a_compute_whose_name_no_node_can_have_is_in_no_zone(demo: World, tmp_path: Path) -> None:
-    """Its host never changes, so it is left out, and said, instead of being declared under another name."""
-    files = demo.files["kvm1"]
-    files["/etc/nova/nova-compute.conf"] = files["/etc/nova/nova-compute.conf"].replace(
-        "host = kvm1", "host = kvm1.example.com"
-    )
+def test_a_compute_that_nova_knows_by_its_domain_name_keeps_it(demo: World, tmp_path: Path) -> None:
+    """Its host never changes; the Node, which cannot be called so, says what Nova calls it."""
+    files, path = demo.files["kvm1"], "/etc/nova/nova-compute.conf"
+    files[path] = files[path].replace("host = kvm1\n", "")
+    demo.hostnames["kvm1"] = "kvm1.example.com"
+    demo.computes[demo.computes.index("kvm1")] = "kvm1.example.com"
+    (zone,) = (one for one in demo.aggregates if one["name"] == "kvm-az")
+    zone["hosts"] = ["kvm1.example.com"]
     done = draft_of(demo, tmp_path)
-    assert ("HypervisorZone", "kvm-az") not in documents(done)
-    assert any('"kvm1.example.com"' in sentence and "it is in no zone" in sentence for sentence in done.draft.left_out)
+    assert done.draft.left_out == ()
+    assert documents(done)["Node", "kvm1"]["spec"]["computeHost"] == "kvm1.example.com"
+    folder = tmp_path / "desired"
+    loaded = load({str(folder / name): text for name, text in done.texts.items()}, KINDS, RULES)
+    units = {str(unit.address): unit for unit in compile_units(loaded, KINDS, None, None).units.values()}
+    assert "openstack:demo/compute_service/kvm1.example.com" in units
+    assert "openstack:demo/compute_service/kvm1" not in units
+    assert (units["openstack:demo/aggregate/kvm-az"].desired or {})["host kvm1.example.com"] is True
+    assert (units[f"ssh:kvm1/config_file/{path}"].desired or {})["[DEFAULT] host"] == "kvm1.example.com"
 
 
 def test_no_packaged_compute_is_masked_that_runs_instances(demo: World, tmp_path: Path) -> None:
-    """A controller that is a KVM compute of a name that no Node can have: the zone that would mask it is only observed."""
+    """A controller that is a KVM compute of a name that no document can say: the zone that would mask it is only observed."""
     demo.files["ctl1"] |= {
-        "/etc/nova/nova-compute.conf": "[DEFAULT]\nhost = CTL1.example.com\ncompute_driver = libvirt.LibvirtDriver\n"
+        "/etc/nova/nova-compute.conf": "[DEFAULT]\nhost = under the stairs\ncompute_driver = libvirt.LibvirtDriver\n"
     }
     demo.services["ctl1"]["nova-compute"] = {"active": True}
     done = draft_of(demo, tmp_path)

@@ -36,6 +36,11 @@ _SPLIT = (
     "restart one after the other they are two rings. Take the annotation away when what Pacemaker runs may be interrupted"
 )
 
+_RENAMED = (
+    "observed only: Pacemaker calls its members otherwise than the Nodes are called ({renamed}), and would take them for new "
+    "ones. Give the hosts names that a Node can have, in corosync.conf as well, when what Pacemaker runs may be interrupted"
+)
+
 _TRUE = frozenset({"true", "yes", "on", "1", "y"})
 
 
@@ -85,6 +90,9 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
     if strange := _strange(survey):
         annotations["bivisor/manage"] = "observe"
         notes[()] = _SPLIT.format(strange=strange)
+    elif survey.renamed:
+        annotations["bivisor/manage"] = "observe"
+        notes[()] = _RENAMED.format(renamed=", ".join(survey.renamed))
     return Document("Cluster", wanted.name, spec, notes, annotations), secrets
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from resources import cib
@@ -79,7 +79,10 @@ class RingFound:
 
 @dataclass(frozen=True)
 class Survey:
-    """Everything; `unnamed` are the nodes with a libvirt compute that no document can be called after."""
+    """Everything; `unnamed` are the nodes with a libvirt compute that no document can say.
+
+    The ring's ids are by Node; `renamed` tells of the members that Pacemaker calls otherwise.
+    """
 
     seen: Seen
     release: str
@@ -88,6 +91,7 @@ class Survey:
     members: tuple[Host, ...]
     libvirt: tuple[LibvirtFound, ...]
     vsphere: tuple[VsphereFound, ...]
+    renamed: tuple[str, ...] = ()
     unnamed: frozenset[str] = frozenset()
     left_out: tuple[str, ...] = ()
 
@@ -114,12 +118,11 @@ def survey(seen: Seen) -> Survey:
     """Sort out what was seen. Raises UnreadableError where an answer does not say what is."""
     release, left_out = _release(seen)
     ring = next(_rings(seen), None)
-    members = tuple(host for host in seen.hosts if ring and host.node in ring.ids)
+    called = {} if ring is None else _members(ring, seen)
+    members = tuple(host for host in seen.hosts if host in called.values())
     # what a running member says counts before what a stopped one has saved
     texts = sorted((not host.has_live_cib, host.cib) for host in members)
     root = next((cib.parse(text) for _, text in texts if text), None)
-    if ring and (missing := sorted(ring.ids.keys() - {host.node for host in members})):
-        raise UnreadableError(f"the ring has members that were not named: {', '.join(missing)}; name each as NAME=ADDRESS")
     libvirt: list[LibvirtFound] = []
     unnamed: set[str] = set()
     for host in seen.hosts:
@@ -133,7 +136,8 @@ def survey(seen: Seen) -> Survey:
     return Survey(
         seen,
         release,
-        ring=ring,
+        ring=ring and replace(ring, ids={called[name].node: number for name, number in ring.ids.items()}),
+        renamed=tuple(_renamed(ring, called)),
         cib=root,
         members=members,
         libvirt=tuple(libvirt),
@@ -188,6 +192,27 @@ def _rings(seen: Seen) -> Iterator[RingFound]:
             ring = _ring(text)
             if set(ring.addresses.values()) != {"127.0.0.1"}:
                 yield ring
+
+
+def _members(ring: RingFound, seen: Seen) -> dict[str, Host]:
+    """Return the hosts by the names that the ring has for them. Raises UnreadableError for a member that was not named."""
+    found: dict[str, Host] = {}
+    for name, address in ring.addresses.items():
+        known = (host for host in seen.hosts if name in (host.node, host.hostname) or address in (host.address, host.node))
+        host = next(known, None)
+        if host is not None:
+            found[name] = host
+    if missing := sorted(ring.ids.keys() - found.keys()):
+        raise UnreadableError(f"the ring has members that were not named: {', '.join(missing)}; name each as NAME=ADDRESS")
+    return found
+
+
+def _renamed(ring: RingFound | None, called: dict[str, Host]) -> Iterator[str]:
+    """Yield which member is which Node; one without a name in the file is called as its host (corosync.conf(5))."""
+    for name, host in called.items():
+        known = host.hostname if ring and name == ring.addresses[name] else name
+        if known != host.node:
+            yield f"{known} is Node/{host.node}"
 
 
 def _ring(text: str) -> RingFound:

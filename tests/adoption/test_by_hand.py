@@ -333,6 +333,32 @@ def test_a_ring_that_talks_otherwise_is_not_torn_apart(
     assert told in done.texts["cluster.yaml"]
 
 
+def test_members_of_names_that_no_node_can_have_are_not_renamed(demo: World, tmp_path: Path) -> None:
+    """Pacemaker knows its members by full domain names: the Cluster is only observed, and says which is which."""
+    path = "/etc/corosync/corosync.conf"
+    for name in CONTROLLERS:
+        demo.hostnames[name] = f"{name}.example.com"
+        for other in CONTROLLERS:
+            demo.files[name][path] = demo.files[name][path].replace(f"name: {other}\n", f"name: {other}.example.com\n")
+    done = draft_of(demo, tmp_path)
+    cluster = documents(done)["Cluster", "demo"]
+    assert not done.problem
+    assert cluster["metadata"]["annotations"] == {"bivisor/manage": "observe"}
+    assert cluster["spec"]["pacemaker"]["nodeIds"] == {"ctl1": 1, "ctl2": 2, "ctl3": 3}
+    assert "ctl1.example.com is Node/ctl1" in " ".join(done.texts["cluster.yaml"].replace("#", "").split())
+
+
+def test_members_without_a_name_are_called_as_their_hosts(demo: World, tmp_path: Path) -> None:
+    """Where the file names no one, Pacemaker goes by host names: nobody is renamed by writing them down."""
+    path = "/etc/corosync/corosync.conf"
+    for name in CONTROLLERS:
+        for other in CONTROLLERS:
+            demo.files[name][path] = demo.files[name][path].replace(f"    name: {other}\n", "")
+    cluster = documents(draft_of(demo, tmp_path))["Cluster", "demo"]
+    assert "annotations" not in cluster["metadata"]
+    assert cluster["spec"]["pacemaker"]["nodeIds"] == {"ctl1": 1, "ctl2": 2, "ctl3": 3}
+
+
 def test_a_message_queue_of_several_options_becomes_a_url(demo: World, tmp_path: Path) -> None:
     """Older files name hosts, account and virtual host one by one."""
     old = "rabbit_userid = nova\nrabbit_password = p@ss$$\nrabbit_hosts = 10.0.0.1:5673, 10.0.0.2:5673\nrabbit_virtual_host = /"

@@ -62,6 +62,11 @@ class Desired:
         return replace(self, catalog=catalog, graph=build_graph(catalog.units), aliases=aliases)
 
 
+def is_text(text: str) -> bool:
+    """Tell whether it was read from UTF-8; bytes that were none are surrogates in it."""
+    return not any("\udc80" <= char <= "\udcff" for char in text)
+
+
 def read_folder(folder: Path) -> dict[str, str]:
     """Return the texts of all YAML files below the folder, by the path to print. Raises InputError."""
     try:
@@ -205,12 +210,15 @@ async def _secret(resource: Resource[SecretSpec]) -> dict[str, SecretText]:
 
 
 def _from_file(path: str) -> dict[str, SecretText]:
+    named = path.endswith((".yaml", ".yml"))
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        content = Path(path).read_bytes()
+        text = content.decode("utf-8", "strict" if named else "surrogateescape")
     except (OSError, UnicodeDecodeError) as error:
         raise _UnresolvedError("file", f"{path} cannot be read: {_reason(error)}") from None
-    if not path.endswith((".yaml", ".yml")):
-        return {"value": SecretText(text.rstrip("\n"))}
+    if not named:
+        # of what is no text, such as the key that corosync-keygen makes, every byte counts
+        return {"value": SecretText(text.rstrip("\r\n") if is_text(text) else text)}
     try:
         # every value is text as it stands: a password may look like a number, a date or a truth value
         values: Any = yaml.load(text, Loader=yaml.CBaseLoader)  # noqa: S506 - it makes nothing but texts, lists and mappings

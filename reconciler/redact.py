@@ -55,7 +55,8 @@ def _values(secrets: Secrets) -> Iterable[str]:
 def _spellings(value: str) -> Iterator[str]:
     """Yield the forms in which a value may stand in somebody's words: as part of a URL, of JSON, XML or oslo.config."""
     for text in (value, *value.split("\n"), *_url_password(value)):
-        yield from (text, oslo_escape(text), text.replace("$", "$$"), quote(text, safe=""), quote(text))
+        plain = text.encode("utf-8", "surrogateescape")  # a secret may be bytes that are no text
+        yield from (text, oslo_escape(text), text.replace("$", "$$"), quote(plain, safe=""), quote(plain))
         yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
         yield from (text.translate(_XML), text.translate({**_XML, **_XML_ATTRIBUTE}))
 

@@ -67,6 +67,12 @@ def chosen(resources: Resources, selector: Selector) -> tuple[str, ...]:
     return tuple(node.key.name for node in nodes(resources) if selector.chooses(_facts(node)))
 
 
+def compute_hosts(resources: Resources, selector: Selector) -> tuple[str, ...]:
+    """Return what Nova calls the computes of the nodes that a selector chooses."""
+    found = (_facts(node) for node in nodes(resources))
+    return tuple(facts.compute_host for facts in found if selector.chooses(facts))
+
+
 def repeated(items: Iterable[ItemT], identity: Callable[[ItemT], Hashable]) -> Iterator[tuple[ItemT, ItemT]]:
     """Yield each item whose identity an earlier one has, with that earlier one first."""
     seen: dict[Hashable, ItemT] = {}
@@ -82,4 +88,5 @@ def _of_kind(resources: Resources, kind: str) -> tuple[Resource[Any], ...]:
 
 def _facts(node: Resource[NodeSpec]) -> NodeFacts:
     name, spec = node.key.name, node.spec
-    return NodeFacts(name, spec.address, frozenset(spec.roles), node.metadata.labels, TargetId("ssh", name))
+    roles, labels = frozenset(spec.roles), node.metadata.labels
+    return NodeFacts(name, spec.address, roles, labels, TargetId("ssh", name), spec.compute_host or name)

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """A plain host as others see it."""
+    """A plain host as others see it. `compute_host` is what Nova calls its own compute."""
 
     name: str
     address: str
     roles: frozenset[str]
     labels: Mapping[str, str]
     target: TargetId
+    compute_host: str
 
 
 @dataclass(frozen=True, slots=True)

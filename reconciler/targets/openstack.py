@@ -8,11 +8,15 @@ Queries      aggregate.get {name, zone?}     exists, id, availability_zone, host
              computes.list {}                computes [{host, state, status, reported_at}], newest_report
              hypervisors.list {type, uuids}  hypervisors [{hostname, host, uuid}], the last one '' unless `uuids` asks for it
              instances.list {host}           instances [name], those that are being moved to or from it included
+             aggregates.list {}              aggregates [{name, availability_zone, hosts}]
              volume_service.get {host}       exists, state, status, disabled_reason, availability_zone, namesakes (of one that
                                              does not exist: other hosts that serve a section of that name)
              volumes.list {host}             volumes [name], of all projects; of one without a name its id
              volume_type.get {name}          exists, id, public, specs
+             volume_services.list {}         volume_services [{host, state, zone}]
+             volume_types.list {}            volume_types [{name, public, specs}]
              image.find {name}               images [{id, fields}]
+             images.list {}                  images [{name, hypervisor_type}], of those that image.find would find
 Actions      aggregate.create {name, availability_zone}      aggregate.set {name, availability_zone}
              aggregate.add_host {name, host}                 aggregate.remove_host {name, host}
              aggregate.delete {name}                         compute_service.enable {host}
@@ -157,7 +161,7 @@ def _answer(queries: Sequence[Query], apis: Apis) -> list[Reply | Exception]:
 
 
 def _api_of(op: str) -> str:
-    return next((api for start, api in (("volume", "volume"), ("image.", "image")) if op.startswith(start)), "compute")
+    return next((api for start, api in (("volume", "volume"), ("image", "image")) if op.startswith(start)), "compute")
 
 
 def _reply(query: Query, apis: Apis) -> Reply:  # noqa: PLR0911 - one for each query
@@ -183,7 +187,28 @@ def _reply(query: Query, apis: Apis) -> Reply:  # noqa: PLR0911 - one for each q
         case "image.find":
             return Reply({"images": apis.glance.images(args["name"])})
         case _:
-            return _unsupported(query.op)
+            return _listing(query.op, apis)
+
+
+def _listing(op: str, apis: Apis) -> Reply:
+    """Answer with a whole collection."""
+    match op:
+        case "aggregates.list":
+            return Reply({"aggregates": [_fields(one, "name", "availability_zone", "hosts") for one in apis.nova.aggregates()]})
+        case "volume_services.list":
+            return Reply({"volume_services": [_fields(one, "host", "state", "zone") for one in apis.cinder.services()]})
+        case "volume_types.list":
+            types = ({"name": one["name"], **_volume_type(one)} for one in apis.cinder.volume_types())
+            return Reply({"volume_types": [_fields(one, "name", "public", "specs") for one in types]})
+        case "images.list":
+            listed = ((one["fields"]["name"], one["fields"].get("hypervisor_type", "")) for one in apis.glance.all_images())
+            return Reply({"images": [{"name": name, "hypervisor_type": kind} for name, kind in listed]})
+        case _:
+            return _unsupported(op)
+
+
+def _fields(found: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: found.get(name) for name in names}
 
 
 def _aggregate(name: str, zone: str | None, nova: Nova) -> dict[str, Any]:

@@ -26,8 +26,12 @@ class Cinder:
 
     def service(self, host: str) -> dict[str, Any] | None:
         """Return the cinder-volume of that host (`backend_host@section`)."""
+        return next((found for found in self.services() if found["host"] == host), None)
+
+    def services(self) -> list[dict[str, Any]]:
+        """Return all cinder-volumes."""
         listed = self._api.collect(f"/os-services?binary={_VOLUME}", "services")
-        return next((found for found in listed if found["host"] == host and found["binary"] == _VOLUME), None)
+        return [found for found in listed if found["binary"] == _VOLUME]
 
     def namesakes(self, host: str) -> list[str]:
         """Return the cinder-volumes of other hosts that are up and serve a section of the same name (`host@section`)."""
@@ -64,9 +68,11 @@ class Cinder:
         """Return the type of that name, be it public or not. Raises HalfAnswerError for one without its extra specs."""
         listed = self._api.collect("/types?is_public=None", "volume_types")
         found = next((found for found in listed if found["name"] == name), None)
-        if found is not None and not isinstance(found.get("extra_specs"), dict):
-            raise HalfAnswerError(f'Cinder told no extra_specs of the volume type "{name}": is the account an admin?')
-        return found
+        return None if found is None else _whole(found)
+
+    def volume_types(self) -> list[dict[str, Any]]:
+        """Return all types. Raises HalfAnswerError for one without its extra specs."""
+        return [_whole(found) for found in self._api.collect("/types?is_public=None", "volume_types")]
 
     def create_type(self, name: str, specs: Mapping[str, str], *, public: bool) -> None:
         """Make a type where there is none. Raises RefusedError."""
@@ -107,3 +113,9 @@ class Cinder:
         if found is None:
             raise RefusedError("failed", f'there is no volume type "{name}"')
         return found
+
+
+def _whole(found: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(found.get("extra_specs"), dict):
+        raise HalfAnswerError(f'Cinder told no extra_specs of the volume type "{found["name"]}": is the account an admin?')
+    return found

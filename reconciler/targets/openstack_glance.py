@@ -37,10 +37,16 @@ class Glance:
         themselves are not meant. Hidden ones are not listed. Raises ApiError and HalfAnswerError.
         """
         if name not in self._found:
-            listed = [image for image in self._list(name) if image["name"] == name]
-            ours = (image for image in listed if image["visibility"] == "public" or image["owner"] == self._project())
-            self._found[name] = [{"id": image["id"], "fields": _fields(image)} for image in ours]
+            self._found[name] = self._ours([image for image in self._list({"name": name}) if image["name"] == name])
         return self._found[name]
+
+    def all_images(self) -> list[dict[str, Any]]:
+        """Return all images that `images` would find by their names; one without a name is none of them."""
+        return self._ours([image for image in self._list({}) if image["name"]])
+
+    def _ours(self, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        ours = (image for image in listed if image["visibility"] == "public" or image["owner"] == self._project())
+        return [{"id": image["id"], "fields": _fields(image)} for image in ours]
 
     def set_properties(self, image: str, wanted: Mapping[str, str]) -> None:
         """Give an image those properties, where it does not have them. Raises RefusedError, ApiError, HalfAnswerError."""
@@ -59,17 +65,18 @@ class Glance:
         if body:
             self._api.write("PATCH", path, body, content_type=_PATCH)
 
-    def _list(self, name: str) -> list[dict[str, Any]]:
+    def _list(self, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return all pages of the listing; a page that names a next one is followed by it."""
         images: list[dict[str, Any]] = []
-        query = urlencode({"name": name})
+        query = urlencode(wanted)
         for _ in range(_PAGES):
-            page, body = self._api.page(f"/images?{query}", "images")
+            page, body = self._api.page(f"/images?{query}" if query else "/images", "images")
             images += map(_image, page)
             if not body.get("next"):
                 return images
             query = urlsplit(str(body["next"])).query
-        raise HalfAnswerError(f'Glance goes on listing images named "{name}" after {_PAGES} pages')
+        named = f' named "{wanted["name"]}"' if wanted else ""
+        raise HalfAnswerError(f"Glance goes on listing images{named} after {_PAGES} pages")
 
 
 def _fields(image: Mapping[str, Any]) -> dict[str, str]:

@@ -32,7 +32,11 @@ class Nova:
 
     def aggregate(self, name: str) -> dict[str, Any] | None:
         """Return the aggregate of that name."""
-        return next((found for found in self._api.collect("/os-aggregates", "aggregates") if found["name"] == name), None)
+        return next((found for found in self.aggregates() if found["name"] == name), None)
+
+    def aggregates(self) -> list[dict[str, Any]]:
+        """Return all aggregates."""
+        return self._api.collect("/os-aggregates", "aggregates")
 
     def compute_service(self, host: str) -> dict[str, Any] | None:
         """Return the nova-compute of that host."""

@@ -62,15 +62,15 @@ class LibvirtCompute:
             Need(libvirtd.address, "it drives libvirt"),
         )
         service = Service.running(target, "nova-compute", loads=(shared.address, own.address), needs=needs)
-        yield service.heard_by(self.cloud.openstack, self.node.name)
+        yield service.heard_by(self.cloud.openstack, self.node.compute_host)
         yield ComputeService(
-            address=Address(self.cloud.openstack, ComputeService.type, self.node.name),
+            address=Address(self.cloud.openstack, ComputeService.type, self.node.compute_host),
             desired={"registered": True, "state": "up", "hypervisor": HYPERVISOR, LEFT_CLOSED: False},
             needs=(Need(service.address, "a compute registers itself when it runs"),),
         )
 
     def _own(self) -> Options:
-        default = {"host": self.node.name, "compute_driver": "libvirt.LibvirtDriver"}
+        default = {"host": self.node.compute_host, "compute_driver": "libvirt.LibvirtDriver"}
         if _is_ip(self.node.address):
             default["my_ip"] = self.node.address
         own = literal({"DEFAULT": default, "libvirt": {"virt_type": self.virt_type, **self.libvirt}})

@@ -219,7 +219,7 @@ def _auth(spec: ClusterSpec, username: str, password: SecretText) -> Mapping[str
 
 def _unfit_authkey(text: str) -> str:
     """Corosync refuses other lengths (TOTEM_PRIVATE_KEY_LEN_MIN and _MAX in corosync/totem/totem.h, 3.1)."""
-    size = len(text.encode())
+    size = len(text.encode("utf-8", "surrogateescape"))
     return "" if _AUTHKEY_MIN <= size <= _AUTHKEY_MAX else f"must hold {_AUTHKEY_MIN} to {_AUTHKEY_MAX} bytes, not {size}"
 
 
@@ -253,7 +253,7 @@ def _computes(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[Unit]:
     for host in gone:
         yield ComputeService(address=Address(openstack, ComputeService.type, host), desired=None)
     if zones := cloud.all(ZoneFacts):
-        known = {node.name for zone in zones for node in cloud.nodes(zone.nodes)} | {
+        known = {node.compute_host for zone in zones for node in cloud.nodes(zone.nodes)} | {
             host for zone in zones for host in zone.hosts
         }
         yield Computes(address=Address(openstack, Computes.type, "all"), desired={}, known=tuple(sorted(known.union(gone))))

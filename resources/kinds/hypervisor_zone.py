@@ -73,8 +73,8 @@ def _libvirt(spec: HypervisorZoneSpec, facts: CloudFacts, aggregate: Address, cl
     given = {"cpu_mode": libvirt.cpu_mode, "images_type": libvirt.images_type}
     for node in cloud.nodes(_chosen(spec)):
         if node.name in libvirt.leaving:
-            packaged, empty = (Process("nova-compute", "", ()),), _is_drained(node.name, facts, cloud)
-            leaving = LeavingCompute(node.name, packaged, facts, (node,), pacemaker=False, empty=empty, aggregate=aggregate)
+            packaged, empty = (Process("nova-compute", "", ()),), _is_drained(node.compute_host, facts, cloud)
+            leaving = LeavingCompute(node.compute_host, packaged, facts, (node,), pacemaker=False, empty=empty, aggregate=aggregate)
             yield from leaving.units()
             continue
         compute = LibvirtCompute(

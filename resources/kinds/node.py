@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def _publish(resource: Resource[NodeSpec], cloud: Cloud) -> tuple[NodeFacts]:  # noqa: ARG001 - every kind publishes alike
     name, spec = resource.key.name, resource.spec
-    return (NodeFacts(name, spec.address, frozenset(spec.roles), resource.metadata.labels, TargetId("ssh", name)),)
+    roles, labels = frozenset(spec.roles), resource.metadata.labels
+    return (NodeFacts(name, spec.address, roles, labels, TargetId("ssh", name), spec.compute_host or name),)
 
 
 def _compile(resource: Resource[NodeSpec], cloud: Cloud) -> Compiled:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Section = Mapping[str, OptionValue]
 
-_DRIVERS = {
+DRIVERS = {
     "vmdk": "cinder.volume.drivers.vmware.vmdk.VMwareVcVmdkDriver",
     "fcd": "cinder.volume.drivers.vmware.fcd.VMwareVStorageObjectDriver",
     "lvm": "cinder.volume.drivers.lvm.LVMVolumeDriver",
@@ -107,7 +107,7 @@ def _section(
 ) -> Section:
     name, spec = resource.key.name, resource.spec
     common: Section = {
-        "volume_driver": _DRIVERS[spec.driver],
+        "volume_driver": DRIVERS[spec.driver],
         "volume_backend_name": name,
         "backend_availability_zone": zone.availability_zone,
         "backend_host": spec.backend_host or name,

@@ -39,7 +39,7 @@ def the_gone_are_declared_nowhere(resources: Resources) -> Iterator[Problem]:
     declared: dict[str, Key] = {compute.host: zone.key for zone, _, compute in landscape.computes(resources)}
     for zone in landscape.zones(resources):
         if zone.spec.hypervisor == "libvirt" and isinstance(zone.spec.placement, NodesPlacement):
-            declared |= dict.fromkeys(landscape.chosen(resources, zone.spec.placement.nodes), zone.key)
+            declared |= dict.fromkeys(landscape.compute_hosts(resources, zone.spec.placement.nodes), zone.key)
     for cluster in landscape.clusters(resources):
         for index, host in enumerate(cluster.spec.compute.gone):
             if host in declared:

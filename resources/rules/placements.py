@@ -33,6 +33,14 @@ def nodes_have_their_own_address(resources: Resources) -> Iterator[Problem]:
         yield Problem(second.key, ("spec", "address"), message, "nodes_have_their_own_address")
 
 
+def nodes_have_their_own_compute_host(resources: Resources) -> Iterator[Problem]:
+    """Two computes of one name would be one to Nova, which does not tell a from A."""
+    nodes = landscape.nodes(resources)
+    for first, second in landscape.repeated(nodes, lambda node: (node.spec.compute_host or node.key.name).lower()):
+        message = f'"{second.spec.compute_host or second.key.name}" is what Nova calls the compute of {first.key} already'
+        yield Problem(second.key, ("spec", "computeHost"), message, "nodes_have_their_own_compute_host")
+
+
 def libvirt_nodes_belong_to_one_zone(resources: Resources) -> Iterator[Problem]:
     """A host is in one availability zone, so one libvirt zone chooses it."""
     places = [

@@ -23,6 +23,7 @@ RULES: tuple[Rule, ...] = (
     networks.tunnels_end_before_vcenter,
     placements.placements_choose_nodes,
     placements.nodes_have_their_own_address,
+    placements.nodes_have_their_own_compute_host,
     placements.libvirt_nodes_belong_to_one_zone,
     placements.leaving_computes_are_chosen,
     zones.zones_have_their_own_availability_zone,

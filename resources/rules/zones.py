@@ -45,7 +45,7 @@ def compute_hosts_differ(resources: Resources) -> Iterator[Problem]:
 
 def compute_hosts_are_no_nodes(resources: Resources) -> Iterator[Problem]:
     """A node's own nova-compute has the node's name, and a vSphere compute moves between nodes."""
-    names = {node.key.name for node in landscape.nodes(resources)}
+    names = {name for node in landscape.nodes(resources) for name in (node.key.name, (node.spec.compute_host or "").lower())}
     for zone, index, compute in landscape.computes(resources):
         if compute.host.lower() in names:
             message = f'"{compute.host}" is the name of a Node: take one of its own, the compute moves between nodes'

@@ -51,6 +51,12 @@ class NodeSpec(Spec):
 
     address: Annotated[str, Shape(r"[^\s/]+", "an IP address or a name")] = Field(description="What to connect to.")
     ssh: NodeSsh = Field(default_factory=NodeSsh, description="How to log in, where it differs from the cluster's ssh.")
+    compute_host: Annotated[str, Shape(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits, dots and -")] | None = Field(
+        default=None,
+        max_length=255,
+        description="What Nova calls this host's own compute, for ever, where that is not the Node's name: a full domain "
+        "name, say. Another name is another compute, and the instances of the former one are lost.",
+    )
     roles: tuple[Annotated[str, Shape(r"[a-z0-9][-a-z0-9]*", "a name of a-z, 0-9 and -")], ...] = Field(
         default=(), description="Names of your own choosing, such as controller or compute; selectors choose nodes by them."
     )

@@ -57,12 +57,12 @@ Value: TypeAlias = str | int | float | bool | tuple[str, ...]
 def _open(settings: dict[str, dict[str, Value]]) -> dict[str, dict[str, Value]]:
     for section, options in settings.items():
         for name in options:
-            if reason := _taken(section, name):
+            if reason := taken(section, name):
                 raise ValueError(f"[{section}] {name} cannot be set here: {reason}")
     return settings
 
 
-def _taken(section: str, name: str) -> str:
+def taken(section: str, name: str) -> str:
     """Say who decides an option, if it is not the person who writes settings."""
     if _SECRET.search(name):
         return "it holds a secret, and these documents only name Secrets"

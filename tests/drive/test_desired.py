@@ -12,6 +12,8 @@ import pytest
 from reconciler.core.errors import InputError
 from reconciler.core.load import load
 from reconciler.desired import _resolve, read_folder
+from reconciler.redact import Redactor
+from resources.contract import MASK, SecretText
 from resources.kinds.registry import KINDS
 
 if TYPE_CHECKING:
@@ -104,6 +106,15 @@ except InputError as error:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     return done.stdout
+
+
+async def test_a_key_that_is_no_text_is_taken_byte_by_byte(tmp_path: Path) -> None:
+    """What corosync-keygen makes is bytes at random: they reach the host as they are, line ends included, and are masked."""
+    key = bytes(range(128, 256)) + b"\n"
+    (tmp_path / "key").write_bytes(key)
+    found = (await value(tmp_path, "{file: key}"))["value"]
+    assert found.encode("utf-8", "surrogateescape") == key
+    assert Redactor({"it": {"value": SecretText(found)}})(f"before {found} after") == f"before {MASK} after"
 
 
 def test_hidden_files_are_not_declared(tmp_path: Path) -> None:

@@ -137,11 +137,12 @@ class Cloud:
         """Answer Glance's calls; a page of a listing holds two images. Raises ApiFaultError."""
         match method, path.strip("/").split("/"):
             case "GET", ["images"]:
-                (name,) = query["name"]
-                named = [image for image in self.images if image["name"] == name and not image["os_hidden"]]
+                name = query.get("name", [None])[0]
+                asked = f"&name={name}" if name else ""
+                named = [image for image in self.images if name in (image["name"], None) and not image["os_hidden"]]
                 begin = int(query.get("marker", ["0"])[0])
-                more = {"next": f"/v2/images?marker={begin + 2}&name={name}"} if len(named) > begin + 2 else {}
-                return {"images": named[begin : begin + 2], "first": f"/v2/images?name={name}", **more}
+                more = {"next": f"/v2/images?marker={begin + 2}{asked}"} if len(named) > begin + 2 else {}
+                return {"images": named[begin : begin + 2], "first": f"/v2/images?{asked}", **more}
             case "GET", ["images", number]:
                 return self._image(number)
             case "PATCH", ["images", number]:

@@ -1,4 +1,4 @@
-"""Queries about files: `file.read` and `file.stat`."""
+"""Queries about files: `file.read`, `file.stat` and `file.list`."""
 
 import grp
 import os
@@ -54,6 +54,15 @@ def file_stat(args: "dict[str, Any]", _batch: "Batch") -> "dict[str, Any]":
     if reply["kind"] == "link":
         reply["link"] = os.readlink(args["path"])
     return reply
+
+
+def file_list(args: "dict[str, Any]", _batch: "Batch") -> "dict[str, Any]":
+    """Answer `file.list`: the names in a directory, but for those that nobody could print."""
+    try:
+        names = os.listdir(args["path"])
+    except (FileNotFoundError, NotADirectoryError):
+        return {"exists": False, "names": []}
+    return {"exists": True, "names": sorted(name for name in names if name.isprintable())}
 
 
 def content_of(path: str) -> "bytes | None":

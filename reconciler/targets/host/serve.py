@@ -26,6 +26,7 @@ REMEDIES = {
 QUERIES = {
     "file.read": "files",
     "file.stat": "files",
+    "file.list": "files",
     "package.query": "packages",
     "service.show": "services",
     "cib.read": "pacemaker",

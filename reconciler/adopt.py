@@ -1,0 +1,258 @@
+"""Look at a running cloud, draft the documents that say so, and write them: never over anything, secrets apart.
+
+What answers mean is decided in `resources.adoption`; here is when, where, and that half a look writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets as random_secrets
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reconciler.core.compile import compile_units
+from reconciler.core.errors import BivisorError
+from reconciler.core.load import load
+from reconciler.targets import TargetError
+from reconciler.targets.open import Targets
+from resources.adoption.draft import secret_file, unknown_secrets
+from resources.adoption.questions import host_questions, openstack_questions
+from resources.adoption.seen import Host, Seen, asked
+from resources.adoption.settings import settled
+from resources.adoption.text import secret_text, text_of
+from resources.adoption.whole import adopt
+from resources.contract import SecretText, TargetId, UnreadableError
+from resources.endpoints import SshEndpoint
+from resources.kinds.registry import KINDS
+from resources.rules.registry import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from pathlib import Path
+
+    from resources.adoption.draft import Draft
+    from resources.adoption.seen import Replies
+    from resources.adoption.whole import Choices
+    from resources.contract import Query, Reply, Unit
+    from resources.endpoints import Endpoint, OpenStackEndpoint
+
+T = TypeVar("T")
+
+OPENSTACK = TargetId("openstack", "adopted")
+SECRETS = "secrets"
+MOST_ROUNDS = 5
+"""Answers name files, which name files: more rounds than that would be a circle."""
+
+FILES = (
+    ("cluster.yaml", ("Cluster",), "The OpenStack that everything else belongs to, as it was found."),
+    ("nodes.yaml", ("Node",), "The hosts. Roles are names of your own choosing, by which other documents choose nodes."),
+    ("vcenters.yaml", ("VCenter",), "The vCenters, by what their services log in with."),
+    ("zones.yaml", ("HypervisorZone",), "The availability zones, one per hypervisor, and their computes."),
+    ("volumes.yaml", ("VolumeBackend",), "Storage of volumes. A backend's name is its section in cinder.conf."),
+    ("images.yaml", ("ImageStore",), "Where Glance keeps images."),
+    ("secrets.yaml", ("Secret",), "Where secret values are: never in these files, never in git."),
+)
+
+_WORD = re.compile(
+    r"(?:(?P<name>[a-z0-9][-a-z0-9]*)=)?(?:(?P<user>[^@:=\s]+)@)?(?P<address>\[[^\]]+\]|[^@:=\s/]+)(?::(?P<port>\d+))?"
+)
+
+
+class AdoptError(BivisorError):
+    """Nothing was written, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How hosts are logged in to where their word says nothing else; `accept` trusts the key that is seen first."""
+
+    user: str
+    port: int
+    key_file: str
+    accept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """The draft, its texts by file name, and why its settings are not all there, or ''."""
+
+    draft: Draft
+    texts: Mapping[str, str]
+    problem: str = ""
+
+
+def hosts_of(words: Sequence[str], login: Login) -> tuple[Host, ...]:
+    """Read `[NAME=][USER@]ADDRESS[:PORT]`. Raises AdoptError."""
+    hosts = []
+    for word in words:
+        parts = _WORD.fullmatch(word)
+        if parts is None:
+            raise AdoptError(f'"{word}" is no host: write [NAME=][USER@]ADDRESS[:PORT]')
+        address = parts["address"].strip("[]")
+        host = Host(
+            target=TargetId("ssh", word),
+            address=address,
+            user=parts["user"] or login.user,
+            port=int(parts["port"] or login.port),
+            name=parts["name"] or "",
+        )
+        hosts.append(host)
+    return tuple(hosts)
+
+
+async def look(hosts: Sequence[Host], account: OpenStackEndpoint, login: Login) -> Seen:
+    """Ask every host and the APIs until nothing is left to ask. Raises AdoptError when one of them does not answer."""
+    trusted = await _gathered([_with_key(host, login) for host in hosts])
+    endpoints: dict[TargetId, Endpoint] = {host.target: _endpoint(host, login) for host in trusted}
+    endpoints[OPENSTACK] = account
+    async with Targets(endpoints) as targets:
+        return await everything(targets, trusted, account)
+
+
+async def everything(targets: Targets, hosts: Sequence[Host], account: OpenStackEndpoint) -> Seen:
+    """Return all answers of open targets. Raises AdoptError."""
+    asking = [_replies(targets, host.target, partial(_questions, host)) for host in hosts]
+    *found, openstack = await _gathered([*asking, _replies(targets, OPENSTACK, openstack_questions)])
+    return Seen(tuple(replace(host, replies=replies) for host, replies in zip(hosts, found, strict=True)), openstack, account)
+
+
+def drafted(seen: Seen, choices: Choices, folder: Path) -> Drafted:
+    """Return the documents with their settings, and their texts. Raises AdoptError."""
+    try:
+        names = [host.node for host in seen.hosts]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise AdoptError(f"two hosts are called {twice[0]}: give one of them another name, NAME=ADDRESS")
+        draft = _complete(adopt(seen, choices))
+    except UnreadableError as error:
+        raise AdoptError(f"nothing is written on half a look: {error}") from error
+    try:
+        units = _compiled(draft, folder)
+    except BivisorError as error:
+        return Drafted(draft, texts(draft), str(error))
+    draft = settled(draft, units, {host.node: host for host in seen.hosts})
+    return Drafted(draft, texts(draft))
+
+
+def texts(draft: Draft) -> dict[str, str]:
+    """Return the documents' texts by file name."""
+    found = {}
+    for name, kinds, head in FILES:
+        documents = [one for one in draft.documents if one.kind in kinds]
+        if documents:
+            found[name] = text_of(documents, head)
+    return found
+
+
+def write(done: Drafted, folder: Path) -> list[Path]:
+    """Write documents, secrets (0600) and what they name; return the paths. Raises AdoptError before anything is written."""
+    beside = folder.parent / SECRETS
+    documents = {folder / name: text for name, text in done.texts.items()}
+    hidden = {
+        beside / secret_file(name, value): secret_text(value)
+        for name, value in done.draft.secrets.items()
+        if name not in unknown_secrets(done.draft)
+    }
+    hidden |= {beside / name: text for name, text in done.draft.files.items() if text}
+    taken = sorted(str(path) for path in (*documents, *hidden) if path.exists() or path.is_symlink())
+    if taken:
+        raise AdoptError(f"nothing is overwritten, and these files are there: {', '.join(taken)}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        beside.mkdir(mode=0o700, exist_ok=True)
+        for path, text in hidden.items():
+            _put(path, text, 0o600)
+        if not (beside / ".gitignore").exists():
+            _put(beside / ".gitignore", "# what is in here belongs into no history\n*\n", 0o600)
+        for path, text in documents.items():
+            _put(path, text, 0o644)
+    except OSError as error:
+        raise AdoptError(f"{error.filename}: {error.strerror}") from error
+    return [*documents, *hidden]
+
+
+def unwritten(done: Drafted, folder: Path) -> list[Path]:
+    """Return the files that documents name and whose content nobody said."""
+    beside = folder.parent / SECRETS
+    values = [secret_file(name, done.draft.secrets[name]) for name in unknown_secrets(done.draft)]
+    return [beside / name for name in (*values, *(name for name, text in done.draft.files.items() if not text))]
+
+
+def refuse_taken(folder: Path) -> None:
+    """Raise AdoptError where documents are already: before anybody is asked."""
+    if folder.exists() and (not folder.is_dir() or any(folder.rglob("*.y*ml"))):
+        raise AdoptError(f"{folder} holds documents already, and nothing is overwritten: name another folder with --out DIR")
+
+
+async def _with_key(host: Host, login: Login) -> Host:
+    if not login.accept:
+        return host
+    from reconciler.targets.load_asyncssh import load_asyncssh  # noqa: PLC0415 - see reconciler.targets.open
+
+    load_asyncssh()
+    from reconciler.targets.ssh_host_key import presented_host_key  # noqa: PLC0415 - as above
+
+    return replace(host, host_key=await presented_host_key(host.target, host.address, host.port))
+
+
+def _endpoint(host: Host, login: Login) -> SshEndpoint:
+    return SshEndpoint(host.target, host.address, host.port, host.user, host.host_key, login.key_file)
+
+
+async def _replies(targets: Targets, target: TargetId, questions: Callable[[Replies], tuple[Query, ...]]) -> Replies:
+    """Ask a target until what it said raises no new question."""
+    known: dict[tuple[str, str], Reply] = {}
+    for _ in range(MOST_ROUNDS):
+        queries = questions(known)
+        if not queries:
+            break
+        replies = await targets.get(target).ask(queries)
+        known |= {asked(query): reply for query, reply in zip(queries, replies, strict=True)}
+    return known
+
+
+def _questions(host: Host, known: Replies) -> tuple[Query, ...]:
+    return host_questions(replace(host, replies=known))
+
+
+async def _gathered(awaited: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return all results in order. Raises AdoptError with every target that did not answer."""
+    results = await asyncio.gather(*awaited, return_exceptions=True)
+    silent = [str(result) for result in results if isinstance(result, TargetError)]
+    if silent:
+        raise AdoptError("\n".join(["nothing is written on half a look:", *(f"  {reason}" for reason in silent)]))
+    done: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
+
+
+def _complete(draft: Draft) -> Draft:
+    """Return the draft with a key made for a ring that is not there yet."""
+    keys = {
+        name: random_secrets.token_hex(128)
+        for name in ("corosync-authkey", "pacemaker-authkey")
+        if draft.secrets.get(name) == ""
+    }
+    return replace(draft, secrets={**draft.secrets, **keys})
+
+
+def _compiled(draft: Draft, folder: Path) -> tuple[Unit, ...]:
+    """Return the units that the documents mean. Raises BivisorError."""
+    loaded = load({str(folder / name): text for name, text in texts(draft).items()}, KINDS, RULES)
+    values = {
+        name: {key: SecretText(text) for key, text in (value.items() if isinstance(value, dict) else {"value": value}.items())}
+        for name, value in draft.secrets.items()
+    }
+    files = {read.file: draft.files[PurePath(read.file).name] for read in loaded.reads}
+    return tuple(compile_units(loaded, KINDS, values, files).units.values())
+
+
+def _put(path: Path, text: str, mode: int) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123 - the mode from the beginning
+        file.write(text.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,60 @@
+"""Adopt a world, write the documents, read them again as any command does, and compare what both mean."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.adopt import drafted, write
+from reconciler.desired import read_desired
+from resources.adoption.whole import Choices
+from resources.contract import REMEMBERED, SecretText
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from resources.contract import Address, Facts
+    from tests.adoption.world import World
+
+UNSEEN = frozenset({"port_group"})
+"""Nobody can see of a port group whether it is meant for OpenStack."""
+
+
+SETTINGS = ("some_option", "report_interval", "service_down_time", "debug", "heartbeat")
+SHARED = ("/etc/nova/nova.conf", "/etc/cinder/cinder.conf", "/etc/glance/glance-api.conf")
+
+
+def differences(world: World, folder: Path, vcenters: Mapping[str, str], name: str = "") -> list[str]:
+    """Return how the adopted documents differ from those of the world, as sentences."""
+    ssh = world.cluster.spec.ssh
+    done = drafted(world.seen(), Choices(name=name, vcenters=dict(vcenters), ssh={"user": ssh.user, "port": ssh.port}), folder)
+    found = [f"not valid: {done.problem}"] if done.problem else []
+    found += [f"left out: {sentence}" for sentence in done.draft.left_out]
+    write(done, folder)
+    adopted = asyncio.run(read_desired(folder)).catalog
+    before, after = world.catalog.units, adopted.units
+    found += [f"lost: {address}" for address in before.keys() - after.keys() if address.type not in UNSEEN]
+    found += [f"new: {address}" for address in after.keys() - before.keys()]
+    for address in sorted(before.keys() & after.keys()):
+        old, new = _facts(before[address].desired), _facts(after[address].desired)
+        found += [f"{address}: {field}: forgotten" for field in old.keys() - new.keys() if not _shared(address, field)]
+        changed = {field: (old.get(field), value) for field, value in new.items() if old.get(field) != value}
+        found += [f"{address}: {field}: {one!r} became {two!r}" for field, (one, two) in changed.items()]
+    return found
+
+
+def _shared(address: Address, field: str) -> bool:
+    """Tell whether it is a setting in a file that services share: what is there and not declared stays there anyway."""
+    return address.name in SHARED and any(f"] {name}" in field for name in SETTINGS)
+
+
+def _facts(desired: Facts | None) -> dict[str, object]:
+    plain = {name: value.reveal if isinstance(value, SecretText) else value for name, value in (desired or {}).items()}
+    plain.pop(REMEMBERED, None)
+    return {re.sub(r"^\[([^\]]+)\]", lambda found: f"[{_section(found[1])}]", name): value for name, value in plain.items()}
+
+
+def _section(name: str) -> str:
+    return name if name == "DEFAULT" else name.lower()

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.core.diff import Unobserved, diff
 from reconciler.core.plan import Verb
 from reconciler.core.status import GOOD, Outcome, Result
 from reconciler.targets import TargetError
-from resources.contract import PROCESS, changed_fields
+from resources.contract import PROCESS, Action, changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from reconciler.observe import Observer
     from reconciler.targets.open import Targets
     from resources.contract import Address, Change, Facts, Unit
+
+    Claiming = Callable[[Unit, tuple[Change, ...], Facts | None], Mapping[str, Any] | None]
 
 ACTING = frozenset({Verb.CREATE, Verb.UPDATE, Verb.DELETE, Verb.RESTART, Verb.WAIT})
 """The verbs of steps that apply carries out; the others are results already."""
@@ -57,13 +59,22 @@ class Applier:
     """Carries out plans over these targets and reports progress."""
 
     def __init__(
-        self, targets: Targets, observer: Observer, redact: Callable[[str], str], report: Callable[[Progress], None]
+        self,
+        targets: Targets,
+        observer: Observer,
+        redact: Callable[[str], str],
+        report: Callable[[Progress], None],
+        claims: Claiming = lambda _unit, _changes, _facts: None,
     ) -> None:
-        """Act on `targets`, look through `observer`, pass every foreign text through `redact`."""
+        """Act on `targets`, look through `observer`, pass every foreign text through `redact`.
+
+        `claims` says what the hosts have to remember as ours of what is done.
+        """
         self._targets = targets
         self._observer = observer
         self._redact = redact
         self._report = report
+        self._claims = claims
         self._roots: dict[Address, Address] = {}
 
     async def apply(
@@ -138,7 +149,7 @@ class Applier:
     async def _act(self, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Outcome, str] | None:
         try:
             target = self._targets.get(unit.address.target)
-            for action in unit.actions(changes, facts):
+            for action in _claiming(unit.actions(changes, facts), self._claims(unit, changes, facts)):
                 reply = await target.do(action)
                 if reply.code == "conflict":
                     return Outcome.SKIPPED, f"somebody changed it between the look and the write: {self._redact(reply.error)}"
@@ -181,6 +192,14 @@ class Applier:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, POLL_MOST_S)
             yield await self._observer.one(unit)
+
+
+def _claiming(actions: tuple[Action, ...], claims: Mapping[str, Any] | None) -> tuple[Action, ...]:
+    """Return the actions with the claims on the one at which they become true: what is gone is so after the last one."""
+    if not claims or not actions:
+        return actions
+    number = 0 if all(claims.values()) else len(actions) - 1
+    return tuple(Action(each.op, {**each.args, "claims": claims}) if each is actions[number] else each for each in actions)
 
 
 def _unplanned(step: Step, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> str:

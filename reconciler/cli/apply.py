@@ -21,21 +21,27 @@ def run(
     desired: DesiredFolder = Path("desired"),
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")] = False,
+    confirm_deletes: Annotated[
+        bool,
+        typer.Option(
+            "--confirm-deletes", help="Take away what is declared no more, even if it is more than maxDeletes allows."
+        ),
+    ] = False,
 ) -> None:
     """Make the cloud as declared: show the plan, ask, carry it out. Each step is checked by looking again.
 
     Goes on pass after pass while there is progress; each restart waits for its turn. Interrupting it at any moment is
     safe: the next apply goes on from what is there.
     """
-    raise typer.Exit(session.run(_apply(desired, yes=yes)))
+    raise typer.Exit(session.run(_apply(desired, yes=yes, confirm_deletes=confirm_deletes)))
 
 
-async def _apply(folder: Path, *, yes: bool) -> int:
+async def _apply(folder: Path, *, yes: bool, confirm_deletes: bool) -> int:
     from reconciler.core.render import plan_lines  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
 
     press = session.press()
-    async with session.session(folder) as cloud:
+    async with session.session(folder, confirm_deletes=confirm_deletes) as cloud:
         look = await cloud.look()
         press.print(plan_lines(look.plan, press.paper))
         if not look.plan.pending:

@@ -16,7 +16,7 @@ from reconciler.core.load import MANAGE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from reconciler.core.compile import Catalog
+    from reconciler.core.compile import Catalog, Former
     from reconciler.core.graph import Graph
     from resources.contract import Address, Change, Disruption, Facts, Key, Need, Unit
 
@@ -124,7 +124,7 @@ def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observe
         unit = catalog.units[address]
         step = _step(unit, graph.needs(address), _foreseen(unit, observed.get(address, NOT_ASKED), reasons))
         if step.changes:
-            step = _managed(replace(step, reasons=reasons.of(step)), modes)
+            step = _managed(_kept_back(replace(step, reasons=reasons.of(step)), catalog.former), modes)
         steps[address] = held_by_needs(step, steps)
     return Plan(tuple(steps.values()))
 
@@ -245,6 +245,14 @@ def _matters(unit: Unit, name: str) -> bool:
         return True
     without = {each: value for each, value in unit.desired.items() if each != name}
     return replace(unit, desired=without).digest() != unit.digest()
+
+
+def _kept_back(step: Step, former: Former) -> Step:
+    """Hold the step if it takes away what must stay for the time being; what else it would do waits as well."""
+    why, claim = former.held.get(step.address, ""), former.without.get(step.address)
+    if not why or (claim is not None and not any(change.field in claim.fields for change in step.changes)):
+        return step
+    return hold(step, why)
 
 
 def _modes(catalog: Catalog) -> Mapping[Key, str]:

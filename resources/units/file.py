@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from resources.contract import REMEMBERED, Action, Address, Query, SecretText, Unit, digest_facts
+from resources.contract import EXISTS, REMEMBERED, Action, Address, Query, SecretText, Unit, digest_facts
 from resources.files import ATTRIBUTES, attributes_of, seen_file, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from resources.claims import Claim
     from resources.contract import Change, Facts, Need, Reply, TargetId
 
 
@@ -42,6 +43,19 @@ class WholeFile(Unit):
         """Return the unit with the systemd units that load it, whose freshness the host's memory of the file decides."""
         desired = self.desired if self.desired is None else {**self.desired, REMEMBERED: True}
         return replace(self, readers=processes, desired=desired)
+
+    def ownable(self, name: str) -> bool:
+        """The file is ours where there was none; one that was there before us stays."""
+        return name == EXISTS
+
+    def memory(self) -> Mapping[str, str]:
+        """Remember who reads it."""
+        return {"readers": " ".join(self.readers)}
+
+    @classmethod
+    def former(cls, claim: Claim) -> Self:
+        """Return the file as one that must not exist."""
+        return cls(address=claim.address, desired=None)
 
     def digest(self) -> str:
         """Return the SHA-256 of the declared content, as a fact."""

@@ -87,9 +87,10 @@ def test_the_type_of_a_backend_that_leaves_may_be_its_successors() -> None:
 
 
 def test_a_libvirt_compute_is_emptied_before_it_is_stopped_and_forgotten() -> None:
-    """Stages in their order; it is let go of its aggregate when it is empty; package, libvirt and configuration stay."""
+    """Stages in their order; it is let go of its aggregate when it is empty; package and libvirt stay."""
     catalog = compiled({"virtType: qemu": "virtType: qemu\n    leaving: [kvm1]"})
-    assert [str(address) for address in catalog.units if address.target.name == "kvm1"] == ["ssh:kvm1/service/nova-compute"]
+    mine = [str(address) for address in catalog.units if address.target.name == "kvm1"]
+    assert mine == ["ssh:kvm1/inventory/demo", "ssh:kvm1/service/nova-compute"]
     assert declared(catalog, "ssh:kvm1/service/nova-compute") == {"enabled": False, "active": False}
     row, out = "openstack:demo/compute_service/kvm1", "openstack:demo/compute_exit/kvm1"
     assert gone(catalog) == {row}

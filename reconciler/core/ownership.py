@@ -166,9 +166,12 @@ class _Search:
 
     def _hold_for_lodgers(self, address: Address, claim: Claim) -> None:
         """Hold what instances or volumes live by, if their service is neither declared nor on its declared way out."""
+        if not self.gone.keys().isdisjoint(claim.needed_by):
+            return  # that is held for the same lodgers, and goes before this
         lost = [each for each in claim.lodging if not self._spoken_of(each)]
         if lost:
-            who, lodgers = ", ".join(map(str, claim.origins)), self.taking.lodgers[lost[0].type]
+            gone = [origin for origin in claim.origins if origin not in self.catalog.resources]
+            who, lodgers = ", ".join(map(str, gone or claim.origins)), self.taking.lodgers[lost[0].type]
             self.held[address] = (
                 f"{who} no longer declares {lost[0].name}, where {lodgers} may live: declare it again, and say that it leaves "
                 f"({_HOW_TO})"
@@ -183,7 +186,7 @@ class _Search:
         held = {origin: address for address in self.held if address in self.gone for origin in self.claims[address].origins}
         for address, claim in self.gone.items():
             with_it = next((held[origin] for origin in claim.origins if origin in held), None)
-            if with_it is not None and address not in self.held:
+            if with_it is not None and address not in self.held and self.gone.keys().isdisjoint(claim.needed_by):
                 self.held[address] = f"it came with {with_it}, which is held"
 
     def _order(self, address: Address, claim: Claim) -> None:

@@ -36,7 +36,7 @@ class Inventory:
             with open(path, encoding="utf-8") as file:
                 saved = from_json(file.read())
             self.files, self.starts = saved["files"], saved["starts"]
-            self.claims = dict(saved.get("claims", {}))
+            self.claims = dict(saved.get("claims", {}).items())
         except (FileNotFoundError, NotADirectoryError):
             self.known = False
         except (ValueError, KeyError, TypeError, StopIteration, AttributeError):

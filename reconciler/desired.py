@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from reconciler.core.diff import Observed
     from reconciler.core.graph import Graph
     from resources.cloud import Resource, Secrets
-    from resources.contract import Address, Change, Facts, Unit
+    from resources.contract import Address
     from resources.specs.secret import SecretSpec
 
 COMMAND_TIMEOUT_S = 30
@@ -69,9 +69,9 @@ class Desired:
         same = catalog.units is self.catalog.units
         return replace(self, catalog=catalog, graph=self.graph if same else build_graph(catalog.units))
 
-    def claims(self, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> Mapping[str, Any] | None:
-        """Return what the hosts must remember of these changes."""
-        return Claims(self.catalog, self.graph, TAKING).of(unit, changes, facts)
+    def claims(self) -> Claims:
+        """Return who says what the hosts must remember of what is done."""
+        return Claims(self.catalog, self.graph, TAKING)
 
     def following(self, aliases: Mapping[Address, str]) -> Desired:
         """Return what the same documents mean when those things are called so now."""

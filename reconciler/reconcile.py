@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler import log
 from reconciler.apply import ACTING, Applier, Progress
-from reconciler.core.deletions import Allowance, hold_deletions
+from reconciler.core.deletions import Allowance, hold_deletions, told_unknown
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.plan import Plan, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
@@ -103,7 +103,7 @@ class Reconciler:
         desired = self._desired
         if self._last is None or observed is not self._last.observed:
             plan = make_plan(desired.catalog, desired.graph, observed)
-            plan = hold_deletions(plan, desired.catalog, self._allowance)
+            plan = told_unknown(hold_deletions(plan, desired.catalog, self._allowance), desired.catalog, observed)
             self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
         return self._last
 
@@ -131,7 +131,7 @@ class Reconciler:
         """Carry the plan out and fold the results into a status."""
         desired = self._desired
         started = asyncio.get_running_loop().time()
-        applier = Applier(self._targets, self._observer, desired.redact, report, desired.claims)
+        applier = Applier(self._targets, self._observer, desired.redact, report, desired.claims().of)
         results = await applier.apply(look.plan, desired.catalog.units, look.observed)
         done = Pass(look, results, fold(look.plan, results, desired.catalog))
         self._rollout = replace(self._rollout, failed=_failed(done, self._rollout.failed))

@@ -252,6 +252,10 @@ class Unit:
         """Tell whether that field (`exists`: the whole thing) is ours once we wrote it, to be taken away when undeclared."""
         return False
 
+    def dispensable(self, name: str) -> bool:  # noqa: ARG002 - the default needs all of its fields
+        """Tell whether the unit can do without that field, so that a document may leave it to others."""
+        return False
+
     def memory(self) -> Mapping[str, str]:
         """Return what must be remembered of it to take it away later, beside its address: `Claim.about`."""
         return {}

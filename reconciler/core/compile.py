@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from reconciler.core.errors import DisagreementError, InputError
+from reconciler.core.ignore import Ignored, ignored_by
 from reconciler.core.merge import Fragment, merge
 from resources.cloud import Cloud, Compiled, SecretError, SecretRef, UnfitReleaseError
 from resources.published import RolloutFacts
@@ -53,7 +54,8 @@ class Former:
 class Catalog:
     """Everything that is declared, in the form that observing and planning work with; units sorted by address.
 
-    `former` is what is ours and declared no more, once the hosts have told what they remember.
+    `ignored` is what documents leave to others, `former` what is ours and declared no more, once the hosts have told what they
+    remember.
     """
 
     units: Mapping[Address, Unit]
@@ -61,6 +63,7 @@ class Catalog:
     resources: Mapping[Key, Resource[Any]]
     positions: Mapping[Key, Positions]
     rollouts: tuple[RolloutFacts, ...] = ()
+    ignored: Ignored = field(default_factory=lambda: Ignored({}))
     former: Former = field(default_factory=Former)
 
 
@@ -80,13 +83,15 @@ def compile_units(
     """
     published = _publish(loaded, kinds, Cloud((), secrets, files, aliases))
     compiled = _compile(loaded, kinds, Cloud(published, secrets, files, aliases))
-    units = _merge(compiled, loaded)
+    ignored = ignored_by(loaded.resources)
+    units = ignored.left_out(_merge(compiled, loaded))
     _refuse_dangling(units, loaded)
     return Catalog(
         units=introduce(units),
         endpoints=_endpoints(compiled, loaded),
         resources=loaded.resources,
         positions=loaded.positions,
+        ignored=ignored,
         rollouts=tuple(sorted((item for item in published if isinstance(item, RolloutFacts)), key=lambda item: item.name)),
     )
 

@@ -56,21 +56,22 @@ def with_former(catalog: Catalog, former: Former) -> Catalog:
     return replace(catalog, units=introduce({a: units[a] for a in sorted(units, key=order_of)}), former=former)
 
 
-@dataclass(frozen=True, slots=True)
 class Claims:
     """Says what the hosts have to remember of what is done to a unit, for the cloud of this catalogue."""
 
-    catalog: Catalog
-    graph: Graph
-    taking: Taking
+    def __init__(self, catalog: Catalog, graph: Graph, taking: Taking) -> None:
+        """Know the units; the inventories are called after the cloud."""
+        self.catalog = catalog
+        self.graph = graph
+        self.taking = taking
+        self.cloud = next((unit.address.name for unit in catalog.units.values() if _tells(unit)), "")
 
     def of(self, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> Mapping[str, Any] | None:
         """Return the claims that go with the actions for these changes, as `inventory.claim` takes them; None for none.
 
         A claim of None is for what is gone afterwards.
         """
-        cloud = next((each.address.name for each in self.catalog.units.values() if _tells(each)), "")
-        if not cloud or unit.address.target.kind not in REMEMBERING or type(unit).ownable is Unit.ownable:
+        if not self.cloud or unit.address.target.kind not in REMEMBERING or type(unit).ownable is Unit.ownable:
             return None
         if unit.desired is None:
             return {str(address): None for address in _same(unit.address, self.taking)}
@@ -81,7 +82,7 @@ class Claims:
             gone |= {EXISTS}
         claim = Claim(
             address=unit.address,
-            cloud=cloud,
+            cloud=self.cloud,
             origins=unit.origins,
             fields=frozenset(filter(unit.ownable, wrote)),
             needed_by=self.graph.needed_by(unit.address),
@@ -148,6 +149,7 @@ class _Search:
                 self._undeclared(address, claim)
             elif declared.address == address and declared.desired is not None and type(declared).without is not Unit.without:
                 fields = claim.fields - declared.desired.keys() - {EXISTS}
+                fields = frozenset(name for name in fields if not self.catalog.ignored.fits(declared, name))
                 if fields:
                     self.without[address] = replace(claim, fields=fields)
         for address in (*self.gone, *self.without):

@@ -124,7 +124,8 @@ def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observe
         unit = catalog.units[address]
         step = _step(unit, graph.needs(address), _foreseen(unit, observed.get(address, NOT_ASKED), reasons))
         if step.changes:
-            step = _managed(_kept_back(replace(step, reasons=reasons.of(step)), catalog.former), modes)
+            step = replace(step, reasons=(*_undeclared(step, catalog.former), *reasons.of(step)))
+            step = _managed(_kept_back(step, catalog.former), modes)
         steps[address] = held_by_needs(step, steps)
     return Plan(tuple(steps.values()))
 
@@ -245,6 +246,15 @@ def _matters(unit: Unit, name: str) -> bool:
         return True
     without = {each: value for each, value in unit.desired.items() if each != name}
     return replace(unit, desired=without).digest() != unit.digest()
+
+
+def _undeclared(step: Step, former: Former) -> tuple[str, ...]:
+    """Say what the step takes away because it is declared no more."""
+    if step.address in former.units:
+        return ("it is Bivisor's, and no document declares it any more",) if step.intended is not Verb.WAIT else ()
+    claim = former.without.get(step.address)
+    fields = [change.field for change in step.changes if claim is not None and change.field in claim.fields]
+    return (f"no document declares {named(fields)} any more",) if fields else ()
 
 
 def _kept_back(step: Step, former: Former) -> Step:

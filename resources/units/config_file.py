@@ -65,6 +65,10 @@ class ConfigFile(Unit):
         """The options that we wrote are ours; so is the file where there was none. Its mode and owner are not."""
         return name == EXISTS or _FIELD.fullmatch(name) is not None
 
+    def dispensable(self, name: str) -> bool:  # noqa: ARG002 - all are alike
+        """Each option, and mode and owner, may be left to others."""
+        return True
+
     def memory(self) -> Mapping[str, str]:
         """Remember who reads it, and which of its options are secret."""
         secret = [name for name, value in self._declared().items() if isinstance(value, SecretText)]

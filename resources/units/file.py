@@ -48,6 +48,10 @@ class WholeFile(Unit):
         """The file is ours where there was none; one that was there before us stays."""
         return name == EXISTS
 
+    def dispensable(self, name: str) -> bool:
+        """Mode and owner may be left to others; a file without its content would be none."""
+        return name in ATTRIBUTES
+
     def memory(self) -> Mapping[str, str]:
         """Remember who reads it."""
         return {"readers": " ".join(self.readers)}

@@ -59,6 +59,10 @@ class Primitive(Unit):
         """The resource is ours where there was none."""
         return name == EXISTS
 
+    def dispensable(self, name: str) -> bool:
+        """Meta options and operations may be left to others."""
+        return name.startswith(("meta ", "op "))
+
     def memory(self) -> Mapping[str, str]:
         """Remember the systemd unit behind it."""
         return {"unit": self.unit}

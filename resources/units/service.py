@@ -72,6 +72,10 @@ class Service(Unit):
         """A service that we configure and have started or enabled is ours; one that we only started is not."""
         return bool(self.loads) and name in ("active", "enabled")
 
+    def dispensable(self, name: str) -> bool:
+        """Whether it starts at boot may be left to others."""
+        return name == "enabled"
+
     def memory(self) -> Mapping[str, str]:
         """Remember what would suffer from its end."""
         return {"part_of": self.part_of} if self.part_of else {}

@@ -107,11 +107,12 @@ async def host(tmp_path: Path) -> AsyncIterator[Host]:
 
 
 async def test_an_option_of_ours_goes_and_others_stay(host: Host) -> None:
-    """Of two options that we wrote one is declared no more; what a hand wrote beside them stays, and then nothing is left to do."""
+    """Of two options that we wrote one is declared no more; what a hand wrote beside them stays, and nothing is left to do."""
     (host.folder / "conf").write_text("[a]\n# by hand\nx = 1\n")
     assert (await host.converge(host.conf(y="2", z="3"))).converged
     (step,) = await host.steps(host.conf(y="2"))
     assert [(change.field, change.before, change.after) for change in step.changes] == [("[a] z", "3", None)]
+    assert step.reasons == ("no document declares [a] z any more",)
     assert (await host.converge(host.conf(y="2"))).converged
     assert host.text() == "[a]\n# by hand\nx = 1\ny = 2\n"
     assert await host.steps(host.conf(y="2")) == []
@@ -151,6 +152,10 @@ async def test_a_host_that_was_made_anew_has_nothing_of_ours(host: Host) -> None
     """Its inventory is lost: what is there counts as not ours and stays, declared or not."""
     assert (await host.converge(host.file("file"), host.conf(x="1"))).converged
     shutil.rmtree(host.sshd.folder / "state")
+    look = await host.reconciler(host.file("file"), host.conf(x="1")).look()
+    told = [remark for step in look.plan.steps for remark in step.remarks]
+    known = "not known to be Bivisor's (was the host made anew?): when no document declares them, they stay"
+    assert told == [f"2 things that stand here as declared are {known}"]
     assert await host.steps() == []
     assert (await host.converge()).converged
     assert (host.text(), host.text("file")) == ("[a]\nx = 1\n", "text\n")

@@ -54,7 +54,7 @@ async def test_what_somebody_else_made_is_not_ours() -> None:
         member.seen.clear()
     reply = await ring.do(Action("cib.upsert", {**MAKE.args, "element": OPTION.replace("stop", "freeze")}))
     assert reply.code == "conflict"
-    assert told(found) == dict.fromkeys(found, [{ADDRESS: CLAIM}, {ADDRESS: None}])
+    assert told(found) == {name: [{ADDRESS: CLAIM}, {ADDRESS: None}] for name in found}
 
 
 async def test_a_silent_member_does_not_stand_in_the_way() -> None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from reconciler.core.compile import compile_units
-from reconciler.core.errors import InputError, LocatedProblem, UnknownNameError
+from reconciler.core.errors import CycleError, InputError, LocatedProblem, UnknownNameError
 from reconciler.core.graph import build_graph
 from reconciler.core.load import Loaded, load, reconsidered
-from reconciler.core.ownership import Claims, find_former, with_former
+from reconciler.core.ownership import Claims, find_former, kept_back, with_former
 from reconciler.redact import Redactor
 from resources.contract import SecretText
 from resources.former import TAKING
@@ -64,10 +64,15 @@ class Desired:
         return find_former(self.catalog, observed, TAKING)
 
     def with_former(self, former: Former) -> Desired:
-        """Return what is declared together with what has to go."""
+        """Return what is declared together with what has to go; what cannot be brought into an order with it stays."""
         catalog = with_former(self.catalog, former)
-        same = catalog.units is self.catalog.units
-        return replace(self, catalog=catalog, graph=self.graph if same else build_graph(catalog.units))
+        if catalog.units is self.catalog.units:
+            return replace(self, catalog=catalog)
+        try:
+            return replace(self, catalog=catalog, graph=build_graph(catalog.units))
+        except CycleError:
+            catalog = with_former(self.catalog, kept_back(former))
+            return replace(self, catalog=catalog, graph=build_graph(catalog.units))
 
     def claims(self) -> Claims:
         """Return who says what the hosts must remember of what is done."""

@@ -14,6 +14,7 @@ from reconciler import log
 from reconciler.apply import ACTING, Applier, Progress
 from reconciler.core.deletions import Allowance, hold_deletions, told_unknown
 from reconciler.core.diff import Observed, Unobserved
+from reconciler.core.drift import classed
 from reconciler.core.plan import Plan, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
 from reconciler.core.status import Outcome, Result, Status, fold
@@ -94,6 +95,8 @@ class Reconciler:
         hosts remember as ours and nobody declares.
         """
         observed = await self._observer.everything(self._desired.catalog.units)
+        if self._last is not None and observed is self._last.observed:
+            return self._last
         for _ in range(MOST_LOOKS):
             units = self._desired.catalog.units
             self._desired = self._seen(observed)
@@ -103,7 +106,8 @@ class Reconciler:
         desired = self._desired
         if self._last is None or observed is not self._last.observed:
             plan = make_plan(desired.catalog, desired.graph, observed)
-            plan = told_unknown(hold_deletions(plan, desired.catalog, self._allowance), desired.catalog, observed)
+            plan = hold_deletions(classed(plan, desired.catalog), desired.catalog, self._allowance)
+            plan = told_unknown(plan, desired.catalog, observed)
             self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
         return self._last
 

@@ -23,6 +23,7 @@ class Claim:
     `needed_by`  what needed it then: that must be gone, or have become something else, before it goes.
     `lodging`    the services of an API whose lodgers (instances, volumes) live by it.
     `about`      what the unit type wanted to be remembered.
+    `wrote`      the digest of what was declared when it was last written, and `at` when that was, by the host's clock in UTC.
     """
 
     address: Address
@@ -32,6 +33,8 @@ class Claim:
     needed_by: tuple[Address, ...] = ()
     lodging: tuple[Address, ...] = ()
     about: Mapping[str, str] | None = None
+    wrote: str = ""
+    at: str = ""
 
     def remembered(self, name: str) -> str:
         """Return what was remembered under that name, or ''."""
@@ -67,6 +70,7 @@ def written(claim: Claim, without: frozenset[str]) -> dict[str, Any]:
         "needed_by": [str(address) for address in claim.needed_by],
         "lodging": [str(address) for address in claim.lodging],
         "about": dict(claim.about or {}),
+        "wrote": claim.wrote,
     }
 
 
@@ -81,6 +85,8 @@ def read(address: str, data: Mapping[str, Any]) -> Claim:
             needed_by=tuple(map(address_of, data["needed_by"])),
             lodging=tuple(map(address_of, data["lodging"])),
             about={str(name): str(value) for name, value in data["about"].items()},
+            wrote=str(data["wrote"]),
+            at=str(data["at"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"what is remembered of {address} is no whole claim") from error

@@ -40,14 +40,14 @@ class Former:
     `without`  are declared units, each with a claim of the fields that must go from it.
     `after`    is what declared units need besides: the end of what stood in their place.
     `held`     says why something stays for the time being.
-    `owned`    counts all that is ours.
+    `claims`   are all that is ours, declared or not.
     """
 
     units: Mapping[Address, Unit] = field(default_factory=dict)
     without: Mapping[Address, Claim] = field(default_factory=dict)
     after: Mapping[Address, tuple[Need, ...]] = field(default_factory=dict)
     held: Mapping[Address, str] = field(default_factory=dict)
-    owned: int = 0
+    claims: Mapping[Address, Claim] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,12 @@ def hold_deletions(plan: Plan, catalog: Catalog, allowance: Allowance) -> Plan:
     """Hold all that is taken away if it is more than allowed, and what needs it; else return the plan as it is."""
     former = catalog.former
     taken = frozenset(step.address for step in plan.steps if _takes(step, former))
-    most = allowance.of(former.owned)
+    most = allowance.of(len(former.claims))
     if allowance.confirmed or len(taken) <= most:
         return plan
     why = (
         f"{len(taken)} things that no document declares any more would go, and maxDeletes allows {most} "
-        f"({allowance.count}, and {allowance.percent} % of the {former.owned} that are Bivisor's): "
+        f"({allowance.count}, and {allowance.percent} % of the {len(former.claims)} that are Bivisor's): "
         "look at them, then apply with --confirm-deletes"
     )
     steps: dict[Address, Step] = {}

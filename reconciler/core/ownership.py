@@ -5,14 +5,13 @@ Ours is what a host remembers. Whatever nobody can be asked about stays: an inve
 
 from __future__ import annotations
 
-import graphlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.compile import Catalog, Former, introduce, order_of
 from reconciler.core.diff import Unobserved
 from resources.claims import Claim, Taking, written
-from resources.contract import EXISTS, Address, Need, TargetId, Unit
+from resources.contract import EXISTS, REMEMBERED, Address, Need, TargetId, Unit, digest_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 REMEMBERING = ("ssh", "pacemaker")
 """The kinds of targets on which something can be ours: hosts remember it, and the ring's members what the cluster holds."""
+
+_NO_ORDER = "the order in which it was made does not fit that of what is declared now: remove it by hand"
 
 _HOW_TO = "docs/how-to/remove-from-the-cloud.md"
 
@@ -40,8 +41,21 @@ def find_former(catalog: Catalog, observed: Mapping[Address, Observed], taking: 
         without=search.without,
         after=search.after,
         held=search.held,
-        owned=len(claims),
+        claims=claims,
     )
+
+
+def kept_back(former: Former) -> Former:
+    """Return all of it held: the ways in which things are made have changed so much that the remembered order is of no use."""
+    units = {address: replace(unit, needs=()) for address, unit in former.units.items()}
+    held = {address: former.held.get(address, _NO_ORDER) for address in (*former.units, *former.without)}
+    return replace(former, units=units, after={}, held=held)
+
+
+def declared_digest(unit: Unit) -> str:
+    """Return the digest of what is declared of a unit, bookkeeping left out."""
+    desired = (unit.desired or {}).items()
+    return digest_facts({name: value for name, value in desired if value is not None and name != REMEMBERED})
 
 
 def with_former(catalog: Catalog, former: Former) -> Catalog:
@@ -88,6 +102,7 @@ class Claims:
             needed_by=self.graph.needed_by(unit.address),
             lodging=self._lodging(unit.address),
             about=unit.memory(),
+            wrote=declared_digest(unit),
         )
         return {str(unit.address): written(claim, frozenset(gone))}
 
@@ -157,7 +172,6 @@ class _Search:
         self._keep_together()
         for address, claim in self.gone.items():
             self._order(address, claim)
-        self._refuse_circles()
 
     def _undeclared(self, address: Address, claim: Claim) -> None:
         kind = self.taking.types.get(address.type)
@@ -243,15 +257,3 @@ class _Search:
             if need.address.target.kind in REMEMBERING:
                 before = Need(address, "what kept it before must have ended: two of them must never run at once")
                 self.after[need.address] = (*self.after.get(need.address, ()), before)
-
-    def _refuse_circles(self) -> None:
-        """Hold everything if the remembered order goes round in a circle: the ways in which it was made have changed."""
-        order = {address: [need.address for need in unit.needs] for address, unit in self.units.items()}
-        try:
-            graphlib.TopologicalSorter(order).prepare()
-        except graphlib.CycleError:
-            for address, unit in self.units.items():
-                self.units[address] = replace(
-                    unit, needs=tuple(need for need in unit.needs if need.address in self.catalog.units)
-                )
-                self.held.setdefault(address, "the order in which it was made goes round in a circle: remove it by hand")

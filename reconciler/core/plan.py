@@ -62,6 +62,7 @@ class Step:
     `intended`    the verb that it would have if nothing held it.
     `later`       held only until other restarts of this plan are done: a following pass lets it go by itself.
     `root`        the unit that is unknown or held for a reason of its own, where this step is held for its sake.
+    `drift`       why it differs, where a host remembers: declared, corrective or foreign; `since` when it was last written.
     `remarks`     sentences about what is worth knowing and is no difference; a step that does nothing may have some.
     """
 
@@ -77,6 +78,8 @@ class Step:
     later: bool = False
     root: Address | None = None
     remarks: tuple[str, ...] = ()
+    drift: str = ""
+    since: str = ""
 
     @property
     def pending(self) -> bool:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from reconciler.core.diff import Observed
     from resources.contract import Address
 
+AT = "2026-11-23T02:10:05Z"
+
 Memory = dict[str, dict[str, Any]]
 """Host to what it remembers: address to claim."""
 
@@ -31,7 +33,7 @@ def remembered(catalog: Catalog) -> Memory:
         target = unit.address.target
         for address, claim in (claims.of(unit, diff(unit, None), None) or {}).items():
             if claim and claim["fields"]:
-                kept = {name: value for name, value in claim.items() if name != "without"}
+                kept = {**{name: value for name, value in claim.items() if name != "without"}, "at": AT}
                 for host in rings.get(target, (target.name,)):
                     memory[host][address] = kept
     return memory

@@ -205,3 +205,23 @@ async def test_what_somebody_removed_before_us_is_no_work(host: Host) -> None:
     (host.folder / "conf").write_text("[a]\ny = 2\n")
     assert await host.steps() == []
     assert host.text() == "[a]\ny = 2\n"
+
+
+async def test_why_something_differs_is_told(host: Host) -> None:
+    """Another document, another hand, or what was there before us; and when we wrote it last."""
+    assert await _drift(host, host.file("file")) == "declared"
+    (host.folder / "conf").write_text("[a]\nx = 0\n")
+    assert await _drift(host, host.conf(x="1")) == "foreign"
+    assert (await host.converge(host.file("file"), host.conf(x="1"))).converged
+    assert await _drift(host, host.file("file", "other\n"), host.conf(x="1")) == "declared"
+    (host.folder / "file").write_text("by hand\n")
+    (step,) = await host.steps(host.file("file"), host.conf(x="1"))
+    assert (step.drift, step.since[:2], step.since[-1]) == ("corrective", "20", "Z")
+    assert step.reasons == (f"it has changed since Bivisor made it so ({step.since})",)
+    assert await _drift(host, host.file("file", "by hand\n")) == "declared"
+
+
+async def _drift(host: Host, *units: Unit) -> str:
+    """Return the class of the one difference."""
+    (step,) = await host.steps(*units)
+    return step.drift

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,8 +31,20 @@ def claim(*fields: str, without: tuple[str, ...] = (), **more: Any) -> dict[str,
 
 def fields(host: HostProcess) -> list[str] | None:
     """Return what is ours of the one thing."""
-    found: dict[str, Any] | None = host.look("inventory.read")["claims"].get(ADDRESS)
+    found = ours(host).get(ADDRESS)
     return None if found is None else found["fields"]
+
+
+def ours(host: HostProcess) -> dict[str, dict[str, Any]]:
+    """Return all claims; that each says when it was written is seen here, and left out."""
+    claims: dict[str, dict[str, Any]] = host.look("inventory.read")["claims"]
+    return {address: timeless(claim) for address, claim in claims.items()}
+
+
+def timeless(claim: dict[str, Any]) -> dict[str, Any]:
+    """Return the claim without its moment, which is one of UTC."""
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", claim["at"])
+    return {name: value for name, value in claim.items() if name != "at"}
 
 
 def write(host: HostProcess, path: Path, text: str, **claims: Any) -> tuple[str, str]:
@@ -50,7 +63,7 @@ def test_what_is_made_is_remembered(host: HostProcess, tmp_path: Path) -> None:
     assert write(host, tmp_path / "x", "1", claim=claim("exists", "[a] b", origins=["A/a"])) == ("", "")
     assert host.look("inventory.read")["known"] is True
     host.do("file.attributes", path=str(tmp_path / "x"), mode="0600", claims={ADDRESS: claim("[a] c", origins=["B/b"])})
-    found = host.look("inventory.read")["claims"][ADDRESS]
+    found = ours(host)[ADDRESS]
     assert found == {"cloud": "demo", "fields": ["[a] b", "[a] c", "exists"], "origins": ["B/b"]}
 
 
@@ -80,7 +93,7 @@ def test_what_somebody_else_made_in_the_meantime_is_not_ours(host: HostProcess, 
     assert fields(host) is None
     write(host, tmp_path / "y", "1", claim=claim("[a] b"))
     assert write(host, path, "ours", claim=claim("[a] c", origins=["B/b"]))[0] == "conflict"
-    assert host.look("inventory.read")["claims"][ADDRESS] == {"cloud": "demo", "fields": ["[a] b"]}
+    assert ours(host)[ADDRESS] == {"cloud": "demo", "fields": ["[a] b"]}
 
 
 def test_who_is_killed_in_between_has_remembered_too_much_and_not_too_little(host: HostProcess, tmp_path: Path) -> None:
@@ -93,7 +106,7 @@ def test_of_what_is_not_ours_nothing_is_remembered(host: HostProcess, tmp_path: 
     """An action on a thing that was there before us makes no claim."""
     (tmp_path / "x").write_text("theirs")
     assert host.do("file.attributes", path=str(tmp_path / "x"), mode="0600", claims={ADDRESS: claim()}) == ("", "")
-    assert host.look("inventory.read")["claims"] == {}
+    assert ours(host) == {}
 
 
 def test_claims_can_be_told_without_an_action(host: HostProcess) -> None:
@@ -102,7 +115,7 @@ def test_claims_can_be_told_without_an_action(host: HostProcess) -> None:
     assert host.receive()["reply"] == [{"before": {ADDRESS: None}}, "", ""]
     host.send(do=["inventory.claim", {"claims": {ADDRESS: None}}])
     before = host.receive()["reply"][0]["before"]
-    assert before == {ADDRESS: {"cloud": "demo", "fields": ["exists"]}}
+    assert timeless(before[ADDRESS]) == {"cloud": "demo", "fields": ["exists"]}
     assert host.do("inventory.claim", claims=before, whole=True) == ("", "")
     assert fields(host) == ["exists"]
 

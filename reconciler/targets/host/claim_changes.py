@@ -1,5 +1,7 @@
 """The action `inventory.claim`: remember what is ours, or forget it."""
 
+import time
+
 from reconciler.targets.host.inventory import Inventory
 
 TYPE_CHECKING = False
@@ -14,7 +16,7 @@ def inventory_claim(args: "Args", folder: str) -> "dict[str, Any]":
     """Do `inventory.claim`: take in claims by address, drop those that are null; reply what they were `before`.
 
     A claim adds its `fields` to those that are remembered and takes `without` away from them; one that has none left is
-    forgotten. `whole` ones are taken as they are: to undo.
+    forgotten. Each says `at` when it was written. `whole` ones are taken as they are: to undo.
     """
     inventory = Inventory(folder)
     before = {address: inventory.claims.get(address) for address in args["claims"]}
@@ -36,6 +38,6 @@ def _joined(old: "Claim | None", new: "Claim | None") -> "Claim | None":
     fields = set(new["fields"]).union(old["fields"] if old else ()).difference(new["without"])
     if not fields:
         return None
-    joined = dict(new, fields=sorted(fields))
+    joined = dict(new, fields=sorted(fields), at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     del joined["without"]
     return joined

@@ -126,8 +126,11 @@ def _tells(unit: Unit) -> bool:
 
 
 def _remembered(catalog: Catalog, observed: Mapping[Address, Observed]) -> tuple[dict[Address, Claim], frozenset[TargetId]]:
-    """Return the claims of all hosts that told them all, and the hosts that did not."""
-    claims: dict[Address, Claim] = {}
+    """Return the claims of all hosts that told them all, and the hosts that did not.
+
+    What a ring holds is ours when most of its members say so: one that was away when it was made or removed says otherwise.
+    """
+    found: dict[Address, list[Claim]] = {}
     unread = set()
     for address, unit in catalog.units.items():
         if not _tells(unit):
@@ -137,9 +140,15 @@ def _remembered(catalog: Catalog, observed: Mapping[Address, Observed]) -> tuple
             unread.add(address.target)
             continue
         for claim in unit.claims(seen):
-            known = claims.get(claim.address)
-            claims[claim.address] = replace(claim, fields=claim.fields | known.fields) if known else claim
+            if address.target in _tellers(catalog, claim.address.target):
+                found.setdefault(claim.address, []).append(claim)
+    claims = {a: said[0] for a, said in found.items() if 2 * len(said) > len(_tellers(catalog, a.target))}
     return claims, frozenset(unread)
+
+
+def _tellers(catalog: Catalog, target: TargetId) -> tuple[TargetId, ...]:
+    """Return the hosts that remember what is ours on a target: the host itself, or the members of the ring."""
+    return tuple(getattr(catalog.endpoints.get(target), "members", {}).values()) or (target,)
 
 
 @dataclass(slots=True)
@@ -182,9 +191,9 @@ class _Search:
 
     def _hold_for_lodgers(self, address: Address, claim: Claim) -> None:
         """Hold what instances or volumes live by, if their service is neither declared nor on its declared way out."""
-        if not self.gone.keys().isdisjoint(claim.needed_by):
-            return  # that is held for the same lodgers, and goes before this
-        lost = [each for each in claim.lodging if not self._spoken_of(each)]
+        # what needed it and is held for the same lodgers goes before it, and tells why
+        kept = {each for other in claim.needed_by if other in self.gone for each in self.claims[other].lodging}
+        lost = [each for each in claim.lodging if each not in kept and not self._spoken_of(each)]
         if lost:
             gone = [origin for origin in claim.origins if origin not in self.catalog.resources]
             who, lodgers = ", ".join(map(str, gone or claim.origins)), self.taking.lodgers[lost[0].type]
@@ -228,10 +237,9 @@ class _Search:
             )
 
     def _silent(self, target: TargetId) -> bool:
-        """Tell whether nobody told what is ours on that target: the host, or all members of the ring."""
-        endpoint = self.catalog.endpoints.get(target)
-        tellers = tuple(getattr(endpoint, "members", {}).values()) or (target,)
-        return self.unread.issuperset(tellers)
+        """Tell whether those who told are too few to say what is ours on that target."""
+        tellers = _tellers(self.catalog, target)
+        return 2 * len(self.unread.intersection(tellers)) >= len(tellers)
 
     def _ended(self, claim: Claim, process: str) -> Iterator[Need]:
         """Yield that a process that was started with it runs there no more, unless what needs it says so already."""

@@ -132,6 +132,15 @@ def test_silence_takes_nothing_away(silent: list[str]) -> None:
     assert former.units == {}
 
 
+@pytest.mark.parametrize(("members", "goes"), [(["ctl1", "ctl2"], True), (["ctl3"], False), (["vol1"], False)])
+def test_what_a_ring_holds_is_ours_when_most_of_its_members_say_so(members: list[str], goes: object) -> None:
+    """One that was made anew does not lose it for all; one that was away when it was forgotten does not bring it back."""
+    before, after = world("kept"), world("demo")
+    claim = remembered(before)["ctl1"][PRIMITIVE]
+    former = find_former(after, told(after, {name: {PRIMITIVE: claim} for name in members}), TAKING)
+    assert (address_of(PRIMITIVE) in former.units) is goes
+
+
 def test_what_a_silent_ring_may_still_start_stays() -> None:
     """Files off the controllers stay while nobody knows whether Pacemaker's resource, which starts with them, is ours."""
     off = {

@@ -1,7 +1,10 @@
-"""What hosts remember after everything of a catalogue was made by Bivisor, and what another catalogue makes of that."""
+"""Clouds before and after a commit; what hosts remember when the first was made; what the second makes of that."""
 
 from __future__ import annotations
 
+import re
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.diff import Unobserved, diff
@@ -10,6 +13,7 @@ from reconciler.core.ownership import Claims, find_former
 from resources.contract import Reply, Unit
 from resources.former import TAKING
 from resources.units.inventory import Inventory
+from tests.kinds.cloud import DESIRED, compiled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -17,6 +21,45 @@ if TYPE_CHECKING:
     from reconciler.core.compile import Catalog, Former
     from reconciler.core.diff import Observed
     from resources.contract import Address
+
+VMDK = "cinder-volume-vmdk"
+PRIMITIVE = f"pacemaker:demo/primitive/{VMDK}"
+KEPT = {
+    "  ha: none\n  volumeType: vmdk": "  ha: active-passive\n  volumeType: vmdk",
+    "  placement: {nodes: {roles: [cinder-vmdk]}}\n": "  placement: {nodes: {roles: [controller]}}\n",
+}
+TWO_ON_A_NODE = {"  placement: {nodes: {roles: [cinder-nfs]}}\n": "  placement: {nodes: {roles: [cinder-vmdk]}}\n"}
+ALSO_A_COMPUTE = {"roles: [cinder-nfs]\n": "roles: [cinder-nfs, compute]\n"}
+ONE_OPTION_LESS = {"        vif_plugging_timeout: 0\n": ""}
+LEAVES = {"virtType: qemu": "virtType: qemu\n    leaving: [kvm1]"}
+
+
+@cache
+def world(name: str) -> Catalog:
+    """Return one of the clouds that are declared here, before or after a commit."""
+    changes, *without = CLOUDS[name]
+    return compiled(changes, without=without)
+
+
+def _two_controllers() -> dict[str, str]:
+    """Return the changes that take a node out of the ring."""
+    text = (Path(DESIRED) / "nodes.yaml").read_text()
+    (node,) = re.findall(r"metadata: \{name: ctl3\}.*?roles: \[controller\]", text, re.DOTALL)
+    return {node: node.replace("[controller]", "[]"), "nodeIds: {ctl1: 1, ctl2: 2, ctl3: 3}": "nodeIds: {ctl1: 1, ctl2: 2}"}
+
+
+CLOUDS: dict[str, tuple[dict[str, str], *tuple[str, ...]]] = {
+    "demo": ({},),
+    "kept": (KEPT,),
+    "no backend": ({}, "VolumeBackend/vmdk"),
+    "two on a node": (TWO_ON_A_NODE,),
+    "one on that node": (TWO_ON_A_NODE, "VolumeBackend/vmdk"),
+    "another compute": (ALSO_A_COMPUTE,),
+    "one option less": (ONE_OPTION_LESS,),
+    "leaves": (LEAVES,),
+    "two controllers": ({**KEPT, **_two_controllers()},),
+}
+"""What is declared, by name: changes to the demo's documents, and documents that are deleted."""
 
 AT = "2026-11-23T02:10:05Z"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli import session
-from reconciler.cli.session import DesiredFolder, Press, Session
+from reconciler.cli.session import ConfirmDeletes, DesiredFolder, Press, Session
 
 if TYPE_CHECKING:
     from reconciler.reconcile import Look, Pass
@@ -21,12 +21,7 @@ def run(
     desired: DesiredFolder = Path("desired"),
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")] = False,
-    confirm_deletes: Annotated[
-        bool,
-        typer.Option(
-            "--confirm-deletes", help="Take away what is declared no more, even if it is more than maxDeletes allows."
-        ),
-    ] = False,
+    confirm_deletes: ConfirmDeletes = False,
 ) -> None:
     """Make the cloud as declared: show the plan, ask, carry it out. Each step is checked by looking again.
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import session
-from reconciler.cli.session import AsIfRelease, DesiredFolder, Form, OutputForm
+from reconciler.cli.session import AsIfRelease, ConfirmDeletes, DesiredFolder, Form, OutputForm
 
 NAME = "plan"
 
@@ -20,18 +20,21 @@ def run(
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")
     ] = False,
+    confirm_deletes: ConfirmDeletes = False,
     release: AsIfRelease = "",
     output: OutputForm = Form.TEXT,
 ) -> None:
     """Show every change apply would make, field by field, and why. Tells what would restart, and changes nothing."""
-    raise typer.Exit(session.run(_plan(desired, release, detailed=detailed_exitcode, form=output)))
+    raise typer.Exit(
+        session.run(_plan(desired, release, confirm_deletes=confirm_deletes, detailed=detailed_exitcode, form=output))
+    )
 
 
-async def _plan(folder: Path, release: str, *, detailed: bool, form: Form) -> int:
+async def _plan(folder: Path, release: str, *, confirm_deletes: bool, detailed: bool, form: Form) -> int:
     from reconciler.core.render import plan_lines, supposed_lines  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
 
-    async with session.session(folder, release) as cloud:
+    async with session.session(folder, release, confirm_deletes=confirm_deletes) as cloud:
         look = await cloud.look()
     if form is Form.JSON:
         from reconciler.core.structured import plan_data  # noqa: PLC0415 - as above

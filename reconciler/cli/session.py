@@ -36,6 +36,12 @@ AsIfRelease = Annotated[
 ]
 
 
+ConfirmDeletes = Annotated[
+    bool,
+    typer.Option("--confirm-deletes", help="Take away what is declared no more, even if it is more than maxDeletes allows."),
+]
+
+
 class Form(StrEnum):
     """How a page is written."""
 

@@ -75,10 +75,11 @@ class ConfigFile(Unit):
         return {"readers": " ".join(self.readers), "secret": "\n".join([*secret, *sorted(self.secret)])}
 
     @classmethod
-    def former(cls, claim: Claim) -> Self:
+    def former(cls, claim: Claim) -> Self | None:
         """Return the file without our options; it goes with them if it was made for them and nothing else is left."""
+        options = claim.fields - {EXISTS}
         bare = cls(address=claim.address, desired={}, passing=EXISTS in claim.fields)
-        return bare.without(claim.fields - {EXISTS}, claim)
+        return bare.without(options, claim) if options else None
 
     def without(self, fields: frozenset[str], claim: Claim) -> Self:
         """Return the unit with these options as ones that must not be set."""

@@ -136,11 +136,17 @@ def test_options_of_ours_go_and_the_file_with_the_last_one(text: str, left: str 
     """A file that was made for them goes when nothing else is in it; whatever anybody else wrote stays, comments included."""
     claim = FORMER if made else replace(FORMER, fields=FORMER.fields - {"exists"})
     unit = ConfigFile.former(claim)
+    assert unit is not None
     data = {"exists": True, "text": text, "digest": "d", "mode": "0640", "owner": "root", "group": "nova"}
     facts = unit.observe((Reply(data),))
     (action,) = unit.actions(diff(unit, facts), facts)
     assert (action.op, action.args.get("text")) == (("file.remove", None) if left is None else ("file.write", left))
     assert diff(unit, unit.observe((Reply({**data, "text": left}),)) if left is not None else None) == ()
+
+
+def test_a_file_that_was_made_for_no_option_of_ours_stays() -> None:
+    """There is nothing in it that could go."""
+    assert ConfigFile.former(replace(FORMER, fields=frozenset({"exists"}))) is None
 
 
 def test_a_files_digest_is_that_of_what_a_process_reads() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from resources.contract import EXISTS, REMEMBERED, Action, Address, Query, SecretText, Unit, digest_facts
-from resources.files import ATTRIBUTES, attributes_of, seen_file, write_file
+from resources.files import ATTRIBUTES, attributes_of, seen_file, theirs_now, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 class WholeFile(Unit):
     """Address `ssh:NODE/file/PATH`. Fields: content (text or secret), and mode ("0640"), owner, group where given.
 
-    `readers` are the systemd units that load it, as for a configuration file.
+    `readers` are the systemd units that load it, as for a configuration file. One that `was_ours` is declared no more.
     """
 
     type: ClassVar[str] = "file"
 
     readers: tuple[str, ...] = ()
+    was_ours: bool = False
 
     @classmethod
     def at(
@@ -58,8 +59,8 @@ class WholeFile(Unit):
 
     @classmethod
     def former(cls, claim: Claim) -> Self:
-        """Return the file as one that must not exist."""
-        return cls(address=claim.address, desired=None)
+        """Return the file as one that must not exist, unless somebody has made it theirs."""
+        return cls(address=claim.address, desired=None, was_ours=True)
 
     def digest(self) -> str:
         """Return the SHA-256 of the declared content, as a fact."""
@@ -77,7 +78,11 @@ class WholeFile(Unit):
         secret = isinstance((self.desired or {}).get("content"), SecretText)
         content = SecretText(seen.text) if secret else seen.text
         remembered = seen.recorded in (None, self.digest())
-        return {**seen.attributes, "content": content, REMEMBERED: remembered, "@digest": seen.digest}
+        return {**seen.attributes, "content": content, REMEMBERED: remembered, "@digest": seen.digest, "@edited": seen.edited}
+
+    def blocked(self, facts: Facts | None) -> str:
+        """Say so where it was ours, is declared no more, and holds what somebody else wrote."""
+        return theirs_now(self.address.name, facts) if self.was_ours else ""
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Write it if it is still the one that was read; remove it; or change its attributes alone."""

@@ -198,6 +198,19 @@ async def test_what_is_declared_again_is_ours_still(host: Host) -> None:
         assert host.text("file") is None
 
 
+async def test_what_somebody_has_made_theirs_stays(host: Host) -> None:
+    """A file of ours that a hand has changed, or made once more, is not removed: the plan says whose turn it is."""
+    assert (await host.converge(host.file("file"))).converged
+    (host.folder / "file").write_text("by hand\n")
+    (step,) = await host.steps()
+    assert (step.verb, step.held.partition(" since ")[0]) == (Verb.HELD, f"somebody has changed {host.folder}/file")
+    assert not (await host.converge()).converged
+    assert host.text("file") == "by hand\n"
+    (host.folder / "file").write_text("text\n")
+    assert (await host.converge()).converged
+    assert host.text("file") is None
+
+
 async def test_what_somebody_removed_before_us_is_no_work(host: Host) -> None:
     """A former file that is gone already is gone."""
     assert (await host.converge(host.file("file"), host.conf(x="1"))).converged

@@ -167,13 +167,13 @@ class _Search:
 
     def find(self) -> None:
         for address, claim in self.claims.items():
-            same = _same(address, self.taking)
-            declared = next((self.catalog.units[each] for each in same if each in self.catalog.units), None)
+            declared = self.catalog.units.get(address)
             if declared is None:
-                self._undeclared(address, claim)
-            elif declared.address == address and declared.desired is not None and type(declared).without is not Unit.without:
+                if self.catalog.units.keys().isdisjoint(_same(address, self.taking)):
+                    self._undeclared(address, claim)
+            elif declared.desired is not None and type(declared).without is not Unit.without:
                 fields = claim.fields - declared.desired.keys() - {EXISTS}
-                fields = frozenset(name for name in fields if not self.catalog.ignored.fits(declared, name))
+                fields = fields and frozenset(name for name in fields if not self.catalog.ignored.fits(declared, name))
                 if fields:
                     self.without[address] = replace(claim, fields=fields)
         for address in (*self.gone, *self.without):

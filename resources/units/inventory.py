@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from resources import claims
@@ -57,8 +58,14 @@ class Inventory(Unit):
     def claims(self, facts: Facts | None) -> tuple[Claim, ...]:
         """Return the claims of this cluster on this host and on what is no host's own. Raises ValueError."""
         texts = (facts or {}).get("@claims")
-        found = [claims.read(*json.loads(text)) for text in texts] if isinstance(texts, tuple) else []
+        found = map(_read, texts) if isinstance(texts, tuple) else ()
         return tuple(claim for claim in found if claim.cloud == self.address.name and self._concerns(claim.address.target))
 
     def _concerns(self, target: TargetId) -> bool:
         return target == self.address.target or target.kind != self.address.target.kind
+
+
+@lru_cache(maxsize=1 << 16)
+def _read(text: str) -> Claim:
+    """Read one claim; they seldom change, and each look reads all of them."""
+    return claims.read(*json.loads(text))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.core.bounds import beyond
 from reconciler.core.diff import Unobserved, diff
@@ -21,7 +21,7 @@ from reconciler.core.errors import BrokenPlanError
 from reconciler.core.plan import PENDING, Verb, changing, step_of
 from reconciler.core.status import GOOD, Outcome, Result
 from reconciler.targets import TargetError
-from resources.contract import PROCESS, changed_fields
+from resources.contract import PROCESS, Action, changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from reconciler.observe import Observer
     from reconciler.targets.open import Targets
     from resources.contract import Address, Change, Facts, Unit
+
+    Claiming = Callable[[Unit, tuple[Change, ...], Facts | None], Mapping[str, Any] | None]
 
 ACTING = PENDING
 """The verbs of steps that apply carries out; the others are results already."""
@@ -61,13 +63,22 @@ class Applier:
     """Carries out plans over these targets and reports progress."""
 
     def __init__(
-        self, targets: Targets, observer: Observer, redact: Callable[[str], str], report: Callable[[Progress], None]
+        self,
+        targets: Targets,
+        observer: Observer,
+        redact: Callable[[str], str],
+        report: Callable[[Progress], None],
+        claims: Claiming = lambda _unit, _changes, _facts: None,
     ) -> None:
-        """Act on `targets`, look through `observer`, pass every foreign text through `redact`."""
+        """Act on `targets`, look through `observer`, pass every foreign text through `redact`.
+
+        `claims` says what the hosts have to remember as ours of what is done.
+        """
         self._targets = targets
         self._observer = observer
         self._redact = redact
         self._report = report
+        self._claims = claims
         self._roots: dict[Address, Address] = {}
         self._broken: BrokenPlanError | None = None
         self._interrupted: set[Address] = set()
@@ -162,7 +173,7 @@ class Applier:
             target = self._targets.get(unit.address.target)
             if now.disruption is not None:
                 self._interrupted.add(unit.address)
-            for action in unit.actions(now.changes, facts):
+            for action in _claiming(unit.actions(now.changes, facts), self._claims(unit, now.changes, facts)):
                 reply = await target.do(action)
                 if reply.code == "conflict":
                     return Outcome.SKIPPED, f"somebody changed it between the look and the write: {self._redact(reply.error)}"
@@ -205,6 +216,14 @@ class Applier:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, POLL_MOST_S)
             yield await self._observer.one(unit)
+
+
+def _claiming(actions: tuple[Action, ...], claims: Mapping[str, Any] | None) -> tuple[Action, ...]:
+    """Return the actions with the claims on the one at which they become true: what is gone is so after the last one."""
+    if not claims or not actions:
+        return actions
+    number = 0 if all(claims.values()) else len(actions) - 1
+    return tuple(Action(each.op, {**each.args, "claims": claims}) if each is actions[number] else each for each in actions)
 
 
 def _not_now(now: Step, step: Step) -> str:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from reconciler.core.compile import compile_units
-from reconciler.core.errors import InputError, LocatedProblem, UnknownNameError
+from reconciler.core.errors import CycleError, InputError, LocatedProblem, UnknownNameError
 from reconciler.core.graph import build_graph
 from reconciler.core.load import Loaded, load, reconsidered
+from reconciler.core.ownership import Claims, find_former, kept_back, with_former
 from reconciler.redact import Redactor
 from resources.contract import SecretText
+from resources.former import TAKING
 from resources.kinds.registry import KINDS
 from resources.releases.supposed import said_of, with_release
 from resources.rules.registry import RULES
@@ -26,7 +28,8 @@ from resources.rules.registry import RULES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.core.compile import Catalog
+    from reconciler.core.compile import Catalog, Former
+    from reconciler.core.diff import Observed
     from reconciler.core.graph import Graph
     from resources.cloud import Resource, Secrets
     from resources.contract import Address
@@ -55,6 +58,25 @@ class Desired:
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
     aliases: Mapping[Address, str] = field(default_factory=dict)
     supposed: str = ""
+
+    def former(self, observed: Mapping[Address, Observed]) -> Former:
+        """Return what is ours on the hosts and not declared any more."""
+        return find_former(self.catalog, observed, TAKING)
+
+    def with_former(self, former: Former) -> Desired:
+        """Return what is declared together with what has to go; what cannot be brought into an order with it stays."""
+        catalog = with_former(self.catalog, former)
+        if catalog.units is self.catalog.units:
+            return replace(self, catalog=catalog)
+        try:
+            return replace(self, catalog=catalog, graph=build_graph(catalog.units))
+        except CycleError:
+            catalog = with_former(self.catalog, kept_back(former))
+            return replace(self, catalog=catalog, graph=build_graph(catalog.units))
+
+    def claims(self) -> Claims:
+        """Return who says what the hosts must remember of what is done."""
+        return Claims(self.catalog, self.graph, TAKING)
 
     def following(self, aliases: Mapping[Address, str]) -> Desired:
         """Return what the same documents mean when those things are called so now."""

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from reconciler import log
 from reconciler.apply import ACTING, Applier, Progress
+from reconciler.core.deletions import Allowance, hold_deletions, told_unknown
 from reconciler.core.diff import Observed, Unobserved
+from reconciler.core.drift import classed
 from reconciler.core.plan import Plan, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
 from reconciler.core.scope import Scope, limited, mends, narrowed
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 MOST_PASSES = 30
 """So many passes, and one for each service that the first plan interrupts: a bound, so that nothing can go on for ever."""
+
+MOST_LOOKS = 3
+"""As many times a look is widened by what it has shown: names that were followed, then what is ours and undeclared."""
 
 LOOK_AGAIN_S = 3.0
 """Pause before a pass whose only task is to see whether the world has settled meanwhile."""
@@ -66,16 +71,21 @@ class Pass:
 class Reconciler:
     """Brings one desired state about, over one set of targets."""
 
-    def __init__(self, desired: Desired, targets: Targets, scope: Scope | None = None) -> None:
+    def __init__(
+        self, desired: Desired, targets: Targets, scope: Scope | None = None, *, confirm_deletes: bool = False
+    ) -> None:
         """Keep what is declared and how to reach it; observations are kept between passes where they did not change.
 
         With a `scope` nothing outside of it is asked or done, and what was renamed is not followed any further.
+        `confirm_deletes` tells that a person has agreed to as many deletions as there are.
         """
+        self._base = desired
         self._desired = desired
         self._scope = scope
         self._targets = targets
         self._observer = Observer(targets, desired.redact)
         self._last: Look | None = None
+        self._allowance = _allowance(desired, confirmed=confirm_deletes)
         self._interrupted: frozenset[Address] = frozenset()
         self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
 
@@ -96,20 +106,37 @@ class Reconciler:
     async def look(self) -> Look:
         """Observe everything and plan; change nothing. When nothing new was seen, the last plan still stands.
 
-        What was renamed is looked at once more by its present name, and so is whatever uses that.
+        What was renamed is looked at once more by its present name, and so is whatever uses that; likewise what the
+        hosts remember as ours and nobody declares.
         """
         if self._scope is not None:
             return self._look_within(self._scope, await self._observer.everything(self._scope.looked))
         observed = await self._observer.everything(self._desired.catalog.units)
-        aliases = _aliases(self._desired, observed)
-        if aliases != self._desired.aliases:
-            self._desired = self._desired.following(aliases)
+        if self._last is not None and observed is self._last.observed:
+            return self._last
+        for _ in range(MOST_LOOKS):
+            units = self._desired.catalog.units
+            self._desired = self._seen(observed)
+            if self._desired.catalog.units is units:
+                break
             observed = await self._observer.everything(self._desired.catalog.units)
         desired = self._desired
         if self._last is None or observed is not self._last.observed:
             plan = make_plan(desired.catalog, desired.graph, observed)
+            plan = hold_deletions(classed(plan, desired.catalog), desired.catalog, self._allowance)
+            plan = told_unknown(plan, desired.catalog, observed)
             self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
         return self._last
+
+    def _seen(self, observed: Mapping[Address, Observed]) -> Desired:
+        """Return what is desired in view of what was seen: what was renamed is followed, what is ours and undeclared goes."""
+        aliases = _aliases(self._desired, observed)
+        base = self._base if aliases == self._base.aliases else self._base.following(aliases)
+        former = base.former(observed)
+        if base is self._base and former == self._desired.catalog.former:
+            return self._desired
+        self._base = base
+        return base.with_former(former)
 
     def _look_within(self, scope: Scope, observed: Mapping[Address, Observed]) -> Look:
         if self._last is None or observed is not self._last.observed:
@@ -133,7 +160,7 @@ class Reconciler:
         """Carry the plan out and fold the results into a status."""
         desired = self._desired
         started = asyncio.get_running_loop().time()
-        applier = Applier(self._targets, self._observer, desired.redact, report)
+        applier = Applier(self._targets, self._observer, desired.redact, report, desired.claims().of)
         results = await applier.apply(look.plan, desired.catalog.units, look.observed)
         done = Pass(look, results, fold(look.plan, results, desired.catalog))
         self._rollout = replace(self._rollout, failed=_failed(done, self._rollout.failed))
@@ -159,6 +186,13 @@ class Reconciler:
                 await asyncio.sleep(LOOK_AGAIN_S)
             idle = not done.acted
             look = await self._look_after(done)
+
+
+def _allowance(desired: Desired, *, confirmed: bool) -> Allowance:
+    """Return how much may be deleted at once: the least that a document says."""
+    counts = [rollout.delete_count for rollout in desired.catalog.rollouts]
+    percents = [rollout.delete_percent for rollout in desired.catalog.rollouts]
+    return Allowance(min(counts, default=10), min(percents, default=20), confirmed)
 
 
 def _aliases(desired: Desired, observed: Mapping[Address, Observed]) -> dict[Address, str]:

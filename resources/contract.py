@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from resources.claims import Claim
+
 
 @dataclass(frozen=True, slots=True)
 class SecretText:
@@ -43,6 +45,9 @@ Value: TypeAlias = str | int | bool | tuple[str, ...] | SecretText | None
 
 REMEMBERED = "remembered"
 """The field of a unit whose host remembers what was last written: that it is what is declared now. Bookkeeping."""
+
+EXISTS = "exists"
+"""The field of the one change that a thing's whole existence is."""
 
 PROCESS = "@invocation"
 """The hidden fact, of units that have one, that tells one run of a process from the next."""
@@ -242,6 +247,31 @@ class Unit:
         A process that has loaded the declared content may not have loaded the file that is about to be repaired.
         """
         return facts
+
+    def ownable(self, name: str) -> bool:  # noqa: ARG002 - the default can be taken away by nobody
+        """Tell whether that field (`exists`: the whole thing) is ours once we wrote it, to be taken away when undeclared."""
+        return False
+
+    def dispensable(self, name: str) -> bool:  # noqa: ARG002 - the default needs all of its fields
+        """Tell whether the unit can do without that field, so that a document may leave it to others."""
+        return False
+
+    def memory(self) -> Mapping[str, str]:
+        """Return what must be remembered of it to take it away later, beside its address: `Claim.about`."""
+        return {}
+
+    @classmethod
+    def former(cls, claim: Claim) -> Unit | None:  # noqa: ARG003 - the default is not taken away
+        """Return the unit as it must become when nobody declares it any more, without needs; None when it stays."""
+        return None
+
+    def without(self, fields: frozenset[str], claim: Claim) -> Unit:  # noqa: ARG002 - the default has no such parts
+        """Return the unit, which is declared still, with these fields as ones that must go."""
+        return self
+
+    def claims(self, facts: Facts | None) -> tuple[Claim, ...]:  # noqa: ARG002 - the default remembers nothing
+        """Return what is remembered as ours, of the one unit type that reads an inventory. Raises ValueError."""
+        return ()
 
     def digest(self) -> str:
         """Return the SHA-256 of what a process reads from this unit; a file's mode and owner, say, are no part of it."""

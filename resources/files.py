@@ -11,7 +11,7 @@ from resources.contract import Action, UnreadableError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resources.contract import Address, Reply, Value
+    from resources.contract import Address, Facts, Reply, Value
 
 ATTRIBUTES = ("mode", "owner", "group")
 """The fields of a file beside its content: mode as four octal digits ("0640"), names of owner and group."""
@@ -29,13 +29,15 @@ def path_of(address: Address) -> str:
 class SeenFile:
     """A file as it was found. Bytes of `text` that are no UTF-8 are surrogates, so that writing gives them again.
 
-    `recorded` is the owned digest that the host remembers of Bivisor's last write, None if it never wrote the file.
+    `recorded` is the owned digest that the host remembers of Bivisor's last write, None if it never wrote the file; `edited`
+    tells that the file holds something else than was written then.
     """
 
     text: str
     digest: str
     attributes: Mapping[str, Value]
     recorded: str | None
+    edited: bool = False
 
 
 def seen_file(reply: Reply, path: str) -> SeenFile | None:
@@ -46,16 +48,28 @@ def seen_file(reply: Reply, path: str) -> SeenFile | None:
         case {"exists": False}:
             return None
         case {"text": str() as text, "digest": str() as digest}:
-            return SeenFile(text, digest, seen_attributes(reply, path), reply.data.get("recorded"))
+            return _seen(text, digest, reply, path)
         case {"base64": str() as encoded, "digest": str() as digest}:
             text = base64.b64decode(encoded).decode("utf-8", "surrogateescape")
-            return SeenFile(text, digest, seen_attributes(reply, path), reply.data.get("recorded"))
+            return _seen(text, digest, reply, path)
         case {"kind": "dir"}:
             raise UnreadableError(f"{path} is a directory where a file is declared")
         case {"kind": str() as kind} if kind != "file":
             raise UnreadableError(f"{path} is no regular file ({kind})")
         case _:
             raise UnreadableError(f"{path}: half an answer")
+
+
+def _seen(text: str, digest: str, reply: Reply, path: str) -> SeenFile:
+    recorded, edited = reply.data.get("recorded"), bool(reply.data.get("edited"))
+    return SeenFile(text, digest, seen_attributes(reply, path), recorded, edited)
+
+
+def theirs_now(path: str, facts: Facts | None) -> str:
+    """Say why a file that was ours is not taken away, or '': somebody may need what they wrote into it."""
+    if not (facts or {}).get("@edited"):
+        return ""
+    return f"somebody has changed {path} since Bivisor wrote it: remove it by hand, or put it back"
 
 
 def seen_attributes(reply: Reply, path: str) -> Mapping[str, Value]:

@@ -99,10 +99,12 @@ class MultiHostFacts:
 
 @dataclass(frozen=True, slots=True)
 class RolloutFacts:
-    """How much of the cluster `name` may be down at once."""
+    """How much of the cluster `name` may be down at once, and how much of it may go at once undeclared."""
 
     name: str
     max_unavailable: int
+    delete_count: int = 10
+    delete_percent: int = 20
 
 
 @dataclass(frozen=True, slots=True)

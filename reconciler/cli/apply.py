@@ -10,7 +10,7 @@ import typer
 
 from reconciler.cli import saved, session
 from reconciler.cli.saved import MaxAge, PlanIn
-from reconciler.cli.session import DesiredFolder, Press, Session
+from reconciler.cli.session import ConfirmDeletes, DesiredFolder, Press, Session
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -24,6 +24,7 @@ def run(
     desired: DesiredFolder = Path("desired"),
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")] = False,
+    confirm_deletes: ConfirmDeletes = False,
     plan: PlanIn = None,
     max_age: MaxAge = None,
 ) -> None:
@@ -38,15 +39,18 @@ def run(
     oldest = saved.age(saved.DAY if max_age is None else max_age)
     if plan is None and max_age is not None:
         raise typer.BadParameter("says how old a saved plan may be: give one with --plan", param_hint="--max-age")
-    raise typer.Exit(session.run(_apply(desired, yes=yes) if plan is None else _apply_saved(desired, plan, oldest)))
+    if plan is not None and confirm_deletes:
+        raise typer.BadParameter("is said when the plan is saved: plan --confirm-deletes --out FILE", param_hint="--confirm-deletes")
+    ordinary = _apply(desired, yes=yes, confirm_deletes=confirm_deletes)
+    raise typer.Exit(session.run(ordinary if plan is None else _apply_saved(desired, plan, oldest)))
 
 
-async def _apply(folder: Path, *, yes: bool) -> int:
+async def _apply(folder: Path, *, yes: bool, confirm_deletes: bool) -> int:
     from reconciler.core.render import report_lines  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
 
     press = session.press()
-    async with session.session(folder) as cloud:
+    async with session.session(folder, confirm_deletes=confirm_deletes) as cloud:
         look = await cloud.look()
         press.print(report_lines(cloud.report(look), press.paper))
         if not look.plan.pending:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli import diff, saved, session
 from reconciler.cli.reports import By, DetailedExitCode, GroupedBy, PlanForm, PlanOutput, Uncut, check_form, print_report
 from reconciler.cli.saved import PlanOut
-from reconciler.cli.session import AsIfRelease, DesiredFolder
+from reconciler.cli.session import AsIfRelease, ConfirmDeletes, DesiredFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.core.report import Report
 
 NAME = "plan"
 
@@ -19,6 +25,7 @@ def run(
     desired: DesiredFolder = Path("desired"),
     *,
     detailed_exitcode: DetailedExitCode = False,
+    confirm_deletes: ConfirmDeletes = False,
     release: AsIfRelease = None,
     against: Annotated[
         str | None,
@@ -40,19 +47,20 @@ def run(
         raise typer.BadParameter(f"goes not with {other}: such a plan is only to be looked at", param_hint="--out")
     if against is not None:
         raise typer.Exit(diff.show(desired, against, None, detailed=detailed_exitcode, output=output, by=by, full=full))
-    raise typer.Exit(session.run(_plan(desired, release, out, detailed=detailed_exitcode, output=output, by=by, full=full)))
+    shown = partial(print_report, output=output, by=by, full=full)
+    raise typer.Exit(session.run(_plan(desired, release, out, shown, detailed=detailed_exitcode, confirm_deletes=confirm_deletes)))
 
 
 async def _plan(
-    folder: Path, release: str | None, out: Path | None, *, detailed: bool, output: PlanForm, by: By, full: bool
+    folder: Path, release: str | None, out: Path | None, show: Callable[[Report], None], *, detailed: bool, confirm_deletes: bool
 ) -> int:
     from reconciler.core.status import exit_code  # noqa: PLC0415 - keeps --help fast
 
     if out is not None:
         saved.check(out)
-    async with session.session(folder, release) as cloud:
+    async with session.session(folder, release, confirm_deletes=confirm_deletes) as cloud:
         look = await cloud.look()
-    print_report(cloud.report(look), output, by=by, full=full)
+    show(cloud.report(look))
     if out is not None:
         await saved.save(out, folder, cloud, look)
     return exit_code(look.plan, detailed=detailed)

@@ -37,6 +37,12 @@ AsIfRelease = Annotated[
 ]
 
 
+ConfirmDeletes = Annotated[
+    bool,
+    typer.Option("--confirm-deletes", help="Take away what is declared no more, even if it is more than maxDeletes allows."),
+]
+
+
 class Form(StrEnum):
     """How a page is written."""
 
@@ -200,10 +206,12 @@ class Session:
 
 
 @asynccontextmanager
-async def session(folder: Path, release: str | None = None) -> AsyncIterator[Session]:
+async def session(
+    folder: Path, release: str | None = None, *, confirm_deletes: bool = False
+) -> AsyncIterator[Session]:
     """Read the folder, set the log up with its secrets, open targets; close them at the end. Raises BivisorError.
 
-    `release` replaces that of the Cluster, for whoever only looks.
+    `release` replaces that of the Cluster, for whoever only looks. `confirm_deletes` lets more go than maxDeletes allows.
     """
     from reconciler import log  # noqa: PLC0415 - heavy imports stay out of the help
     from reconciler.desired import read_desired  # noqa: PLC0415 - as above
@@ -216,7 +224,7 @@ async def session(folder: Path, release: str | None = None) -> AsyncIterator[Ses
     gc.freeze()  # the program and what is declared stay until the end: no need to search them for garbage
     gc.enable()
     async with Targets(desired.catalog.endpoints) as targets:
-        yield Session(desired, Reconciler(desired, targets))
+        yield Session(desired, Reconciler(desired, targets, confirm_deletes=confirm_deletes))
 
 
 def warn(warnings: Iterable[object]) -> None:

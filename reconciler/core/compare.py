@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from reconciler.core.diff import EXISTS, diff
+from reconciler.core.diff import diff
 from reconciler.core.load import MANAGE
 from reconciler.core.plan import FRESH, Plan, Reasons, Step, Verb, hold, planned
 from reconciler.core.shown import UNDECLARED
-from resources.contract import REMEMBERED, Change, Disruption
+from resources.contract import EXISTS, REMEMBERED, Change, Disruption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

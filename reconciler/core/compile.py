@@ -6,12 +6,13 @@ has to change a document. At the end every unit knows the digests of what it loa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
 from reconciler.core.errors import DisagreementError, InputError
+from reconciler.core.ignore import Ignored, ignored_by
 from reconciler.core.merge import Fragment, merge
 from resources.cloud import Cloud, Compiled, SecretError, SecretRef, UnfitReleaseError
 from resources.published import RolloutFacts
@@ -23,22 +24,47 @@ if TYPE_CHECKING:
     from reconciler.core.errors import LocatedProblem
     from reconciler.core.load import Loaded
     from reconciler.core.merge import Disagreement
+    from resources.claims import Claim
     from resources.cloud import Kind, Resource, Secrets
-    from resources.contract import Address, Key, TargetId, Unit
+    from resources.contract import Address, Key, Need, TargetId, Unit
     from resources.endpoints import Endpoint
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """What is ours and declared no more.
+
+    `units`    take it away.
+    `without`  are declared units, each with a claim of the fields that must go from it.
+    `after`    is what declared units need besides: the end of what stood in their place.
+    `held`     says why something stays for the time being.
+    `claims`   are all that is ours, declared or not.
+    """
+
+    units: Mapping[Address, Unit] = field(default_factory=dict)
+    without: Mapping[Address, Claim] = field(default_factory=dict)
+    after: Mapping[Address, tuple[Need, ...]] = field(default_factory=dict)
+    held: Mapping[Address, str] = field(default_factory=dict)
+    claims: Mapping[Address, Claim] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything that is declared, in the form that observing and planning work with; units sorted by address."""
+    """Everything that is declared, in the form that observing and planning work with; units sorted by address.
+
+    `ignored` is what documents leave to others, `former` what is ours and declared no more, once the hosts have told what they
+    remember.
+    """
 
     units: Mapping[Address, Unit]
     endpoints: Mapping[TargetId, Endpoint]
     resources: Mapping[Key, Resource[Any]]
     positions: Mapping[Key, Positions]
     rollouts: tuple[RolloutFacts, ...] = ()
+    ignored: Ignored = field(default_factory=lambda: Ignored({}))
+    former: Former = field(default_factory=Former)
 
     @property
     def max_unavailable(self) -> int:
@@ -62,13 +88,15 @@ def compile_units(
     """
     published = _publish(loaded, kinds, Cloud((), secrets, files, aliases))
     compiled = _compile(loaded, kinds, Cloud(published, secrets, files, aliases))
-    units = _merge(compiled, loaded)
+    ignored = ignored_by(loaded.resources)
+    units = ignored.left_out(_merge(compiled, loaded))
     _refuse_dangling(units, loaded)
     return Catalog(
-        units=_introduce(units),
+        units=introduce(units),
         endpoints=_endpoints(compiled, loaded),
         resources=loaded.resources,
         positions=loaded.positions,
+        ignored=ignored,
         rollouts=tuple(sorted((item for item in published if isinstance(item, RolloutFacts)), key=lambda item: item.name)),
     )
 
@@ -125,7 +153,7 @@ def _merge(compiled: Mapping[Key, Compiled], loaded: Loaded) -> Mapping[Address,
         for unit in one.units:
             fragments.setdefault(unit.address, []).append(Fragment(owner, unit))
     units, problems = {}, []
-    for address in sorted(fragments, key=_order):
+    for address in sorted(fragments, key=order_of):
         units[address], disagreements = merge(fragments[address])
         problems += [_located(address, one, loaded) for one in disagreements]
     if problems:
@@ -157,7 +185,7 @@ def _refuse_dangling(units: Mapping[Address, Unit], loaded: Loaded) -> None:
         raise InputError(problems)
 
 
-def _introduce(units: Mapping[Address, Unit]) -> Mapping[Address, Unit]:
+def introduce(units: Mapping[Address, Unit]) -> Mapping[Address, Unit]:
     """Return the units knowing the digests of what they load, and the processes that read them."""
     processes: dict[Address, dict[str, None]] = {}
     known = dict(units)
@@ -192,6 +220,6 @@ def _endpoints(compiled: Mapping[Key, Compiled], loaded: Loaded) -> Mapping[Targ
     return {target: found[target][0] for target in sorted(found)}
 
 
-def _order(address: Address) -> tuple[str, str, str, str]:
+def order_of(address: Address) -> tuple[str, str, str, str]:
     """Return what addresses are sorted by, in their own order; comparing plain texts is much faster."""
     return (address.target.kind, address.target.name, address.type, address.name)

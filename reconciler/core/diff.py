@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from resources.contract import Change, Facts, SecretText, Value
+from resources.contract import EXISTS, Change, Facts, SecretText, Value
 
 if TYPE_CHECKING:
     from resources.contract import Unit
-
-EXISTS = "exists"
-"""The field of the one change that a thing's whole existence is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,10 +33,14 @@ MANAGE: Final = "bivisor/manage"
 MANAGE_WORDS: Final = ("full", "observe", "paused")
 """The annotation that says whether a resource's units are acted on, and its values; full is the default."""
 
+IGNORE: Final = "bivisor/ignore"
+"""The annotation that leaves fields of a resource's units to others: one `TYPE/NAME FIELD` a line, `*` for anything."""
+
 NAME_PATTERN: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 """A DNS label."""
 
 _FEW_NAMES = 8
+_IGNORING = re.compile(r"[^/ ]+/[^ ]+ +\S.*|\* +\S.*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -192,8 +196,14 @@ def _metadata_findings(metadata: MetadataModel) -> Iterator[Finding]:
             near = nearest(value, MANAGE_WORDS)
             meant = f" (did you mean {quoted(near)}?)" if near else ""
             yield Finding(path, f"must be {one_of(MANAGE_WORDS)}, not {quoted(value)}{meant}")
-        if name.startswith("bivisor/") and name != MANAGE:
-            yield Finding(path, f"unknown annotation {quoted(name)} {hint(name, (MANAGE,))}")
+        for line in value.splitlines() if name == IGNORE else ():
+            if line.strip() and not _IGNORING.fullmatch(line.strip()):
+                example = "config_file//etc/nova/nova.conf [DEFAULT] debug"
+                yield Finding(
+                    path, f'{quoted(line.strip())} must be TYPE/NAME FIELD, "*" for anything, such as {quoted(example)}'
+                )
+        if name.startswith("bivisor/") and name not in (MANAGE, IGNORE):
+            yield Finding(path, f"unknown annotation {quoted(name)} {hint(name, (MANAGE, IGNORE))}")
 
 
 def _resource(key: Key, value: Mapping[str, Any], spec: Any) -> Resource[Any]:

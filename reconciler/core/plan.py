@@ -16,7 +16,7 @@ from reconciler.core.load import MANAGE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from reconciler.core.compile import Catalog
+    from reconciler.core.compile import Catalog, Former
     from reconciler.core.graph import Graph
     from resources.contract import Address, Change, Disruption, Facts, Key, Unit
 
@@ -62,6 +62,7 @@ class Step:
     `intended`    the verb that it would have if nothing held it.
     `later`       held only until other restarts of this plan are done: a following pass lets it go by itself.
     `root`        the unit that is unknown or held for a reason of its own, where this step is held for its sake.
+    `drift`       why it differs, where a host remembers: declared, corrective or foreign; `since` when it was last written.
     `remarks`     sentences about what is worth knowing and is no difference; a step that does nothing may have some.
     """
 
@@ -77,6 +78,8 @@ class Step:
     later: bool = False
     root: Address | None = None
     remarks: tuple[str, ...] = ()
+    drift: str = ""
+    since: str = ""
 
     @property
     def pending(self) -> bool:
@@ -133,7 +136,8 @@ def planned(catalog: Catalog, graph: Graph, first: Callable[[Unit, tuple[Address
         needs = tuple(need.address for need in graph.needs(address))
         step = first(catalog.units[address], needs, reasons)
         if step.changes:
-            step = _managed(replace(step, reasons=reasons.of(step)), modes)
+            step = replace(step, reasons=(*_undeclared(step, catalog.former), *reasons.of(step)))
+            step = _managed(_kept_back(step, catalog.former), modes)
         steps[address] = held_by_needs(step, steps)
     return Plan(tuple(steps.values()))
 
@@ -257,6 +261,23 @@ def _matters(unit: Unit, name: str) -> bool:
         return True
     without = {each: value for each, value in unit.desired.items() if each != name}
     return replace(unit, desired=without).digest() != unit.digest()
+
+
+def _undeclared(step: Step, former: Former) -> tuple[str, ...]:
+    """Say what the step takes away because it is declared no more."""
+    if step.address in former.units:
+        return ("it is Bivisor's, and no document declares it any more",) if step.intended is not Verb.WAIT else ()
+    claim = former.without.get(step.address)
+    fields = [change.field for change in step.changes if claim is not None and change.field in claim.fields]
+    return (f"no document declares {named(fields)} any more",) if fields else ()
+
+
+def _kept_back(step: Step, former: Former) -> Step:
+    """Hold the step if it takes away what must stay for the time being; what else it would do waits as well."""
+    why, claim = former.held.get(step.address, ""), former.without.get(step.address)
+    if not why or (claim is not None and not any(change.field in claim.fields for change in step.changes)):
+        return step
+    return hold(step, why)
 
 
 def _modes(catalog: Catalog) -> Mapping[Key, str]:

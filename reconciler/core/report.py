@@ -11,10 +11,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.core.compare import Edit, leaves
-from reconciler.core.diff import EXISTS
 from reconciler.core.plan import FRESH, Plan, Step, Verb, named
 from reconciler.core.shown import natural, printable
-from resources.contract import REMEMBERED, Change
+from resources.contract import EXISTS, REMEMBERED, Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence

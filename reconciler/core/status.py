@@ -90,7 +90,9 @@ def fold(plan: Plan, results: Mapping[Address, Result], catalog: Catalog) -> Sta
     steps: dict[Key, list[Step]] = {key: [] for key in sorted(catalog.resources)}
     for step in plan.steps:
         for origin in step.origins:
-            steps[origin].append(step)
+            # a document that is gone has a state as long as something of it is left
+            if origin in steps or step.changes:
+                steps.setdefault(origin, []).append(step)
     return Status(tuple(_resource(key, found, results) for key, found in steps.items()))
 
 

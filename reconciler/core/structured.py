@@ -17,6 +17,8 @@ A plan:
         "intended": "update",                           what it would be if nothing held it
         "changes": [{"field": "[DEFAULT] host", "before": null, "after": "kvm1", "secret": false}],
         "reasons": [], "disrupts": null, "held": "Cluster/demo is only observed", "later": false,
+        "drift": "corrective",                          declared, corrective or foreign; "" where nobody remembers
+        "since": "2026-11-23T02:10:05Z",                when Bivisor last wrote it, "" if it never did
         "needs": ["…"], "origins": ["Cluster/demo"]}],
      "remarks": [                                       what is worth knowing and no difference; about any unit
        {"address": "openstack:demo/compute_service/kvm1", "text": "an operator disabled it: new disks"}]}
@@ -126,6 +128,8 @@ def _step(step: Step) -> dict[str, Any]:
         "reasons": list(step.reasons),
         "disrupts": step.disruption.service if step.disruption else None,
         "held": masked_urls(step.held),
+        "drift": step.drift,
+        "since": step.since,
         "later": step.later,
         "needs": [str(need) for need in step.needs],
         "origins": [str(origin) for origin in step.origins],

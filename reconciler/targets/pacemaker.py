@@ -36,6 +36,9 @@ _HEAD_START_S = 0.5
 _GRACE_S = 3.0
 """How long a member without quorum waits for word of one that has it, when all others have answered."""
 
+_DEAF_S = 60.0
+"""How long a member that did not answer is not told what is ours: each try may cost the time-out of a dead host."""
+
 _PUSHES = 5
 _RESTART_S = 240
 _NOTHING = (
@@ -78,6 +81,7 @@ class PacemakerTarget:
         self._members = {name: hosts[name] for name in endpoint.members}
         self._grace_s = grace_s
         self._preferred = ""
+        self._deaf_until: dict[str, float] = {}
         self._writing = asyncio.Lock()
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
@@ -89,15 +93,50 @@ class PacemakerTarget:
     async def do(self, action: Action) -> Reply:
         """Carry out one action, one after the other. Raises TargetError when it is unknown whether it was done."""
         async with self._writing:
-            match action.op:
-                case "cib.upsert" | "cib.remove":
-                    return await self._edit(action)
-                case "resource.restart":
-                    return await self._restart(action.args)
-                case "resource.cleanup":
-                    return await self._tell("crm.cleanup", {"resource": action.args["id"]})
-                case _:
-                    return _unsupported(action.op)
+            claims = action.args.get("claims")
+            return await self._claiming(action, claims) if claims else await self._do(action)
+
+    async def _do(self, action: Action) -> Reply:
+        """Carry out one action."""
+        match action.op:
+            case "cib.upsert" | "cib.remove":
+                return await self._edit(action)
+            case "resource.restart":
+                return await self._restart(action.args)
+            case "resource.cleanup":
+                return await self._tell("crm.cleanup", {"resource": action.args["id"]})
+            case _:
+                return _unsupported(action.op)
+
+    async def _claiming(self, action: Action, claims: Mapping[str, Any]) -> Reply:
+        """Have the members remember what is made before it is made, and forget what is gone after it is gone.
+
+        One that does not answer knows it from none; those that do are enough. What was refused is as it was before.
+        """
+        made = {address: {**claim, "without": []} for address, claim in claims.items() if claim}
+        before = await self._remember({"claims": made}) if made else {}
+        if made and not before:
+            return Reply({}, "failed", f"none of {', '.join(sorted(self._members))} could remember that it is Bivisor's")
+        reply = await self._do(action)
+        if reply.code == "conflict":
+            await asyncio.gather(*(self._tell_member(name, {"claims": was, "whole": True}) for name, was in before.items()))
+        elif reply.ok and made != claims:
+            await self._remember({"claims": claims})
+        return reply
+
+    async def _remember(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Return, by member that remembers it now, what it remembered before. A silent one is left alone for a while."""
+        now = asyncio.get_running_loop().time()
+        asked = [name for name in self._members if self._deaf_until.get(name, 0.0) <= now]
+        replies = dict(zip(asked, await asyncio.gather(*(self._tell_member(name, args) for name in asked)), strict=True))
+        self._deaf_until |= {name: now + _DEAF_S for name, reply in replies.items() if not reply.ok}
+        return {name: reply.data["before"] for name, reply in replies.items() if reply.ok}
+
+    async def _tell_member(self, name: str, args: Mapping[str, Any]) -> Reply:
+        try:
+            return await self._members[name].do(Action("inventory.claim", args))
+        except TargetError as error:
+            return Reply({}, "failed", error.reason)
 
     async def close(self) -> None:
         """Do nothing: the members' connections are closed by whoever opened them."""

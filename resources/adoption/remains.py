@@ -18,6 +18,7 @@ _TYPES = {
     "file": "Bivisor writes the whole file, and this one is not as it would write it",
     "membership": "not every member is online, or there is no quorum",
     "property": "an option of Pacemaker that Bivisor decides (Cluster.spec.pacemaker.properties says otherwise)",
+    "inventory": "what a host remembers as Bivisor's",
     "constraint": "Pacemaker runs a resource of Bivisor's only where a constraint of its own allows it",
     "primitive": "Bivisor keeps this service as a resource of its own",
     "aggregate": "a zone of its own makes volumes and instances stay on one hypervisor",

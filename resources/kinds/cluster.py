@@ -68,7 +68,8 @@ def _publish(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[object]:
     )
     yield facts
     yield SshDefaults(name, spec.ssh.user, spec.ssh.port, spec.ssh.key_file or "")
-    yield RolloutFacts(name, spec.rollout.max_unavailable)
+    deletes = spec.rollout.max_deletes
+    yield RolloutFacts(name, spec.rollout.max_unavailable, deletes.count, deletes.percent)
     if spec.services.glance is not None:
         username, password = cloud.account(spec.services.glance)
         yield GlanceAccountFacts(

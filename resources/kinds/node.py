@@ -9,6 +9,7 @@ from resources.contract import TargetId
 from resources.endpoints import SshEndpoint
 from resources.published import NodeFacts, SshDefaults
 from resources.specs.node import NodeSpec
+from resources.units.inventory import Inventory
 
 if TYPE_CHECKING:
     from resources.cloud import Cloud, Resource
@@ -31,7 +32,7 @@ def _compile(resource: Resource[NodeSpec], cloud: Cloud) -> Compiled:
         host_key=ssh.host_key,
         key_file=ssh.key_file or defaults.key_file,
     )
-    return Compiled(endpoints=(endpoint,))
+    return Compiled(units=(Inventory.of(endpoint.target, defaults.name),) if defaults.name else (), endpoints=(endpoint,))
 
 
 NODE = Kind("Node", NodeSpec, _publish, _compile)

@@ -141,10 +141,25 @@ class Compute(Spec):
     )
 
 
+class MaxDeletes(Spec):
+    """How much may go at once because no document declares it any more; more is held until `apply --confirm-deletes`."""
+
+    count: int = Field(default=10, ge=0, description="So many things: files, files that lose options, services, resources.")
+    percent: int = Field(
+        default=20,
+        ge=0,
+        le=100,
+        description="So much of all that is Bivisor's on the hosts, rounded up; the smaller one counts.",
+    )
+
+
 class Rollout(Spec):
     """How careful changes are rolled out."""
 
     max_unavailable: int = Field(default=1, ge=1, description="So many services may be down at once, whatever the reason.")
+    max_deletes: MaxDeletes = Field(
+        default_factory=MaxDeletes, description="How much may go at once because no document declares it any more."
+    )
 
 
 class ClusterSpec(Spec):

@@ -24,6 +24,10 @@ class Aggregate(Unit):
 
     type: ClassVar[str] = "aggregate"
 
+    def dispensable(self, name: str) -> bool:
+        """A member may be left to others."""
+        return name.startswith(_HOST)
+
     def queries(self) -> tuple[Query, ...]:
         """Ask for the aggregate by its name, and, if its zone is another one, for the instances of its hosts."""
         zone = (self.desired or {}).get("availability_zone")

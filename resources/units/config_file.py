@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from resources.contract import REMEMBERED, Action, Address, Query, SecretText, Unit, digest_facts
+from resources.contract import EXISTS, REMEMBERED, Action, Address, Query, SecretText, Unit, digest_facts
 from resources.files import ATTRIBUTES, attributes_of, seen_file, write_file
 from resources.ini import BrokenIniError, UnwritableError, edit, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from resources.claims import Claim
     from resources.contract import Change, Facts, Need, Reply, TargetId, Value
     from resources.ini import Document
     from resources.options import Options
@@ -25,12 +26,15 @@ class ConfigFile(Unit):
     """Address `ssh:NODE/config_file/PATH`. Fields: `[section] option`, and mode ("0640"), owner, group where given.
 
     `readers` are the systemd units that load the file: before a foreign edit is repaired, the host remembers of those
-    that were started with the right content that they were.
+    that were started with the right content that they were. A `passing` file is removed with its last option; the values
+    of `secret` options are not shown although none is declared.
     """
 
     type: ClassVar[str] = "config_file"
 
     readers: tuple[str, ...] = ()
+    passing: bool = False
+    secret: frozenset[str] = frozenset()
 
     @classmethod
     def at(
@@ -57,6 +61,31 @@ class ConfigFile(Unit):
         desired = self.desired if self.desired is None else {**self.desired, REMEMBERED: True}
         return replace(self, readers=processes, desired=desired)
 
+    def ownable(self, name: str) -> bool:
+        """The options that we wrote are ours; so is the file where there was none. Its mode and owner are not."""
+        return name == EXISTS or _FIELD.fullmatch(name) is not None
+
+    def dispensable(self, name: str) -> bool:  # noqa: ARG002 - all are alike
+        """Each option, and mode and owner, may be left to others."""
+        return True
+
+    def memory(self) -> Mapping[str, str]:
+        """Remember who reads it, and which of its options are secret."""
+        secret = [name for name, value in self._declared().items() if isinstance(value, SecretText)]
+        return {"readers": " ".join(self.readers), "secret": "\n".join([*secret, *sorted(self.secret)])}
+
+    @classmethod
+    def former(cls, claim: Claim) -> Self | None:
+        """Return the file without our options; it goes with them if it was made for them and nothing else is left."""
+        options = claim.fields - {EXISTS}
+        bare = cls(address=claim.address, desired={}, passing=EXISTS in claim.fields)
+        return bare.without(options, claim) if options else None
+
+    def without(self, fields: frozenset[str], claim: Claim) -> Self:
+        """Return the unit with these options as ones that must not be set."""
+        secret = fields.intersection(claim.remembered("secret").split("\n"))
+        return replace(self, desired={**self._declared(), **dict.fromkeys(sorted(fields))}, secret=secret)
+
     def digest(self) -> str:
         """Return the SHA-256 of the declared options; who may read the file is none of a process's business."""
         return digest_facts({name: after for name, _, after in self._options()})
@@ -76,7 +105,8 @@ class ConfigFile(Unit):
             document = parse(seen.text)
         except BrokenIniError as error:
             return {**facts, "@broken": str(error)}
-        return {**facts, **{name: _value(document, option, after) for name, option, after in self._options()}}
+        found = {name: _value(document, option, after) for name, option, after in self._options()}
+        return {**facts, **{name: self._hidden(name, value) for name, value in found.items()}}
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Write the file with the options changed, if it is still the one that was read; else only its attributes."""
@@ -87,6 +117,8 @@ class ConfigFile(Unit):
             return (Action("file.attributes", {"path": path, **attributes_of(self.desired)}),)
         wanted = {option: _values(after) for _, option, after in self._options()}
         text = edit(parse(str(seen.get("@text", ""))), wanted)
+        if self.passing and not any(line.strip() and not line.startswith("[") for line in text.splitlines()):
+            return (Action("file.remove", {"path": path, "if_digest": seen.get("@digest")}),)
         more = {"owned": self.digest(), "readers": list(self.readers)}
         return (write_file(path, text, seen.get("@digest"), self.desired, **more),)
 
@@ -100,6 +132,11 @@ class ConfigFile(Unit):
             except UnwritableError as error:
                 return f"the value of {name} cannot be written: {error}"
         return ""
+
+    def _hidden(self, name: str, value: Value) -> Value:
+        if name not in self.secret or value is None:
+            return value
+        return SecretText("\n".join(value) if isinstance(value, tuple) else str(value))
 
     def _declared(self) -> Facts:
         return self.desired or {}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 from xml.etree import ElementTree as ET
 
 from resources import cib
-from resources.contract import Action, Disruption, Query, Unit, UnreadableError
+from resources.contract import EXISTS, Action, Disruption, Query, Unit, UnreadableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resources.claims import Claim
     from resources.contract import Change, Facts, Reply
 
 _SECTION = "constraints"
@@ -31,6 +34,19 @@ class Constraint(Unit):
     type: ClassVar[str] = "constraint"
 
     resource: str
+
+    def ownable(self, name: str) -> bool:
+        """The constraint is ours where there was none."""
+        return name == EXISTS
+
+    def memory(self) -> Mapping[str, str]:
+        """Remember whom it concerns."""
+        return {"resource": self.resource}
+
+    @classmethod
+    def former(cls, claim: Claim) -> Self:
+        """Return the constraint as one that must not exist."""
+        return cls(address=claim.address, desired=None, resource=claim.remembered("resource"))
 
     def queries(self) -> tuple[Query, ...]:
         """Ask for the constraint, and where its resource runs."""

@@ -25,6 +25,10 @@ class Directory(Unit):
         """Declare the directory with its mode, owner and group; parents that are missing are made with 0755 root."""
         return cls(address=Address(target, cls.type, path), desired=attributes, needs=needs)
 
+    def dispensable(self, name: str) -> bool:  # noqa: ARG002 - all are alike
+        """Mode and owner may be left to others."""
+        return True
+
     def queries(self) -> tuple[Query, ...]:
         """Ask what is at the path."""
         return (Query("file.stat", {"path": self.address.name}),)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from resources.contract import REMEMBERED, Action, Address, Query, SecretText, Unit, digest_facts
-from resources.files import ATTRIBUTES, attributes_of, seen_file, write_file
+from resources.contract import EXISTS, REMEMBERED, Action, Address, Query, SecretText, Unit, digest_facts
+from resources.files import ATTRIBUTES, attributes_of, seen_file, theirs_now, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from resources.claims import Claim
     from resources.contract import Change, Facts, Need, Reply, TargetId
 
 
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 class WholeFile(Unit):
     """Address `ssh:NODE/file/PATH`. Fields: content (text or secret), and mode ("0640"), owner, group where given.
 
-    `readers` are the systemd units that load it, as for a configuration file.
+    `readers` are the systemd units that load it, as for a configuration file. One that `was_ours` is declared no more.
     """
 
     type: ClassVar[str] = "file"
 
     readers: tuple[str, ...] = ()
+    was_ours: bool = False
 
     @classmethod
     def at(
@@ -43,6 +45,23 @@ class WholeFile(Unit):
         desired = self.desired if self.desired is None else {**self.desired, REMEMBERED: True}
         return replace(self, readers=processes, desired=desired)
 
+    def ownable(self, name: str) -> bool:
+        """The file is ours where there was none; one that was there before us stays."""
+        return name == EXISTS
+
+    def dispensable(self, name: str) -> bool:
+        """Mode and owner may be left to others; a file without its content would be none."""
+        return name in ATTRIBUTES
+
+    def memory(self) -> Mapping[str, str]:
+        """Remember who reads it."""
+        return {"readers": " ".join(self.readers)}
+
+    @classmethod
+    def former(cls, claim: Claim) -> Self:
+        """Return the file as one that must not exist, unless somebody has made it theirs."""
+        return cls(address=claim.address, desired=None, was_ours=True)
+
     def digest(self) -> str:
         """Return the SHA-256 of the declared content, as a fact."""
         return digest_facts({"content": (self.desired or {}).get("content")})
@@ -59,7 +78,11 @@ class WholeFile(Unit):
         secret = isinstance((self.desired or {}).get("content"), SecretText)
         content = SecretText(seen.text) if secret else seen.text
         remembered = seen.recorded in (None, self.digest())
-        return {**seen.attributes, "content": content, REMEMBERED: remembered, "@digest": seen.digest}
+        return {**seen.attributes, "content": content, REMEMBERED: remembered, "@digest": seen.digest, "@edited": seen.edited}
+
+    def blocked(self, facts: Facts | None) -> str:
+        """Say so where it was ours, is declared no more, and holds what somebody else wrote."""
+        return theirs_now(self.address.name, facts) if self.was_ours else ""
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Write it if it is still the one that was read; remove it; or change its attributes alone."""

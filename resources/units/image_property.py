@@ -21,6 +21,10 @@ class ImageProperty(Unit):
 
     type: ClassVar[str] = "image_property"
 
+    def dispensable(self, name: str) -> bool:  # noqa: ARG002 - all are alike
+        """Each property may be left to others."""
+        return True
+
     def queries(self) -> tuple[Query, ...]:
         """Ask for the images of that name."""
         return (Query("image.find", {"name": self.address.name}),)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from xml.etree import ElementTree as ET
 
 from resources import cib, heard
-from resources.contract import PROCESS, Action, Disruption, Query, SecretText, Unit, UnreadableError, changed_fields
+from resources.contract import EXISTS, PROCESS, Action, Disruption, Query, SecretText, Unit, UnreadableError, changed_fields
 from resources.files import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from resources.claims import Claim
     from resources.contract import Address, Change, Facts, Reply, TargetId, Value
 
 _SECTION = "resources"
@@ -53,6 +54,23 @@ class Primitive(Unit):
         """Return the primitive as a nova-compute that Nova must have heard of since its start."""
         desired = {**(self.desired or {}), heard.HEARD: True}
         return replace(self, desired=desired, hearing=heard.Hearing(openstack, host), settle_s=heard.HEARD_S)
+
+    def ownable(self, name: str) -> bool:
+        """The resource is ours where there was none."""
+        return name == EXISTS
+
+    def dispensable(self, name: str) -> bool:
+        """Meta options and operations may be left to others."""
+        return name.startswith(("meta ", "op "))
+
+    def memory(self) -> Mapping[str, str]:
+        """Remember the systemd unit behind it."""
+        return {"unit": self.unit}
+
+    @classmethod
+    def former(cls, claim: Claim) -> Self:
+        """Return the resource as one that must not exist."""
+        return cls(address=claim.address, desired=None, unit=claim.remembered("unit"))
 
     def loading(self, digests: Mapping[Address, str]) -> Primitive:
         """Return the primitive with the digests of what it loads, grouped by the node where it would load it."""

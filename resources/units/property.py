@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 from xml.etree import ElementTree as ET
 
 from resources import cib
-from resources.contract import Action, Query, Unit, UnreadableError
+from resources.contract import EXISTS, Action, Query, Unit, UnreadableError
 
 if TYPE_CHECKING:
+    from resources.claims import Claim
     from resources.contract import Change, Facts, Reply
 
 _SECTION = "crm_config"
@@ -27,6 +28,15 @@ class Property(Unit):
     """
 
     type: ClassVar[str] = "property"
+
+    def ownable(self, name: str) -> bool:
+        """The option is ours where it was not set."""
+        return name == EXISTS
+
+    @classmethod
+    def former(cls, claim: Claim) -> Self:
+        """Return the option as one that must not be set: Pacemaker's default then holds."""
+        return cls(address=claim.address, desired=None)
 
     def queries(self) -> tuple[Query, ...]:
         """Ask for the option by its conventional id, else by its name."""

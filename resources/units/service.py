@@ -12,6 +12,7 @@ from resources.files import path_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from resources.claims import Claim
     from resources.contract import Change, Facts, Need, Reply, TargetId, Value
 
 _RUNNING = frozenset({"active", "reloading", "refreshing"})
@@ -66,6 +67,24 @@ class Service(Unit):
         """Declare a service that does not run and cannot be started."""
         desired = {"masked": True, "active": False}
         return cls(address=Address(target, cls.type, name), desired=desired, needs=needs)
+
+    def ownable(self, name: str) -> bool:
+        """A service that we configure and have started or enabled is ours; one that we only started is not."""
+        return bool(self.loads) and name in ("active", "enabled")
+
+    def dispensable(self, name: str) -> bool:
+        """Whether it starts at boot may be left to others."""
+        return name == "enabled"
+
+    def memory(self) -> Mapping[str, str]:
+        """Remember what would suffer from its end."""
+        return {"part_of": self.part_of} if self.part_of else {}
+
+    @classmethod
+    def former(cls, claim: Claim) -> Self:
+        """Return the service as one that does not run and does not start at boot. A mask stays: it starts nothing."""
+        desired = {"enabled": False, "active": False}
+        return cls(address=claim.address, desired=desired, part_of=claim.remembered("part_of"))
 
     def loading(self, digests: Mapping[Address, str]) -> Self:
         """Return the unit with the digests of the files that it loads."""

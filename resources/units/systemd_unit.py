@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from resources.contract import REMEMBERED, Action, Address, Query, Unit, UnreadableError, changed_fields, digest_facts
-from resources.files import path_of, seen_file, write_file
+from resources.contract import EXISTS, REMEMBERED, Action, Address, Query, Unit, UnreadableError, changed_fields, digest_facts
+from resources.files import path_of, seen_file, theirs_now, write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resources.claims import Claim
     from resources.contract import Change, Facts, Need, Reply, TargetId
 
 _ATTRIBUTES = {"mode": "0644", "owner": "root", "group": "root"}
@@ -19,12 +22,13 @@ class SystemdUnit(Unit):
     """Address `ssh:NODE/systemd_unit/NAME`, the file `/etc/systemd/system/NAME`: `x.service`, or `x.service.d/y.conf`.
 
     Fields: content, and reloaded: systemd knows the file that is there. `readers` are the systemd units that were
-    started by it.
+    started by it. One that `was_ours` is declared no more.
     """
 
     type: ClassVar[str] = "systemd_unit"
 
     readers: tuple[str, ...] = ()
+    was_ours: bool = False
 
     @classmethod
     def named(cls, target: TargetId, name: str, content: str, needs: tuple[Need, ...] = ()) -> Self:
@@ -35,6 +39,19 @@ class SystemdUnit(Unit):
         """Return the unit with the systemd units that are started by it, whose freshness the host's memory of it decides."""
         desired = self.desired if self.desired is None else {**self.desired, REMEMBERED: True}
         return replace(self, readers=processes, desired=desired)
+
+    def ownable(self, name: str) -> bool:
+        """The file is ours where there was none."""
+        return name == EXISTS
+
+    def memory(self) -> Mapping[str, str]:
+        """Remember what was started by it."""
+        return {"readers": " ".join(self.readers)}
+
+    @classmethod
+    def former(cls, claim: Claim) -> Self:
+        """Return the file as one that must not exist, unless somebody has made it theirs."""
+        return cls(address=claim.address, desired=None, was_ours=True)
 
     def digest(self) -> str:
         """Return the SHA-256 of the declared content, as a fact."""
@@ -56,7 +73,11 @@ class SystemdUnit(Unit):
         if not service.ok or not isinstance(service.data.get("reload_needed"), bool):
             raise UnreadableError(f"{self._unit()}: {service.error or service.code or 'half an answer'}")
         facts: Facts = {"content": seen.text, REMEMBERED: seen.recorded in (None, self.digest())}
-        return {**facts, "reloaded": not service.data["reload_needed"], "@digest": seen.digest}
+        return {**facts, "reloaded": not service.data["reload_needed"], "@digest": seen.digest, "@edited": seen.edited}
+
+    def blocked(self, facts: Facts | None) -> str:
+        """Say so where it was ours, is declared no more, and holds what somebody else wrote."""
+        return theirs_now(self._path(), facts) if self.was_ours else ""
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Write or remove the file if it is still the one that was read, and have systemd read it."""

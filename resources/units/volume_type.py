@@ -23,6 +23,10 @@ class VolumeType(Unit):
 
     type: ClassVar[str] = "volume_type"
 
+    def dispensable(self, name: str) -> bool:  # noqa: ARG002 - all are alike
+        """Each extra spec, and who sees it, may be left to others."""
+        return True
+
     def queries(self) -> tuple[Query, ...]:
         """Ask for the type by its name."""
         return (Query("volume_type.get", {"name": self.address.name}),)

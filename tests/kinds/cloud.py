@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from reconciler.core.compile import compile_units
 from reconciler.core.graph import build_graph
 from reconciler.core.load import load
@@ -13,7 +15,7 @@ from resources.kinds.registry import KINDS
 from resources.rules.registry import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from reconciler.core.compile import Catalog
     from resources.cloud import Secrets
@@ -36,21 +38,33 @@ def demo_texts() -> dict[str, str]:
 
 
 def compiled(
-    changes: Mapping[str, str] | None = None, secrets: Secrets = SECRETS, *, aliases: Mapping[Address, str] | None = None
+    changes: Mapping[str, str] | None = None,
+    secrets: Secrets = SECRETS,
+    *,
+    aliases: Mapping[Address, str] | None = None,
+    without: Collection[str] = (),
 ) -> Catalog:
     """Compile the demo with texts replaced; each old text occurs exactly once. All rules and needs must hold.
 
-    `aliases` are what was seen of units that the declaration follows.
+    `aliases` are what was seen of units that the declaration follows; `without` are documents (kind/name) that are deleted.
     """
     texts = demo_texts()
     for old, new in (changes or {}).items():
         (name,) = (name for name, text in texts.items() if old in text)
         assert texts[name].count(old) == 1, old
         texts[name] = texts[name].replace(old, new)
+    for name, text in texts.items():
+        texts[name] = "\n---\n".join(part for part in text.split("\n---\n") if _key(part) not in without)
     loaded = load(texts, KINDS, RULES)
     catalog = compile_units(loaded, KINDS, secrets, {read.file: "the CA's text\n" for read in loaded.reads}, aliases)
     build_graph(catalog.units)
     return catalog
+
+
+def _key(document: str) -> str:
+    """Return kind/name of a document's text."""
+    head = yaml.safe_load(document)
+    return f"{head['kind']}/{head['metadata']['name']}"
 
 
 def unit(catalog: Catalog, address: str) -> Unit:

@@ -100,9 +100,10 @@ def test_of_two_backends_that_leave_one_speaks_of_their_type() -> None:
 
 
 def test_a_libvirt_compute_is_emptied_before_it_is_stopped_and_forgotten() -> None:
-    """Stages in their order; it is let go of its aggregate when it is empty; package, libvirt and configuration stay."""
+    """Stages in their order; it is let go of its aggregate when it is empty; package and libvirt stay."""
     full, catalog = compiled(LIBVIRT), compiled(LIBVIRT, aliases=KVM1_EMPTY)
-    assert [str(address) for address in catalog.units if address.target.name == "kvm1"] == ["ssh:kvm1/service/nova-compute"]
+    mine = [str(address) for address in catalog.units if address.target.name == "kvm1"]
+    assert mine == ["ssh:kvm1/inventory/demo", "ssh:kvm1/service/nova-compute"]
     assert declared(catalog, "ssh:kvm1/service/nova-compute") == {"enabled": False, "active": False}
     row, out = "openstack:demo/compute_service/kvm1", "openstack:demo/compute_exit/kvm1"
     assert (gone(full), gone(catalog)) == (set(), {row})

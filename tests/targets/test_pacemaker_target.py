@@ -94,7 +94,11 @@ class Member:
     async def do(self, action: Action) -> Reply:
         """Carry out as the host helper does."""
         self.seen.append((action.op, dict(action.args)))
-        return self.ring.push(action.args["base"], action.args["edited"]) if action.op == "cib.push" else Reply({})
+        if action.op == "cib.push":
+            return self.ring.push(action.args["base"], action.args["edited"])
+        if action.op == "inventory.claim" and self.mode == "silent":
+            raise TargetError(TargetId("ssh", self.name), "no route to host")
+        return Reply({"before": dict.fromkeys(action.args.get("claims", ()))})
 
     async def close(self) -> None:
         """Have nothing to close."""

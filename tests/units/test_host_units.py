@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
-from resources.contract import Address, TargetId
+from reconciler.core.diff import diff
+from resources.claims import Claim
+from resources.contract import Address, Need, Reply, TargetId
+from resources.former import TAKING
 from resources.units.config_file import ConfigFile
 from resources.units.directory import Directory
 from resources.units.file import WholeFile
+from resources.units.inventory import Inventory
 from resources.units.package import Package
 from resources.units.service import Service
 from resources.units.systemd_unit import SystemdUnit
@@ -101,6 +105,48 @@ def test_package(case: dict[str, Any]) -> None:
 def test_systemd_unit(case: dict[str, Any]) -> None:
     """Whatever the file and systemd say, the facts and the steps are those of the case."""
     check(with_digest(case, systemd_unit(case["declared"]).digest()), systemd_unit)
+
+
+@pytest.mark.parametrize("case", cases("inventory"))
+def test_inventory(case: dict[str, Any]) -> None:
+    """Whatever a host says of its memory, all of it is read or none."""
+    check(case, lambda _: Inventory.of(KVM1, "demo"))
+
+
+@pytest.mark.parametrize("case", cases("at_rest"))
+def test_at_rest(case: dict[str, Any]) -> None:
+    """Whatever systemd says, nothing is at rest on a guess."""
+    waiting = (Need(Address(KVM1, "service", "x"), "it ends there"),)
+    check(case, lambda declared: TAKING.rest(KVM1, "x.service", waiting if "ends" in declared else ()))
+
+
+FORMER = Claim(Address(KVM1, "config_file", "/x"), "demo", (), frozenset({"exists", "[a] b", "[a] c"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "made", "left"),
+    [
+        ("[a]\nb = 1\nc = 2\n", True, None),
+        ("[a]\nb = 1\nc = 2\n", False, "[a]\n"),
+        ("[a]\nb = 1\n# by hand\nc = 2\n", True, "[a]\n# by hand\n"),
+        ("[a]\nb = 1\nd = 3\n", True, "[a]\nd = 3\n"),
+    ],
+)
+def test_options_of_ours_go_and_the_file_with_the_last_one(text: str, left: str | None, *, made: bool) -> None:
+    """A file that was made for them goes when nothing else is in it; whatever anybody else wrote stays, comments included."""
+    claim = FORMER if made else replace(FORMER, fields=FORMER.fields - {"exists"})
+    unit = ConfigFile.former(claim)
+    assert unit is not None
+    data = {"exists": True, "text": text, "digest": "d", "mode": "0640", "owner": "root", "group": "nova"}
+    facts = unit.observe((Reply(data),))
+    (action,) = unit.actions(diff(unit, facts), facts)
+    assert (action.op, action.args.get("text")) == (("file.remove", None) if left is None else ("file.write", left))
+    assert diff(unit, unit.observe((Reply({**data, "text": left}),)) if left is not None else None) == ()
+
+
+def test_a_file_that_was_made_for_no_option_of_ours_stays() -> None:
+    """There is nothing in it that could go."""
+    assert ConfigFile.former(replace(FORMER, fields=frozenset({"exists"}))) is None
 
 
 def test_a_files_digest_is_that_of_what_a_process_reads() -> None:

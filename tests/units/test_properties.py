@@ -18,7 +18,7 @@ from reconciler.core.plan import Verb, step_of
 from reconciler.targets import openstack, pacemaker, vcenter
 from reconciler.targets.host import serve
 from resources.contract import Unit, changed_fields
-from tests.units import drawn_cloud, drawn_host, drawn_ring
+from tests.units import drawn_cloud, drawn_host, drawn_memory, drawn_ring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +34,13 @@ DRAWN: dict[str, SearchStrategy[Case]] = {
     "ComputeExit": drawn_cloud.compute_exits(),
     "ComputeService": drawn_cloud.compute_services(),
     "Computes": drawn_cloud.all_computes(),
-    "ConfigFile": drawn_host.config_files(),
+    "AtRest": drawn_memory.rests(),
+    "ConfigFile": drawn_host.config_files() | drawn_memory.former_config_files(),
     "Constraint": drawn_ring.constraints(),
     "Datastores": drawn_cloud.datastores(),
     "Directory": drawn_host.directories(),
     "DistributedSwitch": drawn_cloud.switches(),
+    "Inventory": drawn_memory.inventories(),
     "ImageDatastores": drawn_cloud.image_datastores(),
     "ImageProperty": drawn_cloud.image_properties(),
     "Membership": drawn_ring.memberships(),
@@ -55,6 +57,7 @@ DRAWN: dict[str, SearchStrategy[Case]] = {
     "WholeFile": drawn_host.whole_files(),
 }
 WAITED_FOR = {
+    "AtRest": {"running"},
     "ComputeCluster": {"exists", "usable_hosts"},
     "ComputeExit": {"instances", "state"},
     "ComputeService": {"registered", "state", "hypervisor"},

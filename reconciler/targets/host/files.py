@@ -35,7 +35,8 @@ def file_read(args: "dict[str, Any]", batch: "Batch") -> "dict[str, Any]":
         return dict(reply, exists=True, **attributes(os.stat(path)))
     if content is None:
         return dict(reply, exists=True, kind="link") if os.path.islink(path) else reply
-    reply.update(attributes(os.stat(path)), exists=True, digest=sha256_hex(content))
+    digest = sha256_hex(content)
+    reply.update(attributes(os.stat(path)), exists=True, digest=digest, edited=bool(record and record["content"] != digest))
     try:
         reply["text"] = content.decode("utf-8")
     except UnicodeDecodeError:

@@ -19,6 +19,9 @@ class Inventory:
     A record is {"digest": of the owned facts, "content": of the whole file, "boot": id, "since": monotonic seconds or
     None}: since then the file has held those facts. It is saved with None before the file is written, and completed
     afterwards: whoever is killed in between leaves nothing false behind.
+
+    `claims`: the address of a unit to what the controller wants to be remembered of it, its list `fields` of what is ours.
+    `known` tells whether there was an inventory at all.
     """
 
     def __init__(self, folder: str) -> None:
@@ -26,21 +29,24 @@ class Inventory:
         self.folder = folder
         self.files: dict[str, Record] = {}
         self.starts: dict[str, Record] = {}
+        self.claims: dict[str, Record] = {}
+        self.known = True
         path = f"{folder}/{INVENTORY}"
         try:
             with open(path, encoding="utf-8") as file:
                 saved = from_json(file.read())
             self.files, self.starts = saved["files"], saved["starts"]
+            self.claims = dict(saved.get("claims", {}).items())
         except (FileNotFoundError, NotADirectoryError):
-            pass
-        except (ValueError, KeyError, TypeError, StopIteration):
+            self.known = False
+        except (ValueError, KeyError, TypeError, StopIteration, AttributeError):
             raise Refusal("failed", f"{path} cannot be read; move it away, it is made anew") from None
 
     def save(self) -> None:
         """Replace it as a whole."""
         from reconciler.targets.host.durable import replace
 
-        saved = {"version": 1, "files": self.files, "starts": self.starts}
+        saved = {"version": 1, "files": self.files, "starts": self.starts, "claims": self.claims}
         replace(f"{self.folder}/{INVENTORY}", to_json(saved).encode(), 0o600, os.geteuid(), os.getegid())
 
     def vouched(self, unit: str, invocation: str, path: str) -> "str | None":

@@ -30,6 +30,7 @@ QUERIES = {
     "package.query": "packages",
     "service.show": "services",
     "cib.read": "pacemaker",
+    "inventory.read": "claims",
     "host.facts": "facts",
 }
 ACTIONS = {
@@ -50,6 +51,7 @@ ACTIONS = {
     "cib.push": "pacemaker_changes",
     "crm.restart": "pacemaker_changes",
     "crm.cleanup": "pacemaker_changes",
+    "inventory.claim": "claim_changes",
 }
 
 IDLE_S = 3600
@@ -162,11 +164,31 @@ def do(folder: str, op: str, args: "dict[str, Any]") -> "list[Any]":
     try:
         with Alarm(LOCK_S):
             fcntl.flock(lock, fcntl.LOCK_EX)
-        return _reply(ACTIONS, op, args, folder)
+        return _claiming(op, args, folder) if "claims" in args else _reply(ACTIONS, op, args, folder)
     except Expired:
         return [{}, "failed", f"another action has been at work on this host for {LOCK_S} s"]
     finally:
         os.close(lock)
+
+
+def _claiming(op: str, args: "dict[str, Any]", folder: str) -> "list[Any]":
+    """Do an action that makes or takes away what is ours: remembered before it is made, forgotten after it is gone.
+
+    Whoever is killed in between has remembered too much, never too little; what was refused is as it was before.
+    """
+    if op == "inventory.claim":
+        return _reply(ACTIONS, op, args, folder)
+    claims = args["claims"]
+    made = {address: dict(claim, without=[]) for address, claim in claims.items() if claim}
+    before = _reply(ACTIONS, "inventory.claim", {"claims": made}, folder)
+    if before[1]:
+        return before
+    reply = _reply(ACTIONS, op, args, folder)
+    if reply[1] == "conflict":
+        _reply(ACTIONS, "inventory.claim", {"claims": before[0]["before"], "whole": True}, folder)
+    elif not reply[1] and made != claims:
+        _reply(ACTIONS, "inventory.claim", {"claims": claims}, folder)
+    return reply
 
 
 def _reply(known: "dict[str, str]", op: str, args: "dict[str, Any]", context: "Any") -> "list[Any]":

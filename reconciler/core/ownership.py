@@ -1,0 +1,267 @@
+"""What is ours and declared by nobody any more: units that take it away, in the reverse of the order in which it was made.
+
+Ours is what a host remembers. Whatever nobody can be asked about stays: an inventory that was not read allows nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from reconciler.core.compile import Catalog, Former, introduce, order_of
+from reconciler.core.diff import Unobserved
+from resources.claims import Claim, Taking, written
+from resources.contract import EXISTS, REMEMBERED, Address, Need, TargetId, Unit, digest_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from reconciler.core.diff import Observed
+    from reconciler.core.graph import Graph
+    from resources.contract import Change, Facts
+
+REMEMBERING = ("ssh", "pacemaker")
+"""The kinds of targets on which something can be ours: hosts remember it, and the ring's members what the cluster holds."""
+
+_NO_ORDER = "the order in which it was made does not fit that of what is declared now: remove it by hand"
+
+_HOW_TO = "docs/how-to/remove-from-the-cloud.md"
+
+
+def find_former(catalog: Catalog, observed: Mapping[Address, Observed], taking: Taking) -> Former:
+    """Return what the hosts remember as ours and the documents in `catalog` do not declare; `catalog` is without it."""
+    claims, unread = _remembered(catalog, observed)
+    if not claims:
+        return Former()
+    search = _Search(catalog, claims, unread, taking)
+    search.find()
+    return Former(
+        units={address: search.units[address] for address in sorted(search.units, key=order_of)},
+        without=search.without,
+        after=search.after,
+        held=search.held,
+        claims=claims,
+    )
+
+
+def kept_back(former: Former) -> Former:
+    """Return all of it held: the ways in which things are made have changed so much that the remembered order is of no use."""
+    units = {address: replace(unit, needs=()) for address, unit in former.units.items()}
+    held = {address: former.held.get(address, _NO_ORDER) for address in (*former.units, *former.without)}
+    return replace(former, units=units, after={}, held=held)
+
+
+def declared_digest(unit: Unit) -> str:
+    """Return the digest of what is declared of a unit, bookkeeping left out."""
+    desired = (unit.desired or {}).items()
+    return digest_facts({name: value for name, value in desired if value is not None and name != REMEMBERED})
+
+
+def with_former(catalog: Catalog, former: Former) -> Catalog:
+    """Return the catalogue with what has to go: it is observed, ordered and planned like everything else."""
+    if not (former.units or former.without):
+        return replace(catalog, former=former)
+    units = {**catalog.units, **former.units}
+    for address, claim in former.without.items():
+        units[address] = units[address].without(claim.fields, claim)
+    for address, needs in former.after.items():
+        units[address] = replace(units[address], needs=(*units[address].needs, *needs))
+    return replace(catalog, units=introduce({a: units[a] for a in sorted(units, key=order_of)}), former=former)
+
+
+class Claims:
+    """Says what the hosts have to remember of what is done to a unit, for the cloud of this catalogue."""
+
+    def __init__(self, catalog: Catalog, graph: Graph, taking: Taking) -> None:
+        """Know the units; the inventories are called after the cloud."""
+        self.catalog = catalog
+        self.graph = graph
+        self.taking = taking
+        self.cloud = next((unit.address.name for unit in catalog.units.values() if _tells(unit)), "")
+
+    def of(self, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> Mapping[str, Any] | None:
+        """Return the claims that go with the actions for these changes, as `inventory.claim` takes them; None for none.
+
+        A claim of None is for what is gone afterwards.
+        """
+        if not self.cloud or unit.address.target.kind not in REMEMBERING or type(unit).ownable is Unit.ownable:
+            return None
+        if unit.desired is None:
+            return {str(address): None for address in _same(unit.address, self.taking)}
+        wrote = {change.field for change in changes if change.after is not None and change.after is not False}
+        wrote |= {EXISTS} if facts is None else set()
+        gone = {change.field for change in changes} - wrote
+        if all(value is None for value in unit.desired.values()):
+            gone |= {EXISTS}
+        claim = Claim(
+            address=unit.address,
+            cloud=self.cloud,
+            origins=unit.origins,
+            fields=frozenset(filter(unit.ownable, wrote)),
+            needed_by=self.graph.needed_by(unit.address),
+            lodging=self._lodging(unit.address),
+            about=unit.memory(),
+            wrote=declared_digest(unit),
+        )
+        return {str(unit.address): written(claim, frozenset(gone))}
+
+    def _lodging(self, address: Address) -> tuple[Address, ...]:
+        """Return the services with lodgers that the unit keeps, or whose process reads it."""
+        first = self.graph.needed_by(address)
+        readers = (each for each in first if address in self.catalog.units[each].loads)
+        second = (other for each in readers for other in self.graph.needed_by(each))
+        found = (each for each in (*first, *second) if each.type in self.taking.lodgers)
+        return tuple(sorted(set(found), key=order_of))
+
+
+def _same(address: Address, taking: Taking) -> tuple[Address, ...]:
+    """Return the addresses of the same thing: a file may be declared whole or by its options."""
+    types = taking.paths if address.type in taking.paths else (address.type,)
+    return tuple(replace(address, type=each) for each in types)
+
+
+def _tells(unit: Unit) -> bool:
+    return type(unit).claims is not Unit.claims
+
+
+def _remembered(catalog: Catalog, observed: Mapping[Address, Observed]) -> tuple[dict[Address, Claim], frozenset[TargetId]]:
+    """Return the claims of all hosts that told them all, and the hosts that did not.
+
+    What a ring holds is ours when most of its members say so: one that was away when it was made or removed says otherwise.
+    """
+    found: dict[Address, list[Claim]] = {}
+    unread = set()
+    for address, unit in catalog.units.items():
+        if not _tells(unit):
+            continue
+        seen = observed.get(address)
+        if seen is None or isinstance(seen, Unobserved):
+            unread.add(address.target)
+            continue
+        for claim in unit.claims(seen):
+            if address.target in _tellers(catalog, claim.address.target):
+                found.setdefault(claim.address, []).append(claim)
+    claims = {a: said[0] for a, said in found.items() if 2 * len(said) > len(_tellers(catalog, a.target))}
+    return claims, frozenset(unread)
+
+
+def _tellers(catalog: Catalog, target: TargetId) -> tuple[TargetId, ...]:
+    """Return the hosts that remember what is ours on a target: the host itself, or the members of the ring."""
+    return tuple(getattr(catalog.endpoints.get(target), "members", {}).values()) or (target,)
+
+
+@dataclass(slots=True)
+class _Search:
+    """Goes through the claims; `gone` are those of whole units that nobody declares."""
+
+    catalog: Catalog
+    claims: Mapping[Address, Claim]
+    unread: frozenset[TargetId]
+    taking: Taking
+    gone: dict[Address, Claim] = field(default_factory=dict)
+    units: dict[Address, Unit] = field(default_factory=dict)
+    without: dict[Address, Claim] = field(default_factory=dict)
+    after: dict[Address, tuple[Need, ...]] = field(default_factory=dict)
+    held: dict[Address, str] = field(default_factory=dict)
+
+    def find(self) -> None:
+        for address, claim in self.claims.items():
+            declared = self.catalog.units.get(address)
+            if declared is None:
+                if self.catalog.units.keys().isdisjoint(_same(address, self.taking)):
+                    self._undeclared(address, claim)
+            elif declared.desired is not None and type(declared).without is not Unit.without:
+                fields = claim.fields - declared.desired.keys() - {EXISTS}
+                fields = fields and frozenset(name for name in fields if not self.catalog.ignored.fits(declared, name))
+                if fields:
+                    self.without[address] = replace(claim, fields=fields)
+        for address in (*self.gone, *self.without):
+            self._hold_for_lodgers(address, self.claims[address])
+        self._keep_together()
+        for address, claim in self.gone.items():
+            self._order(address, claim)
+
+    def _undeclared(self, address: Address, claim: Claim) -> None:
+        kind = self.taking.types.get(address.type)
+        unit = kind.former(claim) if kind and address.target in self.catalog.endpoints else None
+        if unit is not None:
+            self.gone[address] = claim
+            self.units[address] = replace(unit, origins=claim.origins)
+
+    def _hold_for_lodgers(self, address: Address, claim: Claim) -> None:
+        """Hold what instances or volumes live by, if their service is neither declared nor on its declared way out."""
+        # what needed it and is held for the same lodgers goes before it, and tells why
+        kept = {each for other in claim.needed_by if other in self.gone for each in self.claims[other].lodging}
+        lost = [each for each in claim.lodging if each not in kept and not self._spoken_of(each)]
+        if lost:
+            gone = [origin for origin in claim.origins if origin not in self.catalog.resources]
+            who, lodgers = ", ".join(map(str, gone or claim.origins)), self.taking.lodgers[lost[0].type]
+            self.held[address] = (
+                f"{who} no longer declares {lost[0].name}, where {lodgers} may live: declare it again, and say that it leaves "
+                f"({_HOW_TO})"
+            )
+
+    def _spoken_of(self, service: Address) -> bool:
+        leaving = Address(service.target, self.taking.exits[service.type], f"{service.name} empty")
+        return service in self.catalog.units or leaving in self.catalog.units
+
+    def _keep_together(self) -> None:
+        """Hold what the same documents declared: the agent that connects the instances of a compute, say."""
+        held = {origin: address for address in self.held if address in self.gone for origin in self.claims[address].origins}
+        for address, claim in self.gone.items():
+            with_it = next((held[origin] for origin in claim.origins if origin in held), None)
+            if with_it is not None and address not in self.held and self.gone.keys().isdisjoint(claim.needed_by):
+                self.held[address] = f"it came with {with_it}, which is held"
+
+    def _order(self, address: Address, claim: Claim) -> None:
+        needs = [need for other in claim.needed_by for need in self._before(address, other)]
+        for process in claim.remembered("readers").split() if EXISTS in claim.fields else ():
+            needs += self._ended(claim, process)
+        self.units[address] = replace(self.units[address], needs=tuple(dict.fromkeys(needs)))
+        for service in claim.lodging:
+            if service in claim.needed_by:
+                self._replaced(address, service)
+
+    def _before(self, address: Address, other: Address) -> Iterator[Need]:
+        """Yield that what needed it is gone, or does without it; hold it while nobody knows whether that is ours."""
+        if other.type in self.taking.lodgers:
+            return  # it does not go without this: that would be the wrong way round
+        if other in self.gone:
+            yield Need(other, "what needed it goes first")
+        elif other in self.catalog.units:
+            yield Need(other, "what needed it must do without it first")
+        elif self._silent(other.target):
+            self.held.setdefault(
+                address, f"{other} needed it, and whether that is ours nobody knows: {other.target} does not tell"
+            )
+
+    def _silent(self, target: TargetId) -> bool:
+        """Tell whether those who told are too few to say what is ours on that target."""
+        tellers = _tellers(self.catalog, target)
+        return 2 * len(self.unread.intersection(tellers)) >= len(tellers)
+
+    def _ended(self, claim: Claim, process: str) -> Iterator[Need]:
+        """Yield that a process that was started with it runs there no more, unless what needs it says so already."""
+        target, name = claim.address.target, process.removesuffix(".service")
+        keepers = [
+            other for other in claim.needed_by if other.name == name and (other in self.gone or other in self.catalog.units)
+        ]
+        moved: tuple[Need, ...] = ()
+        for keeper in keepers:
+            unit = self.catalog.units.get(keeper)
+            if unit is None or keeper.target == target or any(loads.target == target for loads in unit.loads):
+                return
+            places = (each for each, other in self.gone.items() if each.target == keeper.target and keeper in other.needed_by)
+            moved = (Need(keeper, "it runs elsewhere"), *(Need(place, "it must not run here") for place in places))
+        rest = replace(self.taking.rest(target, process, moved), origins=claim.origins)
+        self.units.setdefault(rest.address, rest)
+        yield Need(rest.address, "what was started with it must not run any more")
+
+    def _replaced(self, address: Address, service: Address) -> None:
+        """Have whatever keeps a service with lodgers now wait for the end of what kept it before."""
+        declared = self.catalog.units.get(service)
+        for need in declared.needs if declared is not None else ():
+            if need.address.target.kind in REMEMBERING:
+                before = Need(address, "what kept it before must have ended: two of them must never run at once")
+                self.after[need.address] = (*self.after.get(need.address, ()), before)

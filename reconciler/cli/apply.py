@@ -40,7 +40,9 @@ def run(
     if plan is None and max_age is not None:
         raise typer.BadParameter("says how old a saved plan may be: give one with --plan", param_hint="--max-age")
     if plan is not None and confirm_deletes:
-        raise typer.BadParameter("is said when the plan is saved: plan --confirm-deletes --out FILE", param_hint="--confirm-deletes")
+        raise typer.BadParameter(
+            "is said when the plan is saved: plan --confirm-deletes --out FILE", param_hint="--confirm-deletes"
+        )
     ordinary = _apply(desired, yes=yes, confirm_deletes=confirm_deletes)
     raise typer.Exit(session.run(ordinary if plan is None else _apply_saved(desired, plan, oldest)))
 

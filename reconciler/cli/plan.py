@@ -47,12 +47,20 @@ def run(
         raise typer.BadParameter(f"goes not with {other}: such a plan is only to be looked at", param_hint="--out")
     if against is not None:
         raise typer.Exit(diff.show(desired, against, None, detailed=detailed_exitcode, output=output, by=by, full=full))
-    shown = partial(print_report, output=output, by=by, full=full)
-    raise typer.Exit(session.run(_plan(desired, release, out, shown, detailed=detailed_exitcode, confirm_deletes=confirm_deletes)))
+    shown = partial(print_report, form=output, by=by, full=full)
+    raise typer.Exit(
+        session.run(_plan(desired, release, out, shown, detailed=detailed_exitcode, confirm_deletes=confirm_deletes))
+    )
 
 
 async def _plan(
-    folder: Path, release: str | None, out: Path | None, show: Callable[[Report], None], *, detailed: bool, confirm_deletes: bool
+    folder: Path,
+    release: str | None,
+    out: Path | None,
+    show: Callable[[Report], None],
+    *,
+    detailed: bool,
+    confirm_deletes: bool,
 ) -> int:
     from reconciler.core.status import exit_code  # noqa: PLC0415 - keeps --help fast
 

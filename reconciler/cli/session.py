@@ -206,9 +206,7 @@ class Session:
 
 
 @asynccontextmanager
-async def session(
-    folder: Path, release: str | None = None, *, confirm_deletes: bool = False
-) -> AsyncIterator[Session]:
+async def session(folder: Path, release: str | None = None, *, confirm_deletes: bool = False) -> AsyncIterator[Session]:
     """Read the folder, set the log up with its secrets, open targets; close them at the end. Raises BivisorError.
 
     `release` replaces that of the Cluster, for whoever only looks. `confirm_deletes` lets more go than maxDeletes allows.

@@ -59,7 +59,9 @@ def _list_of_steps() -> dict[str, Any]:
             "later": _said("Held only until other restarts of this plan are done.", {"type": "boolean"}),
             "needs": _said("Addresses of what must be converged first.", _TEXTS),
             "origins": _said("The documents that declare it: kind/name.", _TEXTS),
-            "drift": _said("Why it differs, empty where no host remembers.", {"enum": ["", "declared", "corrective", "foreign"]}),
+            "drift": _said(
+                "Why it differs, empty where no host remembers.", {"enum": ["", "declared", "corrective", "foreign"]}
+            ),
             "since": _said("When Bivisor last wrote it (ISO 8601), empty if it never did.", _TEXT),
         }
     )

@@ -74,7 +74,9 @@ def _libvirt(spec: HypervisorZoneSpec, facts: CloudFacts, aggregate: Address, cl
     for node in cloud.nodes(_chosen(spec)):
         if node.name in libvirt.leaving:
             packaged, empty = (Process("nova-compute", "", ()),), _is_drained(node.compute_host, facts, cloud)
-            leaving = LeavingCompute(node.compute_host, packaged, facts, (node,), pacemaker=False, empty=empty, aggregate=aggregate)
+            leaving = LeavingCompute(
+                node.compute_host, packaged, facts, (node,), pacemaker=False, empty=empty, aggregate=aggregate
+            )
             yield from leaving.units()
             continue
         compute = LibvirtCompute(

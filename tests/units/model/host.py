@@ -73,7 +73,6 @@ class Host:
     packages: dict[str, str] = field(default_factory=dict)
     daemons: dict[str, Daemon] = field(default_factory=dict)
     claims: dict[str, dict[str, Any]] = field(default_factory=dict)
-    claims: dict[str, dict[str, Any]] = field(default_factory=dict)
     now: int = 10_000
 
     def things(self) -> Iterator[tuple[str, str]]:
@@ -90,8 +89,6 @@ class Host:
             case "file.stat":
                 node = self.nodes.get(args["path"])
                 return Reply({"exists": node is not None, **(node.attributes() if node else {})})
-            case "inventory.read":
-                return Reply({"claims": self.claims, "known": True})
             case "package.query":
                 return Reply({"versions": {name: self.packages.get(name) for name in args["names"]}})
             case "inventory.read":

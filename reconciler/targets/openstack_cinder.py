@@ -26,14 +26,12 @@ class Cinder:
 
     def service(self, host: str) -> dict[str, Any] | None:
         """Return the cinder-volume of that host (`backend_host@section`)."""
-        listed = self._api.collect(f"/os-services?binary={_VOLUME}", "services")
-        return next((found for found in listed if found["host"] == host and found["binary"] == _VOLUME), None)
+        return next((found for found in self._services() if found["host"] == host), None)
 
     def namesakes(self, host: str) -> list[str]:
         """Return the cinder-volumes of other hosts that are up and serve a section of the same name (`host@section`)."""
-        listed = self._api.collect(f"/os-services?binary={_VOLUME}", "services")
         section = host.rpartition("@")[2]
-        others = (found["host"] for found in listed if found["binary"] == _VOLUME and found["state"] == "up")
+        others = (found["host"] for found in self._services() if found["state"] == "up")
         return sorted(other for other in others if other != host and other.rpartition("@")[2] == section)
 
     def volumes(self, host: str) -> list[str]:
@@ -95,6 +93,10 @@ class Cinder:
         found = self.volume_type(name)
         if found is not None:
             self._api.write("DELETE", f"/types/{found['id']}", None)
+
+    def _services(self) -> list[dict[str, Any]]:
+        listed = self._api.collect(f"/os-services?binary={_VOLUME}", "services")
+        return [found for found in listed if found["binary"] == _VOLUME]
 
     def _registered(self, host: str) -> dict[str, Any]:
         found = self.service(host)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.core.bounds import beyond
 from reconciler.core.diff import Unobserved, diff
 from reconciler.core.errors import BrokenPlanError
-from reconciler.core.plan import PENDING, Verb, changing, step_of
+from reconciler.core.plan import Verb, changing, step_of
 from reconciler.core.status import GOOD, Outcome, Result
 from reconciler.targets import TargetError
 from resources.contract import PROCESS, Action, changed_fields
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from resources.contract import Address, Change, Facts, Unit
 
     Claiming = Callable[[Unit, tuple[Change, ...], Facts | None], Mapping[str, Any] | None]
-
-ACTING = PENDING
-"""The verbs of steps that apply carries out; the others are results already."""
 
 POLL_FIRST_S = 0.3
 POLL_MOST_S = 2.0
@@ -101,7 +98,7 @@ class Applier:
         async with asyncio.TaskGroup() as group:
             for step in plan.steps:
                 unit = units[step.address]
-                if step.verb in ACTING:
+                if step.pending:
                     group.create_task(self._step(step, unit, observed[step.address], results))
                 elif step.verb is Verb.NOTHING and unit.settle_s and not interrupting.isdisjoint(step.needs):
                     group.create_task(self._recover(step, unit, results))
@@ -245,7 +242,7 @@ def _broken(now: Step, step: Step, unit: Unit) -> str:
     """Say how the unit breaks its plan, or ''. The world has nothing to do with that: what differs there was found before."""
     if unit.address != step.address:
         return f"it would act in the name of {step.address}"
-    if step.verb not in ACTING:
+    if not step.pending:
         return f"it would act where the plan says {step.verb}"
     if not now.changes:
         return "it would act although nothing differs"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler import log
-from reconciler.apply import ACTING, Applier, Progress
+from reconciler.apply import Applier, Progress
 from reconciler.core.deletions import Allowance, hold_deletions, told_unknown
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.drift import classed
@@ -221,12 +221,7 @@ def _failed(done: Pass, before: frozenset[str]) -> frozenset[str]:
 
 
 def _worth_another_look(done: Pass) -> bool:
-    return any(
-        result.outcome in (Outcome.FAILED, Outcome.SKIPPED)
-        for step in done.look.plan.steps
-        if step.verb in ACTING
-        for result in (done.results[step.address],)
-    )
+    return any(done.results[step.address].outcome in (Outcome.FAILED, Outcome.SKIPPED) for step in done.look.plan.pending)
 
 
 def _log_pass(done: Pass, duration_s: float) -> None:

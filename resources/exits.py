@@ -92,8 +92,8 @@ class Exit(Unit):
         return ""
 
     def alias(self, facts: Facts | None) -> str:
-        """Tell that it is closed and empty: from then on more of it is declared to be gone."""
-        drained = self._counts() and facts is not None and facts["disabled"] and facts[self.lodgers()] == 0
+        """Tell that it is empty: what goes is declared gone then, and shown by a plan; it needs this stage, closed as well."""
+        drained = self._counts() and facts is not None and facts[self.lodgers()] == 0
         return "drained" if drained and not self.blocked(facts) else ""
 
     def _counts(self) -> bool:

@@ -35,9 +35,8 @@ class Cinder:
 
     def namesakes(self, host: str) -> list[str]:
         """Return the cinder-volumes of other hosts that are up and serve a section of the same name (`host@section`)."""
-        listed = self._api.collect(f"/os-services?binary={_VOLUME}", "services")
         section = host.rpartition("@")[2]
-        others = (found["host"] for found in listed if found["binary"] == _VOLUME and found["state"] == "up")
+        others = (found["host"] for found in self.services() if found["state"] == "up")
         return sorted(other for other in others if other != host and other.rpartition("@")[2] == section)
 
     def volumes(self, host: str) -> list[str]:

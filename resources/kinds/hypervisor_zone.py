@@ -160,7 +160,7 @@ def _without_libvirt(nodes: tuple[NodeFacts, ...], cloud: Cloud) -> tuple[NodeFa
 
 
 def _is_drained(host: str, facts: CloudFacts, cloud: Cloud) -> bool:
-    """Tell whether a compute that shall leave was seen to be closed and empty."""
+    """Tell whether a compute that shall leave was seen to be empty."""
     return cloud.was_seen(stage_address(ComputeExit, facts.openstack, host, "empty"))
 
 
@@ -171,7 +171,14 @@ def _aggregate(address: Address, availability_zone: str, units: list[Unit]) -> U
         Need(host, "Nova takes only a registered compute into an aggregate") for host, stays in hosts.items() if stays
     )
     members = {f"host {host.name}": stays for host, stays in hosts.items()}
-    return Aggregate(address=address, desired={"availability_zone": availability_zone, **members}, needs=tuple(registered))
+    emptied = (
+        Need(stage_address(ComputeExit, address.target, host.name, "empty"), "an instance must not lose its zone")
+        for host, stays in hosts.items()
+        if not stays
+    )
+    return Aggregate(
+        address=address, desired={"availability_zone": availability_zone, **members}, needs=(*registered, *emptied)
+    )
 
 
 def _images(spec: HypervisorZoneSpec, openstack: TargetId) -> Iterator[Unit]:

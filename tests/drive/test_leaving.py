@@ -222,6 +222,16 @@ async def test_a_compute_that_is_down_keeps_all_while_instances_live_there() -> 
     assert world.order == ["compute_service.disable vcenter-c1"]
 
 
+@pytest.mark.parametrize("kind", ["compute", "backend"])
+async def test_the_first_plan_shows_all_that_goes(kind: str) -> None:
+    """Who agrees to a plan that closes what is empty has seen what will be taken away after that."""
+    world, engine = backend() if kind == "backend" else ((found := places()), reconciler(found))
+    shown = {step.address for step in (await engine.look()).plan.pending}
+    done = await passes(engine)
+    assert (done[-1].converged, world.files, world.in_the_cib) == (True, set(), set())
+    assert {step.address for each in done for step in each.look.plan.pending} <= shown
+
+
 @pytest.mark.parametrize("refused", ["compute_service.disable", "cib.remove"])
 async def test_what_is_refused_ends_the_leaving_there(refused: str) -> None:
     """A compute that could not be closed is not stopped; what could not be stopped keeps its files and its row."""

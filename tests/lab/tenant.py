@@ -47,17 +47,10 @@ class Tenant:
 @contextmanager
 def tenant(cloud: Connection) -> Iterator[Tenant]:
     """Boot an instance and make a volume in each zone; delete all of it at the end."""
-    flavor = cloud.compute.find_flavor("tiny", ignore_missing=False)
     found = Tenant(cloud, {}, {})
     try:
-        for zone, (image, volume_type) in ZONES.items():
-            found.servers[zone] = cloud.compute.create_server(
-                name=f"test-{zone}",
-                image_id=cloud.image.find_image(image, ignore_missing=False).id,
-                flavor_id=flavor.id,
-                availability_zone=zone,
-                networks="none",
-            )
+        for zone, (_, volume_type) in ZONES.items():
+            found.servers[zone] = _boot(cloud, zone, f"test-{zone}")
             found.volumes[zone] = cloud.block_storage.create_volume(
                 name=f"test-{zone}", size=1, availability_zone=zone, volume_type=volume_type
             )
@@ -74,6 +67,27 @@ def tenant(cloud: Connection) -> Iterator[Tenant]:
             cloud.block_storage.delete_volume(volume, ignore_missing=True)
         for volume in found.volumes.values():
             cloud.block_storage.wait_for_delete(volume, wait=120)
+
+
+@contextmanager
+def instance_in(cloud: Connection, zone: str, name: str, host: str = "") -> Iterator[Any]:
+    """Boot an instance of the zone from its image, on that compute if one is named; delete it at the end."""
+    server = _boot(cloud, zone, name, host)
+    try:
+        yield cloud.compute.wait_for_server(server, wait=180)
+    finally:
+        cloud.compute.delete_server(server, ignore_missing=True)
+        cloud.compute.wait_for_delete(server, wait=120)
+
+
+def _boot(cloud: Connection, zone: str, name: str, host: str = "") -> Any:
+    return cloud.compute.create_server(
+        name=name,
+        image_id=cloud.image.find_image(ZONES[zone][0], ignore_missing=False).id,
+        flavor_id=cloud.compute.find_flavor("tiny", ignore_missing=False).id,
+        availability_zone=f"{zone}:{host}" if host else zone,
+        networks="none",
+    )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.lab import ceph
+from tests.lab.tenant import instance_in
 from tests.lab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -66,23 +67,6 @@ def volume(cloud: Connection) -> Iterator[Any]:
         cloud.block_storage.wait_for_delete(made, wait=120)
 
 
-@contextmanager
-def instance(cloud: Connection) -> Iterator[Any]:
-    """Boot an instance on the KVM host; delete it at the end."""
-    server = cloud.compute.create_server(
-        name="with-ceph",
-        image_id=cloud.image.find_image("tiny-kvm", ignore_missing=False).id,
-        flavor_id=cloud.compute.find_flavor("tiny", ignore_missing=False).id,
-        availability_zone="kvm-az",
-        networks="none",
-    )
-    try:
-        yield cloud.compute.wait_for_server(server, wait=180)
-    finally:
-        cloud.compute.delete_server(server, ignore_missing=True)
-        cloud.compute.wait_for_delete(server, wait=120)
-
-
 def test_both_nodes_serve_under_one_row(lab: Lab, desk: Workspace) -> None:
     """Both services run, Cinder knows one, up in its zone, and nothing is left to do."""
     for host in VOLUME_NODES:
@@ -95,7 +79,7 @@ def test_both_nodes_serve_under_one_row(lab: Lab, desk: Workspace) -> None:
 def test_an_instance_attaches_a_volume_in_ceph_and_one_node_may_be_missed(lab: Lab) -> None:
     """While both serve, and then while one is stopped, a volume is made, opened by the guest, and given back."""
     cloud = lab.openstack()
-    with instance(cloud) as server:
+    with instance_in(cloud, "kvm-az", "with-ceph") as server:
         attach(lab, cloud, server)
         lab.exec("vol1", "systemctl", "stop", "cinder-volume")
         attach(lab, cloud, server)

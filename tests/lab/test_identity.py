@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab import simulated_vcenter
+from tests.lab.tenant import instance_in
 from tests.lab.test_converge import COMPUTE, compute_node, computes, wait_for, world
 from tests.lab.workspace import Workspace, invocations, started
 
@@ -92,21 +93,12 @@ def test_a_cluster_comes_and_goes(lab: Lab, desk: Workspace) -> None:
     desk.run("apply", "--yes")
     assert started(lab, processes) <= {("vol1", "cinder-volume")}
     assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up", "vcenter-c1": "up"}
-    server = cloud.compute.create_server(
-        name="last",
-        image_id=cloud.image.find_image("tiny-vmw", ignore_missing=False).id,
-        flavor_id=cloud.compute.find_flavor("tiny", ignore_missing=False).id,
-        availability_zone="vcenter-az:vcenter-c1",
-        networks="none",
-    )
-    cloud.compute.wait_for_server(server, wait=180)
-    desk.edit("desired/zones.yaml", "host: vcenter-c1,", "host: vcenter-c1, remove: true,")
-    held = " ".join(desk.run("apply", "--yes", exits=3).stdout.split())
-    assert "1 instance lives (last) on vcenter-c1" in held
-    (row,) = (found for found in cloud.compute.services() if found.host == "vcenter-c1")
-    assert (row.status, row.state) == ("disabled", "up")
-    cloud.compute.delete_server(server)
-    cloud.compute.wait_for_delete(server, wait=120)
+    with instance_in(cloud, "vcenter-az", "last", "vcenter-c1"):
+        desk.edit("desired/zones.yaml", "host: vcenter-c1,", "host: vcenter-c1, remove: true,")
+        held = " ".join(desk.run("apply", "--yes", exits=3).stdout.split())
+        assert "1 instance lives (last) on vcenter-c1" in held
+        (row,) = (found for found in cloud.compute.services() if found.host == "vcenter-c1")
+        assert (row.status, row.state) == ("disabled", "up")
     desk.run("apply", "--yes")
     assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up"}
     for node in CONTROLLERS:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.tenant import volume_in
+from tests.lab.tenant import instance_in, volume_in
 from tests.lab.test_converge import computes
 from tests.lab.test_volumes import KEPT_BY_PACEMAKER, SERVICE, VOLUME_NODES, alive, kept_off_the_controllers
 from tests.lab.workspace import Workspace, invocations, started
@@ -90,19 +90,10 @@ def test_a_compute_node_joins_and_leaves(lab: Lab, desk: Workspace) -> None:
     desk.run("apply", "--yes")
     assert started(lab, processes) == set()
     assert computes(lab) == {"kvm1": "up", "vol1": "up", "vcenter-c0": "up"}
-    server = cloud.compute.create_server(
-        name="last",
-        image_id=cloud.image.find_image("tiny-kvm", ignore_missing=False).id,
-        flavor_id=cloud.compute.find_flavor("tiny", ignore_missing=False).id,
-        availability_zone="kvm-az:vol1",
-        networks="none",
-    )
-    cloud.compute.wait_for_server(server, wait=180)
-    desk.edit("desired/zones.yaml", LIBVIRT, f"{LIBVIRT}    leaving: [vol1]\n")
-    assert "1 instance lives (last) on vol1" in said(desk, "apply", "--yes", exits=3)
-    assert computes(lab)["vol1"] == "up"
-    cloud.compute.delete_server(server)
-    cloud.compute.wait_for_delete(server, wait=120)
+    with instance_in(cloud, "kvm-az", "last", "vol1"):
+        desk.edit("desired/zones.yaml", LIBVIRT, f"{LIBVIRT}    leaving: [vol1]\n")
+        assert "1 instance lives (last) on vol1" in said(desk, "apply", "--yes", exits=3)
+        assert computes(lab)["vol1"] == "up"
     desk.run("apply", "--yes")
     assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up"}
     assert cloud.compute.find_aggregate("kvm-az", ignore_missing=False).hosts == ["kvm1"]

@@ -153,7 +153,7 @@ def _tellers(catalog: Catalog, target: TargetId) -> tuple[TargetId, ...]:
 
 @dataclass(slots=True)
 class _Search:
-    """Goes through the claims; `gone` are those of whole units that nobody declares."""
+    """Goes through the claims; `gone` are those of whole units that nobody declares, `rests` wait for the end of a process."""
 
     catalog: Catalog
     claims: Mapping[Address, Claim]
@@ -164,6 +164,7 @@ class _Search:
     without: dict[Address, Claim] = field(default_factory=dict)
     after: dict[Address, tuple[Need, ...]] = field(default_factory=dict)
     held: dict[Address, str] = field(default_factory=dict)
+    rests: dict[str, list[Address]] = field(default_factory=dict)
 
     def find(self) -> None:
         for address, claim in self.claims.items():
@@ -181,6 +182,8 @@ class _Search:
         self._keep_together()
         for address, claim in self.gone.items():
             self._order(address, claim)
+        for address, claim in self.gone.items():
+            self._replaced(address, claim)
 
     def _undeclared(self, address: Address, claim: Claim) -> None:
         kind = self.taking.types.get(address.type)
@@ -219,9 +222,6 @@ class _Search:
         for process in claim.remembered("readers").split() if EXISTS in claim.fields else ():
             needs += self._ended(claim, process)
         self.units[address] = replace(self.units[address], needs=tuple(dict.fromkeys(needs)))
-        for service in claim.lodging:
-            if service in claim.needed_by:
-                self._replaced(address, service)
 
     def _before(self, address: Address, other: Address) -> Iterator[Need]:
         """Yield that what needed it is gone, or does without it; hold it while nobody knows whether that is ours."""
@@ -250,18 +250,25 @@ class _Search:
         moved: tuple[Need, ...] = ()
         for keeper in keepers:
             unit = self.catalog.units.get(keeper)
-            if unit is None or keeper.target == target or any(loads.target == target for loads in unit.loads):
+            loads = () if unit is None else unit.loads
+            if keeper.target == target or keeper in self.held or any(loaded.target == target for loaded in loads):
                 return
+            if unit is None:
+                moved = (Need(keeper, "what kept it running must have gone"),)
+                continue
             places = (each for each, other in self.gone.items() if each.target == keeper.target and keeper in other.needed_by)
             moved = (Need(keeper, "it runs elsewhere"), *(Need(place, "it must not run here") for place in places))
         rest = replace(self.taking.rest(target, process, moved), origins=claim.origins)
-        self.units.setdefault(rest.address, rest)
+        if rest.address not in self.units:
+            self.units[rest.address] = rest
+            self.rests.setdefault(name, []).append(rest.address)
         yield Need(rest.address, "what was started with it must not run any more")
 
-    def _replaced(self, address: Address, service: Address) -> None:
-        """Have whatever keeps a service with lodgers now wait for the end of what kept it before."""
-        declared = self.catalog.units.get(service)
-        for need in declared.needs if declared is not None else ():
+    def _replaced(self, address: Address, claim: Claim) -> None:
+        """Have whatever keeps its service with lodgers now wait for the end of what kept it before, and of its processes."""
+        ends = (address, *self.rests.get(address.name, ()))
+        before = tuple(Need(end, "what kept it before must have ended: two of them must never run at once") for end in ends)
+        kept = (self.catalog.units.get(service) for service in claim.lodging if service in claim.needed_by)
+        for need in (need for declared in kept if declared is not None for need in declared.needs):
             if need.address.target.kind in REMEMBERING:
-                before = Need(address, "what kept it before must have ended: two of them must never run at once")
-                self.after[need.address] = (*self.after.get(need.address, ()), before)
+                self.after[need.address] = (*self.after.get(need.address, ()), *before)

@@ -6,10 +6,11 @@ An answer that does not come, or makes no sense, is `Unobserved`: never taken fo
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Observed, Unobserved
+from reconciler.core.plan import NOT_ASKED
 from reconciler.targets import TargetError
 from resources.contract import Reply, UnreadableError
 
@@ -30,16 +31,6 @@ class _Questions:
     places: Mapping[Address, tuple[tuple[TargetId, int], ...]]
 
 
-@dataclass(slots=True)
-class _Everything:
-    """All units, what was asked about them, and what the last answers said."""
-
-    units: Mapping[Address, Unit]
-    questions: _Questions
-    answers: dict[TargetId, Answer] = field(default_factory=dict)
-    observed: Mapping[Address, Observed] = field(default_factory=dict)
-
-
 class Observer:
     """Asks the targets about units. Keeps the questions, and reads an answer again only when it is another one."""
 
@@ -47,7 +38,11 @@ class Observer:
         """Observe through these targets; whatever they say passes `redact` before it becomes a value."""
         self._targets = targets
         self._redact = redact
-        self._last = _Everything({}, _questions(()))
+        self._units: Mapping[Address, Unit] = {}
+        self._questions = _questions(())
+        self._answers: dict[TargetId, Answer] = {}
+        self._observed: Mapping[Address, Observed] = {}
+        self._news: set[TargetId] = set()
         self.silent: set[TargetId] = set()
         """Those that were asked and have not answered yet."""
 
@@ -56,30 +51,61 @@ class Observer:
 
         When no target has answered anything new about the same units, the very mapping of the last time is returned.
         """
-        if units is not self._last.units:
-            self._last = _Everything(units, _questions(units.values()))
-        last = self._last
-        answers = await self._ask(last.questions.by_target)
-        news = {target for target, answer in answers.items() if answer is not last.answers.get(target)}
-        if news:
-            last.answers = answers
-            last.observed = {
-                address: self._read(unit, last.questions, answers)
-                if any(target in news for target, _ in last.questions.places[address])
-                else last.observed[address]
-                for address, unit in units.items()
+        self.declare(units)
+        async with asyncio.TaskGroup() as group:
+            for target in self._questions.by_target:
+                group.create_task(self.refresh(target))
+        return self.known()
+
+    def declare(self, units: Mapping[Address, Unit]) -> None:
+        """Ask about these units from now on. Answers to questions that stay the same are kept."""
+        if units is self._units:
+            return
+        before, now = self._questions.by_target, _questions(units.values())
+        kept = {target: asked for target, asked in before.items() if now.by_target.get(target) == asked}
+        self._questions = replace(now, by_target={**now.by_target, **kept})
+        self._answers = {target: answer for target, answer in self._answers.items() if target in kept}
+        self._units, self._observed, self._news = units, {}, set(now.by_target)
+
+    async def refresh(self, target: TargetId) -> bool:
+        """Ask one target all that is to be known of it; return whether it answered. Nobody else is waited for."""
+        asked = self._questions.by_target.get(target, ())
+        answer = await self._target(target, asked)
+        if asked is self._questions.by_target.get(target) and answer is not self._answers.get(target):
+            self._answers[target] = answer
+            self._news.add(target)
+        return not isinstance(answer, TargetError)
+
+    def known(self) -> Mapping[Address, Observed]:
+        """Return what the last answers say about each unit; what was not asked yet nobody knows."""
+        if self._news or len(self._observed) != len(self._units):
+            news, before = self._news, self._observed
+            places = self._questions.places
+            self._observed = {
+                address: self._read(unit, self._questions, self._answers)
+                if address not in before or any(target in news for target, _ in places[address])
+                else before[address]
+                for address, unit in self._units.items()
             }
-        return last.observed
+            self._news = set()
+        return self._observed
+
+    @property
+    def unasked(self) -> frozenset[TargetId]:
+        """The targets whose questions have not been answered in any way."""
+        return frozenset(self._questions.by_target.keys() - self._answers.keys())
+
+    @property
+    def targets(self) -> frozenset[TargetId]:
+        """All that there is to ask."""
+        return frozenset(self._questions.by_target)
 
     async def one(self, unit: Unit) -> Observed:
         """Return what is known about this unit now."""
         questions = _questions((unit,))
-        return self._read(unit, questions, await self._ask(questions.by_target))
-
-    async def _ask(self, questions: Mapping[TargetId, tuple[Query, ...]]) -> dict[TargetId, Answer]:
         async with asyncio.TaskGroup() as group:
-            tasks = {target: group.create_task(self._target(target, asked)) for target, asked in questions.items()}
-        return {target: task.result() for target, task in tasks.items()}
+            asked = {t: group.create_task(self._target(t, queries)) for t, queries in questions.by_target.items()}
+        return self._read(unit, questions, {target: task.result() for target, task in asked.items()})
 
     async def _target(self, target: TargetId, queries: tuple[Query, ...]) -> Answer:
         self.silent.add(target)
@@ -93,7 +119,9 @@ class Observer:
     def _read(self, unit: Unit, questions: _Questions, answers: Mapping[TargetId, Answer]) -> Observed:
         replies = []
         for target, index in questions.places[unit.address]:
-            answer = answers[target]
+            answer = answers.get(target)
+            if answer is None:
+                return NOT_ASKED
             if not isinstance(answer, TargetError):
                 replies.append(answer[index])
             elif target == unit.address.target:

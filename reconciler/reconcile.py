@@ -112,16 +112,37 @@ class Reconciler:
         if self._scope is not None:
             return self._look_within(self._scope, await self._observer.everything(self._scope.looked))
         observed = await self._observer.everything(self._desired.catalog.units)
-        if self._last is not None and observed is self._last.observed:
-            return self._last
         for _ in range(MOST_LOOKS):
-            units = self._desired.catalog.units
-            self._desired = self._seen(observed)
-            if self._desired.catalog.units is units:
+            if self._is_planned(observed) or not self._follow(observed):
                 break
             observed = await self._observer.everything(self._desired.catalog.units)
-        desired = self._desired
-        if self._last is None or observed is not self._last.observed:
+        return self._planned(observed)
+
+    def decide(self) -> Look:
+        """Plan from what is known by now and ask nobody: what has not been looked at yet is unknown."""
+        observed = self._known()
+        for _ in range(MOST_LOOKS):
+            if self._is_planned(observed) or not self._follow(observed):
+                break
+            observed = self._known()
+        return self._planned(observed)
+
+    def _known(self) -> Mapping[Address, Observed]:
+        self._observer.declare(self._desired.catalog.units)
+        return self._observer.known()
+
+    def _follow(self, observed: Mapping[Address, Observed]) -> bool:
+        """Take in what was seen to be renamed, and what is ours and undeclared; return whether there is more to look at."""
+        units = self._desired.catalog.units
+        self._desired = self._seen(observed)
+        return self._desired.catalog.units is not units
+
+    def _is_planned(self, observed: Mapping[Address, Observed]) -> bool:
+        return self._last is not None and observed is self._last.observed
+
+    def _planned(self, observed: Mapping[Address, Observed]) -> Look:
+        if self._last is None or not self._is_planned(observed):
+            desired = self._desired
             plan = make_plan(desired.catalog, desired.graph, observed)
             plan = hold_deletions(classed(plan, desired.catalog), desired.catalog, self._allowance)
             plan = told_unknown(plan, desired.catalog, observed)

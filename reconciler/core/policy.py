@@ -24,10 +24,12 @@ class Rollout:
     """How much of the cloud may be unavailable at once, counted in services. 0 forbids every disruption.
 
     `failed` are the services that did not come through their restart: while there are any, no other one is interrupted.
+    `interrupted` are those that are being interrupted at this moment.
     """
 
     max_unavailable: int = 1
     failed: frozenset[str] = frozenset()
+    interrupted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ def apply_policy(plan: Plan, catalog: Catalog, observed: Mapping[Address, Observ
     Disrupting what is down anyway takes no room. Where a down service itself can only be repaired after a disruption,
     holding all of them would be for ever: then one goes, alone. Of what is exclusive, one part is down, whatever the budget.
     """
-    down = _down(plan, catalog, observed)
+    now = {service: _Down(f"{service} restarts now", mending=True) for service in sorted(rollout.interrupted)}
+    down = now | _down(plan, catalog, observed)
     broken = sum(not each.waits for each in down.values())
     parts = {each.part_of: (service, each) for service, each in down.items() if each.part_of and not each.waits}
     allowed: dict[str, None] = {}

@@ -117,7 +117,7 @@ def test_the_packaged_compute_cannot_start_on_a_controller(lab: Lab, converged: 
 
 
 def test_a_rotated_password_restarts_exactly_what_logs_in_with_it(lab: Lab, converged: Workspace) -> None:
-    """The plan names both restarts and why; apply restarts that resource on its node and that volume service, and nothing else."""
+    """The plan names both restarts and why; apply restarts that resource on its node, that volume service, and nothing else."""
     processes, node = invocations(lab), compute_node(lab)
     lab.vcenter.set_password("fresh-$ecret-1")
     converged.edit("secrets/vc1.yaml", lab_password(converged), "fresh-$ecret-1")

@@ -79,6 +79,8 @@ class Applier:
         self._roots: dict[Address, Address] = {}
         self._broken: BrokenPlanError | None = None
         self._interrupted: set[Address] = set()
+        self.stopping = False
+        """Set to begin no step any more: those in hand are finished, the others skipped."""
 
     @property
     def interrupted(self) -> frozenset[Address]:
@@ -115,6 +117,8 @@ class Applier:
             # whatever is skipped for the sake of the same unit names that unit: its own line says what is wrong
             root = self._roots[step.address] = self._roots.get(failed.address, failed.address)
             result = Result(step.address, Outcome.SKIPPED, f"needs {root}, which is not converged")
+        elif self.stopping:
+            result = Result(step.address, Outcome.SKIPPED, "Bivisor was told to stop")
         else:
             moved = any(result.outcome is Outcome.CONVERGED for result in needed)
             self._report(Progress(step, Phase.STARTED))

@@ -15,7 +15,7 @@ from reconciler.targets import TargetError
 from resources.contract import Reply, UnreadableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from reconciler.targets.open import Targets
     from resources.contract import Address, Query, TargetId, Unit
@@ -37,7 +37,7 @@ class Observer:
     def __init__(self, targets: Targets, redact: Callable[[str], str]) -> None:
         """Observe through these targets; whatever they say passes `redact` before it becomes a value."""
         self._targets = targets
-        self._redact = redact
+        self.redact = redact
         self._units: Mapping[Address, Unit] = {}
         self._questions = _questions(())
         self._answers: dict[TargetId, Answer] = {}
@@ -100,6 +100,15 @@ class Observer:
         """All that there is to ask."""
         return frozenset(self._questions.by_target)
 
+    def asking(self, targets: Collection[TargetId]) -> frozenset[Address]:
+        """Return the units about which one of these targets is asked."""
+        places = self._questions.places.items()
+        return frozenset(address for address, asked in places if any(target in targets for target, _ in asked))
+
+    def asked_about(self, units: Iterable[Address]) -> frozenset[TargetId]:
+        """Return the targets that are asked about these units."""
+        return frozenset(target for address in units for target, _ in self._questions.places.get(address, ()))
+
     async def one(self, unit: Unit) -> Observed:
         """Return what is known about this unit now."""
         questions = _questions((unit,))
@@ -125,13 +134,13 @@ class Observer:
             if not isinstance(answer, TargetError):
                 replies.append(answer[index])
             elif target == unit.address.target:
-                return Unobserved(self._redact(answer.reason), retry=answer.retry)
+                return Unobserved(self.redact(answer.reason), retry=answer.retry)
             else:
-                replies.append(Reply({}, "unanswered", self._redact(answer.reason)))
+                replies.append(Reply({}, "unanswered", self.redact(answer.reason)))
         try:
             return unit.observe(tuple(replies))
         except UnreadableError as error:
-            return Unobserved(self._redact(str(error)), retry=True)
+            return Unobserved(self.redact(str(error)), retry=True)
 
 
 def _questions(units: Iterable[Unit]) -> _Questions:

@@ -83,10 +83,11 @@ class Reconciler:
         self._desired = desired
         self._scope = scope
         self._targets = targets
-        self._observer = Observer(targets, desired.redact)
+        self.observer = Observer(targets, desired.redact)
         self._last: Look | None = None
         self._allowance = _allowance(desired, confirmed=confirm_deletes)
         self._interrupted: frozenset[Address] = frozenset()
+        self._appliers: set[Applier] = set()
         self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
 
     def keeping_to(self, desired: Desired, scope: Scope | None) -> Reconciler:
@@ -101,7 +102,7 @@ class Reconciler:
     @property
     def silent(self) -> tuple[TargetId, ...]:
         """The targets that were asked and have not answered yet."""
-        return tuple(sorted(self._observer.silent))
+        return tuple(sorted(self.observer.silent))
 
     async def look(self) -> Look:
         """Observe everything and plan; change nothing. When nothing new was seen, the last plan still stands.
@@ -110,16 +111,31 @@ class Reconciler:
         hosts remember as ours and nobody declares.
         """
         if self._scope is not None:
-            return self._look_within(self._scope, await self._observer.everything(self._scope.looked))
-        observed = await self._observer.everything(self._desired.catalog.units)
+            return self._look_within(self._scope, await self.observer.everything(self._scope.looked))
+        observed = await self.observer.everything(self._desired.catalog.units)
         for _ in range(MOST_LOOKS):
             if self._is_planned(observed) or not self._follow(observed):
                 break
-            observed = await self._observer.everything(self._desired.catalog.units)
+            observed = await self.observer.everything(self._desired.catalog.units)
         return self._planned(observed)
 
-    def decide(self) -> Look:
-        """Plan from what is known by now and ask nobody: what has not been looked at yet is unknown."""
+    def declare(self, desired: Desired) -> None:
+        """Bring that about from now on. What failed before may be tried again; what is asked as before stays known."""
+        self._base = self._desired = desired
+        self._allowance = _allowance(desired, confirmed=False)
+        self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
+        self.observer.redact = desired.redact
+        self.observer.declare(desired.catalog.units)
+        self._last = None
+
+    def decide(self, interrupted: frozenset[str] = frozenset()) -> Look:
+        """Plan from what is known by now and ask nobody: what has not been looked at yet is unknown.
+
+        `interrupted` are the services that are being interrupted at this moment.
+        """
+        if interrupted != self._rollout.interrupted:
+            self._rollout = replace(self._rollout, interrupted=interrupted)
+            self._last = None
         observed = self._known()
         for _ in range(MOST_LOOKS):
             if self._is_planned(observed) or not self._follow(observed):
@@ -128,8 +144,8 @@ class Reconciler:
         return self._planned(observed)
 
     def _known(self) -> Mapping[Address, Observed]:
-        self._observer.declare(self._desired.catalog.units)
-        return self._observer.known()
+        self.observer.declare(self._desired.catalog.units)
+        return self.observer.known()
 
     def _follow(self, observed: Mapping[Address, Observed]) -> bool:
         """Take in what was seen to be renamed, and what is ours and undeclared; return whether there is more to look at."""
@@ -179,17 +195,35 @@ class Reconciler:
 
     async def carry_out(self, look: Look, report: Callable[[Progress], None]) -> Pass:
         """Carry the plan out and fold the results into a status."""
-        desired = self._desired
+        catalog = self._desired.catalog
         started = asyncio.get_running_loop().time()
-        applier = Applier(self._targets, self._observer, desired.redact, report, desired.claims().of)
-        results = await applier.apply(look.plan, desired.catalog.units, look.observed)
-        done = Pass(look, results, fold(look.plan, results, desired.catalog))
-        self._rollout = replace(self._rollout, failed=_failed(done, self._rollout.failed))
+        results = await self.act(look, report)
+        done = Pass(look, results, fold(look.plan, results, catalog))
+        _log_pass(done, asyncio.get_running_loop().time() - started)
+        return done
+
+    async def act(self, look: Look, report: Callable[[Progress], None]) -> Mapping[Address, Result]:
+        """Carry the plan out and remember what failed or is down by our own hand. Plans of different units may go on at once.
+
+        Raises BrokenPlanError.
+        """
+        desired = self._desired
+        applier = Applier(self._targets, self.observer, desired.redact, report, desired.claims().of)
+        self._appliers.add(applier)
+        try:
+            results = await applier.apply(look.plan, desired.catalog.units, look.observed)
+        finally:
+            self._appliers.discard(applier)
+        self._rollout = replace(self._rollout, failed=_failed(look.plan, results, self._rollout.failed))
         up = {address for address, result in results.items() if result.outcome in GOOD}
         self._interrupted = (self._interrupted | applier.interrupted) - up
         self._last = None  # it was planned before that was known
-        _log_pass(done, asyncio.get_running_loop().time() - started)
-        return done
+        return results
+
+    def stop(self) -> None:
+        """Let no step begin any more; those that are in hand are finished."""
+        for applier in self._appliers:
+            applier.stopping = True
 
     async def passes(self, first: Look, report: Callable[[Progress], None]) -> AsyncIterator[Pass]:
         """Yield pass after pass until everything is as declared, or a pass made no progress."""
@@ -234,9 +268,9 @@ def _newly_silent(look: Look, before: Look) -> bool:
     )
 
 
-def _failed(done: Pass, before: frozenset[str]) -> frozenset[str]:
+def _failed(plan: Plan, results: Mapping[Address, Result], before: frozenset[str]) -> frozenset[str]:
     """Return the services that did not come through a restart, those of earlier passes included that still have not."""
-    ends = [(step.disruption.service, done.results[step.address]) for step in done.look.plan.pending if step.disruption]
+    ends = [(step.disruption.service, results[step.address]) for step in plan.pending if step.disruption]
     failed = {service for service, result in ends if result.outcome is Outcome.FAILED}
     return (before - {service for service, result in ends if result.outcome is Outcome.CONVERGED}) | failed
 

@@ -20,7 +20,7 @@ from resources.contract import Action, Address, Change, Disruption, Facts, Need,
 from resources.published import RolloutFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +68,14 @@ class Place:
     on_ask: Callable[[int], None] = lambda _: None
     before_do: Callable[[Action], Reply | None] = lambda _: None
     after_do: Callable[[Action], None] = lambda _: None
+    slow: Callable[[Action], Awaitable[None]] | None = None
+    takes_s: float = 0.001
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
         """Answer in one round trip."""
         self.asks += 1
         self.on_ask(self.asks)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(self.takes_s)
         if self.silent:
             raise TargetError(self.target, "no route to host")
         return tuple(Reply({"fields": _copy(self.things.get(str(query.args["name"])))}) for query in queries)
@@ -82,6 +84,8 @@ class Place:
         """Set fields, unless a hook says otherwise."""
         if self.silent:
             raise TargetError(self.target, "connection lost, it is unknown whether it was done")
+        if self.slow is not None:
+            await self.slow(action)
         refused = self.before_do(action)
         if refused is not None:
             return refused
@@ -114,9 +118,13 @@ class World:
         """Return a reconciler that declares these things."""
         for thing in things:
             self.place(thing.address.target.name)
-        catalog = catalog_of(things, max_unavailable)
-        desired = Desired(Loaded(resources={}, positions={}), catalog, build_graph(catalog.units), Redactor())
-        return Reconciler(desired, self)  # type: ignore[arg-type]  # a World is enough of Targets
+        return Reconciler(desired_of(things, max_unavailable), self)  # type: ignore[arg-type]  # a World is enough of Targets
+
+
+def desired_of(things: Sequence[Thing], max_unavailable: int = 1) -> Desired:
+    """Return what is desired when these things are declared."""
+    catalog = catalog_of(things, max_unavailable)
+    return Desired(Loaded(resources={}, positions={}), catalog, build_graph(catalog.units), Redactor())
 
 
 def catalog_of(things: Sequence[Thing], max_unavailable: int) -> Catalog:

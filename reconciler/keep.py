@@ -1,0 +1,183 @@
+"""Keep the cloud as declared, for as long as it runs: look at what may have changed, decide anew, act on what is free.
+
+    signals, sweep, document ─▶ queue of targets ─▶ look at one ─▶ decide over all that is known ─▶ portions ─▶ act
+
+Deciding is what `plan` does, over what is known by now, and acting is what `apply` does; only the waiting is left out: a
+target that does not answer holds up what needs it and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler import log
+from reconciler.core.errors import BrokenPlanError
+from reconciler.core.portions import Portion, portions
+from reconciler.core.status import GOOD, Outcome, Result
+from reconciler.queue import FIRST_REST_S, HANDS, JITTER, MOST_REST_S, ClosedError, Queue
+from reconciler.reconcile import Look
+from reconciler.turns import Priority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from reconciler.apply import Progress
+    from reconciler.core.plan import Step
+    from reconciler.desired import Desired
+    from reconciler.reconcile import Reconciler
+    from resources.contract import Address, Change, TargetId
+
+SWEEP_S = {"openstack": 10.0, "vcenter": 30.0, "pacemaker": 15.0, "ssh": 60.0}
+"""Seconds after which a target is looked at again although nothing was heard of it; a part of it is jitter."""
+
+
+@dataclass(slots=True)
+class _Failed:
+    """A step that failed: how often in a row, until when it rests (the loop's time), and what it was to change."""
+
+    times: int
+    until: float
+    changes: tuple[Change, ...]
+
+
+class Keeper:
+    """Keeps what a reconciler declares; one task group owns every task."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        rng: Random,
+        report: Callable[[Progress], None],
+        decided: Callable[[Look], None],
+        *,
+        acts: bool = True,
+    ) -> None:
+        """Tell `report` of each step and `decided` of each decision; without `acts` only look and decide."""
+        self._reconciler = reconciler
+        self._observer = reconciler.observer
+        self._rng = rng
+        self._report = report
+        self._decided = decided
+        self._acts = acts
+        self._queue: Queue[TargetId] = Queue(rng, hands=HANDS)
+        self._stir = asyncio.Event()
+        self._in_hand: list[Portion] = []
+        self._acted_at: dict[TargetId, float] = {}
+        self._failed: dict[Address, _Failed] = {}
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Go on until `stop`; what is in hand then is finished."""
+        self._observer.declare(self._reconciler.desired.catalog.units)
+        for target in sorted(self._observer.targets):
+            self._queue.add(target, Priority.SWEEP)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._decide(group))
+            for _ in range(HANDS):
+                group.create_task(self._look())
+
+    def stop(self) -> None:
+        """Begin nothing any more."""
+        self._stopping = True
+        self._reconciler.stop()
+        self._queue.close()
+        self._stir.set()
+
+    def declare(self, desired: Desired) -> None:
+        """Keep that from now on. Only what is asked otherwise than before is looked at again."""
+        self._reconciler.declare(desired)
+        self._failed.clear()
+        for target in self._observer.unasked:
+            self._queue.add(target, Priority.USER)
+        self._stir.set()
+
+    def look_again(self, target: TargetId, priority: Priority = Priority.DRIFT) -> None:
+        """Look at a target soon: something was heard of it. One that nobody declares is left alone."""
+        if target in self._observer.targets:
+            self._queue.add(target, priority)
+
+    async def _look(self) -> None:
+        """Take one target after the other and look at it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with self._queue.take() as item:
+                    began = loop.time()
+                    if not await self._observer.refresh(item.key):
+                        self._queue.retry(item.key)
+            except ClosedError:
+                return
+            if began >= self._acted_at.get(item.key, began):
+                self._acted_at.pop(item.key, None)
+            if item.key in self._observer.targets:
+                pause = SWEEP_S[item.key.kind] * (1.0 - JITTER * self._rng.random())
+                self._queue.add_after(item.key, Priority.SWEEP, pause)
+            self._stir.set()
+
+    async def _decide(self, group: asyncio.TaskGroup) -> None:
+        """Decide anew whenever something was seen or done, and begin what is free."""
+        while True:
+            await self._stir.wait()
+            self._stir.clear()
+            if self._stopping:
+                return
+            look = self._reconciler.decide(self._interrupted())
+            for target in self._observer.unasked:
+                self._queue.add(target, Priority.DRIFT)  # what came up only now: a rename, something of ours
+            self._decided(look)
+            catalog = self._reconciler.desired.catalog
+            for portion in portions(look.plan, catalog, self._busy(look)) if self._acts else ():
+                self._in_hand.append(portion)
+                group.create_task(self._carry_out(look, portion))
+
+    def _interrupted(self) -> frozenset[str]:
+        """Return the services that are being interrupted now."""
+        steps = (step for portion in self._in_hand for step in portion.plan.pending)
+        return frozenset(step.disruption.service for step in steps if step.disruption is not None)
+
+    def _busy(self, look: Look) -> frozenset[Address]:
+        """Return what must be left alone now.
+
+        That is what somebody has in hand, what was acted on and not looked at since, what rests after a failure, and, until
+        everything was looked at once, what is declared no more: how much that is nobody knows before.
+        """
+        now = asyncio.get_running_loop().time()
+        busy = {address for portion in self._in_hand for address in portion.units}
+        busy |= self._observer.asking(self._acted_at)
+        changes = {step.address: step.changes for step in look.plan.pending}
+        busy |= {a for a, failed in self._failed.items() if now < failed.until and changes.get(a) == failed.changes}
+        if self._observer.unasked:
+            former = self._reconciler.desired.catalog.former
+            busy |= former.units.keys() | former.without.keys()
+        return frozenset(busy)
+
+    async def _carry_out(self, look: Look, portion: Portion) -> None:
+        graph = self._reconciler.desired.graph
+        try:
+            results = await self._reconciler.act(Look(look.observed, portion.plan), self._report)
+        except BrokenPlanError as error:
+            log.logger().error("broken_plan", error=str(error))
+            results = {address: Result(address, Outcome.FAILED, str(error)) for address in portion.units}
+        now = asyncio.get_running_loop().time()
+        for step in portion.plan.pending:
+            self._note(step, results[step.address], now)
+        self._in_hand.remove(portion)
+        touched = {*portion.units, *(other for address in portion.units for other in graph.needed_by(address))}
+        for target in self._observer.asked_about(touched):
+            self._acted_at[target] = now
+            self._queue.add(target, Priority.DRIFT)
+        self._stir.set()
+
+    def _note(self, step: Step, result: Result, now: float) -> None:
+        """Let what failed rest, longer each time; what came too late rests as long as what failed once."""
+        if result.outcome in GOOD:
+            self._failed.pop(step.address, None)
+            return
+        before = self._failed.get(step.address)
+        times = (before.times if before else 0) + (result.outcome is Outcome.FAILED)
+        rest_s = min(FIRST_REST_S * 2.0 ** max(times - 1, 0), MOST_REST_S) * (1.0 - JITTER * self._rng.random())
+        self._failed[step.address] = _Failed(times, now + rest_s, step.changes)
+        asyncio.get_running_loop().call_later(rest_s, self._stir.set)

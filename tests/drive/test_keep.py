@@ -1,0 +1,220 @@
+"""Keeping the cloud as declared, on a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.keep import SWEEP_S, Keeper
+from resources.contract import Reply, TargetId
+from tests.drive.world import World, desired_of, thing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reconciler.apply import Progress
+    from reconciler.reconcile import Look
+    from resources.contract import Action
+    from tests.drive.world import Thing
+
+pytestmark = pytest.mark.looptime
+
+
+class Kept:
+    """A keeper at work, and what it decided."""
+
+    def __init__(self, world: World, *things: Thing, max_unavailable: int = 1, acts: bool = True) -> None:
+        """Keep these things."""
+        self.world = world
+        self.looks: list[Look] = []
+        self.keeper = Keeper(
+            world.reconciler(*things, max_unavailable=max_unavailable),
+            Random(1),  # noqa: S311 - jitter
+            self.heard,
+            self.looks.append,
+            acts=acts,
+        )
+
+    def heard(self, _: Progress) -> None:
+        """Listen to no progress."""
+
+    def has(self, place: str, **things: object) -> bool:
+        """Tell whether the place holds these things."""
+        return all(self.world.place(place).things.get(name) == fields for name, fields in things.items())
+
+
+@asynccontextmanager
+async def keeping(kept: Kept) -> AsyncIterator[Kept]:
+    """Let the keeper run meanwhile."""
+    task = asyncio.create_task(kept.keeper.run())
+    try:
+        yield kept
+    finally:
+        kept.keeper.stop()
+        await task
+
+
+async def until(condition: object, within_s: float = 600.0) -> None:
+    """Wait until it holds. Raises TimeoutError."""
+    assert callable(condition)
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - the clock jumps
+            await asyncio.sleep(0.05)
+
+
+async def test_brings_about_what_is_declared_in_order() -> None:
+    """From nothing, what is needed comes first; then only sweeps look."""
+    world = World()
+    first = thing("a", "first", size=1)
+    last = thing("b", "last", first, size=2)
+    async with keeping(Kept(world, last, first)) as kept:
+        await until(lambda: kept.has("a", first={"size": 1}) and kept.has("b", last={"size": 2}), 5)
+        assert world.place("a").done[0][1] <= world.place("b").done[0][1]
+        await asyncio.sleep(10 * SWEEP_S["ssh"])
+        assert len(world.place("a").done) == len(world.place("b").done) == 1
+        assert 10 <= world.place("a").asks <= 20
+
+
+async def test_repairs_what_it_hears_of_at_once() -> None:
+    """A signal leads to a look at that target alone, and to the repair, without waiting for a sweep."""
+    world = World()
+    async with keeping(Kept(world, thing("a", "x", size=1), thing("b", "y", size=1))) as kept:
+        await until(lambda: kept.has("a", x={"size": 1}) and kept.has("b", y={"size": 1}), 5)
+        await asyncio.sleep(1)
+        asked = world.place("b").asks
+        world.place("a").things["x"] = {"size": 7}
+        kept.keeper.look_again(TargetId("ssh", "a"))
+        await until(lambda: kept.has("a", x={"size": 1}), 0.5)
+        assert world.place("b").asks == asked
+
+
+async def test_a_sweep_finds_what_nobody_signalled() -> None:
+    """A lost signal costs one sweep."""
+    world = World()
+    async with keeping(Kept(world, thing("a", "x", size=1))) as kept:
+        await until(lambda: kept.has("a", x={"size": 1}), 5)
+        world.place("a").things["x"] = {"size": 7}
+        await until(lambda: kept.has("a", x={"size": 1}), SWEEP_S["ssh"] + 1)
+
+
+async def test_a_slow_host_delays_nobody() -> None:
+    """While an action on one host hangs for minutes, another host's drift is repaired at once."""
+    world = World()
+    hang = asyncio.Event()
+
+    async def slow(_: Action) -> None:
+        await hang.wait()
+
+    world.place("a").slow = slow
+    async with keeping(Kept(world, thing("a", "x", size=1), thing("b", "y", size=1))) as kept:
+        await until(lambda: kept.has("b", y={"size": 1}), 5)
+        await asyncio.sleep(300)
+        assert not kept.has("a", x={"size": 1})
+        world.place("b").things["y"] = {"size": 7}
+        kept.keeper.look_again(TargetId("ssh", "b"))
+        await until(lambda: kept.has("b", y={"size": 1}), 0.5)
+        hang.set()
+        await until(lambda: kept.has("a", x={"size": 1}), 1)
+
+
+async def test_a_failed_step_is_tried_again_ever_more_seldom() -> None:
+    """It rests 1 s, then 2, and so on to 5 min; whatever needs it waits; success forgets the failures."""
+    world = World()
+    tried: list[float] = []
+
+    def refuse(_: Action) -> Reply | None:
+        tried.append(asyncio.get_running_loop().time())
+        return Reply({}, "failed", "disk full")
+
+    world.place("a").before_do = refuse
+    broken = thing("a", "broken", size=1)
+    async with keeping(Kept(world, broken, thing("b", "needs-it", broken, size=1))) as kept:
+        await asyncio.sleep(3600)
+        rests = [after - before for before, after in pairwise(tried)]
+        assert rests[0] == pytest.approx(0.9, abs=0.3)
+        assert rests[3] == pytest.approx(7, abs=1.3)
+        assert all(220 <= rest <= 301 for rest in rests[10:])
+        assert world.place("b").done == []
+        world.place("a").before_do = lambda _: None
+        await until(lambda: kept.has("b", **{"needs-it": {"size": 1}}), 400)
+
+
+async def test_never_more_down_than_allowed_over_portions() -> None:
+    """Services that have nothing to do with each other restart one after the other all the same."""
+    world = World()
+    services = [thing(place, f"s{place}", active=True, fresh=True, settle_s=60) for place in "abcd"]
+    most = 0
+
+    def restarted(action: Action) -> None:
+        nonlocal most
+        name = str(action.args["name"])
+        world.place(name[1:]).things[name] = {"active": False, "fresh": True}
+        down = [place for place in "abcd" if world.place(place).things[f"s{place}"]["active"] is False]
+        most = max(most, len(down))
+        asyncio.get_running_loop().call_later(5, world.place(name[1:]).things[name].update, {"active": True})
+
+    for place in "abcd":
+        world.place(place).things[f"s{place}"] = {"active": True, "fresh": False}
+        world.place(place).after_do = restarted
+    async with keeping(Kept(world, *services)) as kept:
+        await until(lambda: all(kept.has(p, **{f"s{p}": {"active": True, "fresh": True}}) for p in "abcd"), 300)
+    assert most == 1
+
+
+async def test_stopping_finishes_the_step_in_hand_and_begins_none() -> None:
+    """Told to stop in the middle of a step, it ends that step, and what needs it is not begun."""
+    world = World()
+    began = asyncio.Event()
+
+    async def slow(_: Action) -> None:
+        began.set()
+        await asyncio.sleep(20)
+
+    world.place("a").slow = slow
+    first = thing("a", "first", size=1)
+    kept = Kept(world, first, thing("b", "second", first, size=1))
+    async with keeping(kept):
+        await began.wait()
+    assert kept.has("a", first={"size": 1})
+    assert world.place("b").done == []
+
+
+async def test_only_looking_does_nothing() -> None:
+    """Observing only, it decides and never acts."""
+    world = World()
+    async with keeping(Kept(world, thing("a", "x", size=1), acts=False)) as kept:
+        await asyncio.sleep(300)
+        assert kept.looks[-1].plan.pending
+    assert world.place("a").done == []
+
+
+async def test_a_new_declaration_asks_only_who_is_asked_otherwise() -> None:
+    """A changed document is acted on at once; hosts that it does not concern are not even asked."""
+    world = World()
+    other = thing("b", "y", size=1)
+    async with keeping(Kept(world, thing("a", "x", size=1), other)) as kept:
+        await until(lambda: kept.has("a", x={"size": 1}) and kept.has("b", y={"size": 1}), 5)
+        await asyncio.sleep(1)
+        asked = world.place("b").asks
+        kept.keeper.declare(desired_of((thing("a", "x", size=2), thing("a", "more", size=1), other)))
+        await until(lambda: kept.has("a", x={"size": 2}, more={"size": 1}), 0.5)
+        assert world.place("b").asks == asked
+
+
+async def test_a_thousand_hosts_are_swept_and_a_persons_change_does_not_wait() -> None:
+    """While a first look at 1,000 hosts goes on, a changed document reaches its host within a second."""
+    world = World()
+    things = [thing(f"h{number}", "x", size=1) for number in range(1000)]
+    for number in range(1000):
+        world.place(f"h{number}").takes_s = 0.5
+    async with keeping(Kept(world, *things)) as kept:
+        await asyncio.sleep(2)
+        assert not kept.has("h999", x={"size": 1})
+        kept.keeper.declare(desired_of((*things, thing("h999", "new", size=1))))
+        await until(lambda: kept.has("h999", new={"size": 1}), 2.6)
+        await until(lambda: all(kept.has(f"h{n}", x={"size": 1}) for n in range(1000)), 120)

@@ -88,9 +88,8 @@ class Keeper:
 
     def declare(self, desired: Desired) -> None:
         """Keep that from now on. Only what is asked otherwise than before is looked at again."""
-        self._reconciler.declare(desired)
         self._failed.clear()
-        for target in self._observer.unasked:
+        for target in self._reconciler.declare(desired):
             self._queue.add(target, Priority.USER)
         self._stir.set()
 

@@ -57,15 +57,19 @@ class Observer:
                 group.create_task(self.refresh(target))
         return self.known()
 
-    def declare(self, units: Mapping[Address, Unit]) -> None:
-        """Ask about these units from now on. Answers to questions that stay the same are kept."""
+    def declare(self, units: Mapping[Address, Unit]) -> frozenset[TargetId]:
+        """Ask about these units from now on; return whom that asks something else than before.
+
+        Answers to questions that stay the same are kept.
+        """
         if units is self._units:
-            return
+            return frozenset()
         before, now = self._questions.by_target, _questions(units.values())
         kept = {target: asked for target, asked in before.items() if now.by_target.get(target) == asked}
         self._questions = replace(now, by_target={**now.by_target, **kept})
         self._answers = {target: answer for target, answer in self._answers.items() if target in kept}
         self._units, self._observed, self._news = units, {}, set(now.by_target)
+        return frozenset(now.by_target.keys() - kept.keys())
 
     async def refresh(self, target: TargetId) -> bool:
         """Ask one target all that is to be known of it; return whether it answered. Nobody else is waited for."""

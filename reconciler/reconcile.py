@@ -119,14 +119,17 @@ class Reconciler:
             observed = await self.observer.everything(self._desired.catalog.units)
         return self._planned(observed)
 
-    def declare(self, desired: Desired) -> None:
-        """Bring that about from now on. What failed before may be tried again; what is asked as before stays known."""
+    def declare(self, desired: Desired) -> frozenset[TargetId]:
+        """Bring that about from now on; return who is asked something else than before, of whom nothing is known now.
+
+        What failed before may be tried again.
+        """
         self._base = self._desired = desired
         self._allowance = _allowance(desired, confirmed=False)
         self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
-        self.observer.redact = desired.redact
-        self.observer.declare(desired.catalog.units)
         self._last = None
+        self.observer.redact = desired.redact
+        return self.observer.declare(desired.catalog.units)
 
     def decide(self, interrupted: frozenset[str] = frozenset()) -> Look:
         """Plan from what is known by now and ask nobody: what has not been looked at yet is unknown.

@@ -271,7 +271,39 @@ async def test_later_means_once_at_the_first_time() -> None:
     queue.add_after("b", Priority.SWEEP, 50)
     queue.add_after("b", Priority.SWEEP, 6)
     await work.during(100)
-    assert work.begun == [("a", pytest.approx(5)), ("b", pytest.approx(6))]
+    assert [key for key, _ in work.begun] == ["a", "b"]
+    assert [at for _, at in work.begun] == pytest.approx([5.0, 6.0])
+
+
+async def test_hands_are_kept_for_people() -> None:
+    """While hosts that hang fill all the hands that they may, a person's wish still begins at once."""
+    queue = queue_of()
+    work = Work(queue, lambda _: 60.0)
+    for number in range(20):
+        queue.add(f"host{number}", Priority.SWEEP)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work.during(20))
+        await asyncio.sleep(5)
+        assert len(queue.in_hand) == 6
+        queue.add("asked", Priority.USER)
+        await asyncio.sleep(5)
+    assert work.times("asked") == [5.0]
+
+
+async def test_a_hand_that_is_freed_is_filled() -> None:
+    """Whoever waits for a hand goes on as soon as there is one, also when the one who had it takes no more."""
+    queue = queue_of(hands=1)
+    work = Work(queue)
+    for key in ("a", "b"):
+        queue.add(key, Priority.SWEEP)
+    async with queue.take():
+        waiting = asyncio.create_task(work.worker())
+        await asyncio.sleep(5)
+        assert work.begun == []
+    await asyncio.sleep(5)
+    assert work.begun == [("b", 5.0)]
+    queue.close()
+    await waiting
 
 
 async def test_what_is_forgotten_does_not_come_back() -> None:

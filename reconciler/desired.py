@@ -99,7 +99,7 @@ def read_folder(folder: Path) -> dict[str, str]:
         what = "is a file, not a folder" if there else "no such folder"
         raise InputError((_problem(str(folder), f"{what}: name the folder of the documents with --desired DIR"),))
     problems: list[LocatedProblem] = []
-    paths = _documents(folder, problems)
+    paths = find_documents(folder, problems)
     if not (paths or problems):
         raise InputError((_problem(str(folder), f"no .yaml file in this folder: {EMPTY}"),))
     texts: dict[str, str] = {}
@@ -113,7 +113,12 @@ def read_folder(folder: Path) -> dict[str, str]:
     return texts
 
 
-def _documents(folder: Path, problems: list[LocatedProblem]) -> list[Path]:
+def is_document(name: str) -> bool:
+    """Tell whether a file of that name holds documents."""
+    return name.endswith((".yaml", ".yml")) and not name.startswith(".")
+
+
+def find_documents(folder: Path, problems: list[LocatedProblem]) -> list[Path]:
     """Return the YAML files below the folder, hidden ones left out. What cannot be listed is a problem, not empty."""
 
     def unreadable(error: OSError) -> None:
@@ -122,8 +127,7 @@ def _documents(folder: Path, problems: list[LocatedProblem]) -> list[Path]:
     found: list[Path] = []
     for root, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        names = [name for name in files if name.endswith((".yaml", ".yml")) and not name.startswith(".")]
-        found += (Path(root, name) for name in names)
+        found += (Path(root, name) for name in files if is_document(name))
     return sorted(found)
 
 
@@ -153,12 +157,17 @@ async def read_desired(folder: Path, release: str | None = None) -> Desired:
     Raises InputError, and UnknownNameError for a release that does not exist.
     """
     loaded, supposed = _supposed(load_folder(folder), release)
-    secrets, files = await _resolve(loaded)
+    secrets, files = await resolve(loaded)
+    return replace(compiled(folder, loaded, secrets, files), supposed=supposed)
+
+
+def compiled(folder: Path, loaded: Loaded, secrets: Secrets, files: Mapping[str, str]) -> Desired:
+    """Return what the resources of the folder mean with what was read for them. Raises InputError, CycleError."""
     catalog = compile_units(loaded, KINDS, secrets, files)
     if not catalog.units:
         # else the cloud would be called as declared without a look at it
         raise InputError((_problem(str(folder), "declares nothing that could be looked at: no document is of kind Cluster"),))
-    return Desired(loaded, catalog, build_graph(catalog.units), Redactor(secrets), secrets, files, supposed=supposed)
+    return Desired(loaded, catalog, build_graph(catalog.units), Redactor(secrets), secrets, files)
 
 
 def _supposed(loaded: Loaded, release: str | None) -> tuple[Loaded, str]:
@@ -172,7 +181,8 @@ def _supposed(loaded: Loaded, release: str | None) -> tuple[Loaded, str]:
     return reconsidered(loaded, resources, RULES), said_of(loaded.resources, release)
 
 
-async def _resolve(loaded: Loaded) -> tuple[Secrets, dict[str, str]]:
+async def resolve(loaded: Loaded) -> tuple[Secrets, dict[str, str]]:
+    """Return the values of all Secrets and the texts of the files that compiling needs. Raises InputError."""
     problems: list[LocatedProblem] = []
     secrets: dict[str, Mapping[str, SecretText]] = {}
     wanted = [(key, resource) for key, resource in loaded.resources.items() if key.kind == "Secret"]

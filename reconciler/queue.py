@@ -164,7 +164,7 @@ class Queue(Generic[K]):
         self._failed.add(key)
 
     def forget(self, key: K) -> None:
-        """Leave the key alone from now on, its failures too: nobody declares it any more. In hand it is finished, however it ends."""
+        """Leave the key alone from now on: nobody declares it any more. What is in hand is finished, however it ends."""
         if key in self._in_hand:
             self._forgotten.add(key)
         self._turns.drop(key)

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.core.errors import InputError
 from reconciler.core.load import load
-from reconciler.desired import _resolve, read_folder
+from reconciler.desired import read_folder, resolve
 from reconciler.redact import Redactor
 from resources.contract import MASK, SecretText
 from resources.kinds.registry import KINDS
@@ -24,7 +24,7 @@ DOCUMENT = "apiVersion: bivisor/v1alpha1\nkind: Secret\nmetadata: {name: it}\nsp
 
 async def value(tmp_path: Path, spec: str) -> dict[str, str]:
     """Return the values of a Secret."""
-    secrets, _ = await _resolve(load({f"{tmp_path}/s.yaml": DOCUMENT + spec}, KINDS, ()))
+    secrets, _ = await resolve(load({f"{tmp_path}/s.yaml": DOCUMENT + spec}, KINDS, ()))
     return {key: text.reveal for key, text in secrets["it"].items()}
 
 
@@ -74,9 +74,9 @@ async def test_a_private_key_that_is_not_there_is_told_once(tmp_path: Path) -> N
     node = "apiVersion: bivisor/v1alpha1\nkind: Node\nmetadata: {name: it}\nspec: {address: a, ssh: {keyFile: id}}\n"
     loaded = load({f"{tmp_path}/n.yaml": node}, KINDS, ())
     with pytest.raises(InputError, match=r"n\.yaml:4:26: Node/it: spec\.ssh\.keyFile: .*/id cannot be read: No such file"):
-        await _resolve(loaded)
+        await resolve(loaded)
     (tmp_path / "id").write_text("a key")
-    assert await _resolve(loaded) == ({}, {})
+    assert await resolve(loaded) == ({}, {})
 
 
 def test_a_folder_that_may_not_be_read_is_not_empty(tmp_path: Path) -> None:

@@ -1,0 +1,268 @@
+"""The desired folder as a source: whatever settles in it is read, and told as what is declared now or why it cannot be.
+
+    stirred ─▶ settled ─▶ read ─▶ unmoved meanwhile? ─▶ tell
+
+It is level, not edge: inotify is only a reason to look; what was told last and what the files look like now decide. So
+nothing has to be understood of how editors, git or somebody with `mv` bring files about, and what is missed is found by
+the next look: the folder's identity and the files beside it are looked at every half second, everything every ten.
+
+A tree that cannot be read as declared never ends anything: the last good one stays, and the trouble is told as a value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING, TypeVar
+
+from reconciler.core.errors import BivisorError
+from reconciler.core.status import Condition, Truth
+from reconciler.desired import Desired, compiled, load_folder, resolve
+from reconciler.desired_files import Contents, Glance, Stamps, contents_of, git_at_work, glance_at, stamps_of
+from reconciler.folder_watch import FolderWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from reconciler.core.load import Loaded
+
+    T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often, in seconds.
+
+    `quiet`      nothing may have moved for so long before anything is read.
+    `glance`     between two looks at the folder's identity and at the files that no watch tells of.
+    `sweep`      between two looks at all files while they are watched, `unwatched` while they are not.
+    `patience`   after so long without quiet it is told why nothing is read.
+    `again`      what was refused is read again after so long: a Secret's command may answer by then.
+    `rewatch`    between two attempts to watch again.
+    `writer`     a writer that neither writes nor closes its file for so long counts as gone.
+    """
+
+    quiet: float = 0.2
+    glance: float = 0.5
+    sweep: float = 10.0
+    unwatched: float = 2.0
+    patience: float = 10.0
+    again: float = 30.0
+    rewatch: float = 60.0
+    writer: float = 5.0
+
+
+class _Time(Enum):
+    """What was done last at some time."""
+
+    WATCHED = auto()
+    SWEPT = auto()
+    READ = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What is known of the desired folder.
+
+    `desired` is the last tree that could be read, None while there was none; the next reading that finds something else
+    makes another one. `refused` is why the present tree is not taken, `waiting` why it is not even read, `unwatched` why
+    changes are found by sweeps alone.
+    """
+
+    desired: Desired | None = None
+    refused: BivisorError | None = None
+    waiting: str = ""
+    unwatched: str = ""
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The same as conditions: whether what is in force is what stands in the folder, and whether changes are heard."""
+        if self.refused is not None:
+            ready = Condition("Ready", Truth.FALSE, "Refused", str(self.refused))
+        elif self.waiting:
+            ready = Condition("Ready", Truth.FALSE, "Unsettled", self.waiting)
+        else:
+            ready = Condition("Ready", Truth.TRUE if self.desired else Truth.UNKNOWN, "Read" if self.desired else "NotYetRead")
+        if self.unwatched:
+            return ready, Condition("WatchHealthy", Truth.FALSE, "Sweeping", self.unwatched)
+        return ready, Condition("WatchHealthy", Truth.TRUE, "Watching")
+
+
+class DesiredSource:
+    """Watches one folder for as long as `run` runs."""
+
+    def __init__(self, folder: Path, tell: Callable[[Folder], None], pace: Pace | None = None) -> None:
+        """Know where the documents are; `tell` is called in the loop whenever something else is known."""
+        self._loop = asyncio.get_running_loop()
+        self._folder = folder
+        self._tell = tell
+        self._pace = pace or Pace()
+        self._stirred = asyncio.Event()
+        self._watch = FolderWatch(self._loop, self._stirred.set, self._pace.writer)
+        self._thread = ThreadPoolExecutor(1, "desired")
+        self._state = Folder()
+        self._watched = ""
+        self._named: frozenset[str] = frozenset()
+        self._stamps = Stamps(Glance("", {}), {})
+        self._contents: Contents | None = None
+        self._forced = False
+        self._heard = 0
+        self._times = dict.fromkeys(_Time, -math.inf)
+
+    def reload(self) -> None:
+        """Have everything read anew, the Secrets that commands and the environment tell too, though no file has moved."""
+        self._forced = True
+        self._stirred.set()
+
+    async def run(self) -> None:
+        """Tell what is known each time when it is something else, the first tree first, until cancelled. Once in its life.
+
+        All work on files is done in one thread of its own: never two readings at once, and never in the loop's.
+        """
+        try:
+            with self._thread:
+                while True:
+                    await self._look()
+                    await self._something()
+        finally:
+            self._watch.stop()
+
+    async def _look(self) -> None:
+        """Read what has settled, until it did not move meanwhile."""
+        while True:
+            self._stirred.clear()
+            await self._tend()
+            stamps = await self._settled()
+            forced, self._forced = self._forced, False
+            if await self._read(stamps, forced=forced):
+                return
+            self._forced = self._forced or forced
+
+    async def _something(self) -> None:
+        """Return when there is a reason to look."""
+        pace = self._pace
+        while not (self._stirred.is_set() or self._forced):
+            try:
+                async with asyncio.timeout(pace.glance):
+                    await self._stirred.wait()
+            except TimeoutError:
+                seen = self._stamps.glance
+                if await self._off(glance_at, self._folder, seen.apart) != seen or seen.place != self._watched:
+                    return
+            if self._watch.trouble and (not self._state.unwatched or self._due(_Time.WATCHED, pace.rewatch)):
+                return
+            if self._due(_Time.SWEPT, pace.unwatched if self._state.unwatched else pace.sweep) and await self._sweep():
+                return
+            if self._state.refused is not None and self._due(_Time.READ, pace.again):
+                self._forced = True
+
+    async def _sweep(self) -> bool:
+        """Look at all files; tell whether any moved. If the watch does not hear of that in a moment either, it is lost."""
+        self._mark(_Time.SWEPT)
+        if (await self._off(stamps_of, self._folder, self._named)).documents == self._stamps.documents:
+            return False
+        await asyncio.sleep(self._pace.quiet)
+        if not self._watch.trouble and self._watch.heard == self._heard:
+            self._watch.lost("files changed and the kernel did not say so, as on a network file system")
+            self._mark(_Time.WATCHED)
+        return True
+
+    async def _tend(self) -> None:
+        """Have that folder watched that is there now; where that cannot be, say why, and try again later."""
+        place = (await self._off(glance_at, self._folder, ())).place
+        trouble = self._watch.trouble
+        if place != self._watched or (trouble and self._due(_Time.WATCHED, self._pace.rewatch)):
+            self._watched = place
+            self._mark(_Time.WATCHED)
+            try:
+                await self._off(self._watch.start, self._folder)
+                trouble = ""
+            except OSError as error:
+                limit = "; raise fs.inotify in sysctl" if error.errno in (errno.EMFILE, errno.ENOSPC) else ""
+                trouble = f"{error.strerror or error}{limit}"
+        if trouble:
+            every = f"it is looked at every {self._pace.unwatched:g} s instead"
+            trouble = f"{self._folder} cannot be watched: {trouble}: {every}"
+        self._say(replace(self._state, unwatched=trouble))
+
+    async def _settled(self) -> Stamps:
+        """Return how the files look once they have stopped moving, and nobody is at work on them."""
+        begun = self._loop.time()
+        before = None
+        while True:
+            stamps = await self._off(stamps_of, self._folder, self._named)
+            why = await self._off(git_at_work, self._folder)
+            if not why and (path := self._watch.writing):
+                why = f"{path}: somebody is writing to it"
+            if not why and stamps == before:
+                return stamps
+            before = stamps
+            if self._loop.time() - begun > self._pace.patience:
+                self._say(replace(self._state, waiting=why or f"{self._folder}: its files change all the time"))
+            await asyncio.sleep(self._pace.quiet)
+
+    async def _read(self, stamps: Stamps, *, forced: bool) -> bool:
+        """Read what is there, and tell it if it is something else. Return False when it moved meanwhile."""
+        contents = await self._off(contents_of, self._folder, self._named)
+        if contents == self._contents and not forced:
+            self._seen(stamps, contents)
+            self._say(replace(self._state, waiting=""))
+            return True
+        found = await self._loaded()
+        named = self._named if isinstance(found, BivisorError) else frozenset(r.file for r in (*found.reads, *found.others))
+        if named != self._named:
+            self._named = named
+            stamps = await self._settled()
+            now = await self._off(contents_of, self._folder, named)
+            if now.documents != contents.documents:
+                return False
+            contents = now
+        meant = found if isinstance(found, BivisorError) else await self._meant(found)
+        if contents != await self._off(contents_of, self._folder, named):
+            return False
+        self._mark(_Time.READ)
+        self._seen(stamps, contents)
+        self._take(meant)
+        return True
+
+    async def _loaded(self) -> Loaded | BivisorError:
+        try:
+            return await self._off(load_folder, self._folder)
+        except BivisorError as error:
+            return error
+
+    async def _meant(self, loaded: Loaded) -> Desired | BivisorError:
+        try:
+            secrets, files = await resolve(loaded)
+            return await self._off(compiled, self._folder, loaded, secrets, files)
+        except BivisorError as error:
+            return error
+
+    def _seen(self, stamps: Stamps, contents: Contents) -> None:
+        self._stamps, self._contents, self._heard = stamps, contents, self._watch.heard
+        self._mark(_Time.SWEPT)
+
+    def _take(self, meant: Desired | BivisorError) -> None:
+        if isinstance(meant, BivisorError):
+            self._say(replace(self._state, refused=meant, waiting=""))
+        else:
+            self._say(replace(self._state, desired=meant, refused=None, waiting=""))
+
+    def _say(self, state: Folder) -> None:
+        before, self._state = self._state, state
+        if state.desired is not before.desired or state.conditions != before.conditions:
+            self._tell(state)
+
+    def _due(self, what: _Time, every_s: float) -> bool:
+        return self._loop.time() - self._times[what] >= every_s
+
+    def _mark(self, what: _Time) -> None:
+        self._times[what] = self._loop.time()
+
+    async def _off(self, do: Callable[..., T], *arguments: object) -> T:
+        return await self._loop.run_in_executor(self._thread, do, *arguments)

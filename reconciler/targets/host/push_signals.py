@@ -8,13 +8,13 @@ from reconciler.targets.host.wire import to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Union
+    from typing import Any
 
     from reconciler.targets.host.file_signals import Files
     from reconciler.targets.host.serve import Session
     from reconciler.targets.host.unit_signals import Units
 
-    Source = Union[Files, Units]
+    Source = Files | Units
 
 CIB = "/var/lib/pacemaker/cib/cib.xml"
 """Pacemaker replaces this file on each member when the configuration has changed; for a state it does not (cib_file.c)."""
@@ -82,7 +82,7 @@ class Signals:
         """
         woken = False
         while True:
-            self._work(woken)
+            self._work(woken=woken)
             now = time.monotonic()
             poll, due = select.poll(), self.beat_at
             poll.register(requests, select.POLLIN)
@@ -120,7 +120,7 @@ class Signals:
         for source in self._sources():
             source.close()
 
-    def _work(self, woken: bool) -> None:
+    def _work(self, *, woken: bool) -> None:
         """Do what is due: beat, listen, and tell what was heard when it has become quiet, or has waited for long."""
         self.beat()
         now = time.monotonic()

@@ -13,8 +13,7 @@ from reconciler.targets.host.wire import Refusal, from_json, to_json
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from io import BufferedReader
-    from typing import Any
+    from typing import Any, BinaryIO
 
     from reconciler.targets.host.push_signals import Signals
 
@@ -91,7 +90,7 @@ def _send(answer: str) -> None:
 class Requests:
     """The lines of the input, one after the other."""
 
-    def __init__(self, source: "BufferedReader") -> None:
+    def __init__(self, source: "BinaryIO") -> None:
         """Nothing was read yet."""
         self.source = source
         self.read = bytearray()
@@ -113,11 +112,15 @@ class Requests:
 
     def _watching(self, signals: "Signals") -> bytes:
         signals.wait(self.source.fileno())
-        return self.source.read1(READ_SIZE)
+        return self._read()
 
     def _idle(self) -> bytes:
         with Alarm(IDLE_S):
-            return self.source.read1(READ_SIZE)
+            return self._read()
+
+    def _read(self) -> bytes:
+        data: bytes = self.source.read1(READ_SIZE)  # type: ignore[attr-defined] # it is a buffered one
+        return data
 
 
 class Session:

@@ -111,7 +111,7 @@ class Units:
 
     def _messages(self) -> "Iterator[Message]":
         """Yield header fields, byte order and body of each whole message, and take it off the buffer."""
-        if self.buffer[:1] not in (b"", b"l", b"B"):  # the answer to the login stands in front of the first message
+        if self.buffer and self.buffer[0] not in b"lB":  # the answer to the login stands in front of the first message
             answer, end, rest = self.buffer.partition(b"\r\n")
             if not end:
                 return

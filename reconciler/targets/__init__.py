@@ -1,17 +1,24 @@
 """TOUCH: how to reach the world. The only importers of asyncssh, pyVmomi and openstacksdk.
 
-A target has one primitive: `ask` questions, `do` one action; both are plain data.
+A target has one primitive: `ask` questions, `do` one action; both are plain data. Some can be watched as well.
 Not in this room: what an answer means, and whether something should be done.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Collection, Sequence
 
     from resources.contract import Action, Query, Reply, TargetId
+
+BEAT_S = 10.0
+"""Seconds between two signs of life of what is watched, unless a watcher wishes otherwise."""
+
+SILENT_BEATS = 2.5
+"""So many beats of silence and what is watched is lost: a link that swallows everything is told within 25 s."""
 
 
 class TargetError(Exception):
@@ -42,4 +49,43 @@ class Target(Protocol):
 
     async def close(self) -> None:
         """Let go of connections. Never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something may have changed there: a reason to look, and no more than that. What is named was asked for.
+
+    `everything` when what changed is unknown: at the beginning, and after something was lost. `deaf` tells what cannot be
+    heard as long as this is the newest signal, a sentence each for a person; for that there is only looking from time to time.
+    """
+
+    target: TargetId
+    paths: frozenset[str] = frozenset()
+    units: frozenset[str] = frozenset()
+    cib: bool = False
+    everything: bool = False
+    deaf: tuple[str, ...] = ()
+
+    def and_then(self, later: Signal) -> Signal:
+        """Return both as one."""
+        return Signal(
+            self.target, self.paths | later.paths, self.units | later.units, cib=self.cib or later.cib,
+            everything=self.everything or later.everything, deaf=later.deaf,
+        )  # fmt: skip
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """A target that tells by itself that something may have changed."""
+
+    def watch(
+        self, paths: Collection[str], units: Collection[str], *, cib: bool = False, beat_s: float = BEAT_S
+    ) -> AsyncGenerator[Signal, None]:
+        """Watch files, systemd units and, if `cib`, the cluster's configuration, until the generator is closed.
+
+        The first signal is `everything`; what happens while nobody takes one is told by one. Raises TargetError when
+        nothing is heard any more, and at the latest after SILENT_BEATS times `beat_s` without a sign of life.
+        Several may watch at the same time, each for itself.
+        """
         ...

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
+from reconciler.targets.listeners import Listeners
+
 if TYPE_CHECKING:
     from reconciler.targets.helper_stream import Stream
 
@@ -38,6 +40,8 @@ class HelperChannel(asyncssh.SSHClientSession[bytes]):
     def __init__(self) -> None:
         """Begin with nothing sent and nothing heard."""
         self.alive = True
+        self.listeners = Listeners()
+        self.heard_at = asyncio.get_running_loop().time()
         self._started = False
         self._exit_code: int | None = None
         self._errors = b""
@@ -58,25 +62,30 @@ class HelperChannel(asyncssh.SSHClientSession[bytes]):
 
     async def request(self, body: bytes) -> bytes:
         """Send one request, the JSON fields after its number, and return the answer line. Raises ChannelLostError."""
-        if not self.alive or self._channel is None:
-            raise self._lost()
-        self._number += 1
-        number = self._number
+        number = self._number + 1
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         try:
-            self._channel.write(b'{"id":%d,%b}\n' % (number, body))
+            self.send(body)
             return await answer
-        except (OSError, asyncssh.Error):
-            raise self._lost() from None
         finally:
             self._waiting.pop(number, None)
 
+    def send(self, body: bytes) -> None:
+        """Send one request for whose answer nobody waits here. Raises ChannelLostError."""
+        if not self.alive or self._channel is None:
+            raise self._lost()
+        self._number += 1
+        try:
+            self._channel.write(b'{"id":%d,%b}\n' % (self._number, body))
+        except (OSError, asyncssh.Error):
+            raise self._lost() from None
+
     def end(self) -> None:
         """Tell the helper that nothing follows: it completes what it has in hand, and goes."""
-        self.alive = False
         if self._channel is not None:
             self._channel.close()
+        self._tell_all()
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         """Keep the way to write."""
@@ -84,6 +93,7 @@ class HelperChannel(asyncssh.SSHClientSession[bytes]):
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         """Cut what arrives into lines."""
+        self.heard_at = asyncio.get_running_loop().time()
         if datatype == asyncssh.EXTENDED_DATA_STDERR:
             self._errors = (self._errors + data)[-KEPT_ERRORS:]
             return
@@ -107,14 +117,21 @@ class HelperChannel(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - what the channel told before says more
         """Tell everybody who waits."""
+        self._tell_all()
+
+    def _tell_all(self) -> None:
         self.alive = False
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(self._lost())
+        self.listeners.end(self._lost())
 
     def _line(self, line: bytes) -> None:
         if not self._started:
             self._started = line.startswith(b'{"bivisor":')
+            return
+        if line.startswith(b'{"signal":'):
+            self.listeners.tell(line)
             return
         number = int(line[6 : line.index(b",")])  # {"id":7,…
         answer = self._waiting.get(number)

@@ -25,8 +25,8 @@ TOO_OLD = "bivisor needs Python 3.6, this is"
 OLDEST_FORMAT = 2
 """The format of marshal that every Python 3 reads."""
 
-LATER = "_changes"
-"""Modules of these names act, which most connections never do: they travel as source alone."""
+LATER = ("_changes", "_signals")
+"""Modules of these names act or watch, which most connections never do: they travel as source alone."""
 
 # Only double quotes in it: it stands in single quotes, which mean the same to every shell.
 _BOOTSTRAP = (

@@ -18,14 +18,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from reconciler.targets import TargetError
+from reconciler.targets import BEAT_S, Signal, TargetError, Watchable
 from reconciler.targets.cib_snapshot import ConflictError, Snapshot, newest, remove, upsert
+from reconciler.targets.pacemaker_watch import MEMBER_UNITS, REMOTE_UNITS, watch_cluster
 from resources.contract import Action, Query, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     from reconciler.targets import Target
     from resources.endpoints import PacemakerEndpoint
@@ -137,6 +139,22 @@ class PacemakerTarget:
             return await self._members[name].do(Action("inventory.claim", args))
         except TargetError as error:
             return Reply({}, "failed", error.reason)
+
+    def watch(
+        self, paths: Collection[str], units: Collection[str], *, cib: bool = False, beat_s: float = BEAT_S
+    ) -> AsyncGenerator[Signal, None]:
+        """Tell when something may have changed on any host of it; see Watchable. Raises TargetError when no member is heard.
+
+        `units` are those behind the resources, wherever they run.
+        """
+
+        def watch(name: str, host: Watchable) -> AsyncGenerator[Signal, None]:
+            member = name in self._members
+            named = {*units, *(MEMBER_UNITS if member else REMOTE_UNITS)}
+            return host.watch(paths, named, cib=cib and member, beat_s=beat_s)
+
+        hosts = {name: host for name, host in self._hosts.items() if isinstance(host, Watchable)}
+        return watch_cluster(self._id, {name: partial(watch, name, host) for name, host in hosts.items()}, self._members)
 
     async def close(self) -> None:
         """Do nothing: the members' connections are closed by whoever opened them."""

@@ -6,21 +6,24 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import asyncssh
 
-from reconciler.targets import TargetError
+from reconciler.targets import BEAT_S, SILENT_BEATS, Signal, TargetError
 from reconciler.targets.helper_channel import ChannelLostError, HelperChannel
 from reconciler.targets.helper_stream import STATE_FOLDER, TOO_OLD, make_stream
+from reconciler.targets.listeners import Listener
 from reconciler.targets.ssh_connection import CONNECT_S, ConnectGate, connect
 from resources.contract import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 
     from resources.contract import Action, Query
     from resources.endpoints import SshEndpoint
+
+T = TypeVar("T")
 
 ASK_S = 30.0
 ACTION_S = 90.0
@@ -67,22 +70,7 @@ class SshTarget:
         When nothing has changed since the same queries were asked last, the very tuple of then is returned.
         """
         asked = tuple(queries)
-        if not asked:
-            return ()
-        refusal = self._refusal
-        async with self._one_at_a_time:
-            if self._refusal not in (None, refusal):
-                raise self._refusal  # whoever was before us (a host speaks for its cluster too) has waited in vain already
-            reused = self._channel is not None and self._channel.alive
-            try:
-                return await self._ask(asked)
-            except ChannelLostError as lost:
-                if not reused:
-                    raise self._lost(lost) from lost
-            try:
-                return await self._ask(asked)  # the connection had died while nobody looked; asking twice harms nobody
-            except ChannelLostError as lost:
-                raise self._lost(lost) from lost
+        return await self._harmless(lambda: self._ask(asked)) if asked else ()
 
     async def do(self, action: Action) -> Reply:
         """Carry out one action. Raises TargetError when it is unknown whether it was done."""
@@ -106,6 +94,21 @@ class SshTarget:
                     self._drop()
         return _reply(json.loads(line)["reply"])
 
+    async def watch(
+        self, paths: Collection[str], units: Collection[str], *, cib: bool = False, beat_s: float = BEAT_S
+    ) -> AsyncGenerator[Signal, None]:
+        """Tell when something may have changed there; see Watchable. Raises TargetError."""
+        listener = Listener(self._endpoint.target, frozenset(paths), frozenset(units), cib, beat_s)
+        channel, deaf = await self._harmless(lambda: self._listen(listener))
+        try:
+            yield Signal(self._endpoint.target, everything=True, deaf=deaf)
+            while True:
+                yield await self._next(channel, listener)
+        finally:
+            channel.listeners.remove(listener)
+            with suppress(ChannelLostError):
+                channel.send(channel.listeners.request())
+
     async def close(self) -> None:
         """Let the helper go and close the connection. Never raises."""
         connection = self._connection
@@ -114,6 +117,23 @@ class SshTarget:
             with suppress(OSError, asyncssh.Error, TimeoutError):
                 async with asyncio.timeout(CLOSE_S):
                     await connection.wait_closed()
+
+    async def _harmless(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Do what harms nobody when it is done twice: the connection may have died while nobody looked."""
+        refusal = self._refusal
+        async with self._one_at_a_time:
+            if self._refusal not in (None, refusal):
+                raise self._refusal  # whoever was before us (a host speaks for its cluster too) has waited in vain already
+            reused = self._channel is not None and self._channel.alive
+            try:
+                return await request()
+            except ChannelLostError as lost:
+                if not reused:
+                    raise self._lost(lost) from lost
+            try:
+                return await request()
+            except ChannelLostError as lost:
+                raise self._lost(lost) from lost
 
     async def _ask(self, asked: tuple[Query, ...]) -> tuple[Reply, ...]:
         channel = await self._open()
@@ -125,16 +145,51 @@ class SshTarget:
             body = b'"again":%d' % number
         slot = self._slots[number]
         slot.queries = ()  # until the answer is here, nobody knows what the helper remembers
-        try:
-            async with asyncio.timeout(ASK_S):
-                line = await channel.request(body)
-        except TimeoutError as error:
-            self._drop()
-            raise self._error(f"the host helper does not answer within {ASK_S:.0f} s") from error
+        line = await self._answer(channel, body)
         if not line.endswith(b'"same":true}'):
             slot.replies = tuple(_reply(reply) for reply in json.loads(line)["replies"])
         slot.queries = asked
         return slot.replies
+
+    async def _answer(self, channel: HelperChannel, body: bytes) -> bytes:
+        try:
+            async with asyncio.timeout(ASK_S):
+                return await channel.request(body)
+        except TimeoutError as error:
+            self._drop()
+            raise self._error(f"the host helper does not answer within {ASK_S:.0f} s") from error
+
+    async def _listen(self, listener: Listener) -> tuple[HelperChannel, tuple[str, ...]]:
+        """Have the helper watch for one listener more; return its channel, and what cannot be heard there."""
+        channel = await self._open()
+        channel.listeners.add(listener)
+        try:
+            reply = _reply(json.loads(await self._answer(channel, channel.listeners.request()))["reply"])
+        except BaseException:
+            channel.listeners.remove(listener)
+            raise
+        if not reply.ok:
+            channel.listeners.remove(listener)
+            raise self._error(f"the host helper cannot watch: {reply.error}", retry=False)
+        return channel, tuple(reply.data["deaf"])
+
+    async def _next(self, channel: HelperChannel, listener: Listener) -> Signal:
+        """Wait for the next signal as long as the helper gives signs of life. Raises TargetError."""
+        limit_s, clock = SILENT_BEATS * listener.beat_s, asyncio.get_running_loop()
+        while True:
+            heard_at = channel.heard_at
+            try:
+                async with asyncio.timeout_at(heard_at + limit_s):
+                    return await listener.mailbox.take()
+            except ChannelLostError as lost:
+                raise self._error("the connection to the host helper was lost") from lost
+            except TimeoutError as error:
+                if channel.heard_at > heard_at:
+                    continue
+                silent_s = clock.time() - heard_at
+                if self._channel is channel:
+                    self._drop()
+                raise self._error(f"the host helper has given no sign of life for {silent_s:.0f} s") from error
 
     def _free_slot(self) -> int:
         if len(self._slots) < REMEMBERED:

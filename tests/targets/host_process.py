@@ -13,26 +13,32 @@ from typing import TYPE_CHECKING, Any, Self
 from reconciler.targets.helper_stream import make_stream
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 ANSWER_S = 20
+
+QUIET_BEATS = 6
+"""Beats without a signal after which there is nothing more to tell: longer than any news may wait."""
 
 
 class HostProcess:
     """A helper with its inventory in `folder`; a context manager that ends it.
 
     With `sbin`, which needs root, that folder is the host's /usr/sbin for this helper alone: programs in it are found
-    before those of the machine.
+    before those of the machine. `within` are the words of a program that runs the helper in other surroundings.
     """
 
-    def __init__(self, folder: Path, python: str = sys.executable, *, sbin: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, python: str = sys.executable, *, sbin: Path | None = None, within: Sequence[str] = ()
+    ) -> None:
         """Start it."""
         stream = make_stream(sudo=False, python=python, folder=str(folder))
         self.folder = folder
         command = shlex.split(stream.command)
         if sbin is not None:
             command = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /usr/sbin && exec "$@"', str(sbin), *command]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([*within, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._number = 0
         self.write(stream.program)
 
@@ -84,6 +90,24 @@ class HostProcess:
         ((data, code, error),) = self.ask((op, args))
         assert (code, error) == ("", "")
         return data
+
+    def watch(self, *paths: object, units: Sequence[str] = (), cib: bool = False, beat: float = 0.1) -> list[str]:
+        """Have it watch; return what it cannot hear."""
+        self.send(watch={"paths": list(map(str, paths)), "units": list(units), "cib": cib, "beat": beat})
+        while "signal" in (answer := self.line()) or "bivisor" in answer:
+            pass
+        data, code, error = answer["reply"]
+        assert (code, error) == ("", "")
+        deaf: list[str] = data["deaf"]
+        return deaf
+
+    def signal(self) -> dict[str, Any]:
+        """Read the next signal; after so many beats there is none, and nothing is returned."""
+        for _ in range(QUIET_BEATS):
+            told: dict[str, Any] = self.line()["signal"]
+            if "beat" not in told:
+                return told
+        return {}
 
     def do(self, op: str, **args: Any) -> tuple[str, str]:
         """Do one action; return code and error."""

@@ -2,17 +2,21 @@
 
 import _signal as signal  # type: ignore[import-not-found] # the C half: `signal` itself loads `enum`
 import os
+import time
 
 from reconciler.targets.host.wire import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     Output = tuple[int, str, str]
 
 QUERY_S = 12
 """Seconds that a program may take that only asks."""
+
+SHORTEST_S = 0.001
+"""Seconds; a timer that is set to none at all never rings."""
 
 NO_SUCH_PROGRAM = 127
 
@@ -34,25 +38,38 @@ class Expired(Exception):  # noqa: N818 - it never leaves this program
 
 
 class Alarm:
-    """Within the block, Expired is raised after `seconds`, whatever system call is waiting."""
+    """Within the block, Expired is raised after `seconds`, whatever system call is waiting.
+
+    Meanwhile `between`, if there is one, is called again and again; it returns after how many seconds next. Whoever has to
+    give a sign of life does it there, for nothing else runs while a program is waited for.
+    """
+
+    between: "Callable[[], float] | None" = None
 
     def __init__(self, seconds: int) -> None:
         """Know the seconds."""
         self.seconds = seconds
+        self.end = 0.0
 
     def __enter__(self) -> None:
         """Set the alarm."""
-        signal.signal(signal.SIGALRM, _expired)
-        signal.alarm(self.seconds)
+        self.end = time.monotonic() + self.seconds
+        signal.signal(signal.SIGALRM, self._ring)
+        self._set()
 
     def __exit__(self, *_: object) -> None:
         """Clear it."""
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
+    def _set(self) -> None:
+        rest, between = self.end - time.monotonic(), Alarm.between
+        signal.setitimer(signal.ITIMER_REAL, max(min(rest, between() if between else rest), SHORTEST_S))
 
-def _expired(_number: int, _frame: object) -> None:
-    raise Expired
+    def _ring(self, _number: int, _frame: object) -> None:
+        if time.monotonic() >= self.end:
+            raise Expired
+        self._set()
 
 
 def checked(argv: "Sequence[str]", stdin: bytes = b"", timeout_s: int = QUERY_S) -> str:

@@ -13,7 +13,9 @@ from reconciler.targets.host.wire import Refusal, from_json, to_json
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import IO, Any
+    from typing import Any, BinaryIO
+
+    from reconciler.targets.host.push_signals import Signals
 
 REMEDIES = {
     "ENOSPC": "its file system is full (see df -h and df -i there)",
@@ -54,35 +56,71 @@ ACTIONS = {
     "inventory.claim": "claim_changes",
 }
 
+WATCHING = {"watch": "push_signals"}
+
 IDLE_S = 3600
 LOCK_S = 60
 """Seconds without a request, after which the controller is taken for gone; and to wait for another helper's action."""
 
+READ_SIZE = 65536
+"""Bytes that are read at a time; not fewer than Python's own buffer holds, so that nothing is left in it unseen."""
 
-def serve(folder: str, requests: "IO[bytes] | None" = None) -> None:
+
+def serve(folder: str) -> None:
     """Answer until the input ends. `folder` is where the inventory is kept."""
-    requests = requests or sys.stdin.buffer
     for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     os.umask(0o022)
     _send(to_json({"bivisor": 1, "python": list(sys.version_info[:3])}))
-    session = Session(folder)
+    session, requests = Session(folder), Requests(sys.stdin.buffer)
     while True:
         try:
-            with Alarm(IDLE_S):
-                line = requests.readline()
-        except Expired:
-            return
-        if not line.endswith(b"\n"):
-            return
-        try:
+            line = requests.next(session.signals)
+            if not line:
+                return
             _send(session.answer(from_json(line.decode())))
-        except BrokenPipeError:
+        except (Expired, BrokenPipeError):
             return
 
 
 def _send(answer: str) -> None:
     write_all(1, answer.encode() + b"\n")
+
+
+class Requests:
+    """The lines of the input, one after the other."""
+
+    def __init__(self, source: "BinaryIO") -> None:
+        """Nothing was read yet."""
+        self.source = source
+        self.read = bytearray()
+
+    def next(self, signals: "Signals | None") -> bytes:
+        """Return the next line, b"" at the end; what changes meanwhile is told if it is watched. Raises Expired."""
+        searched = 0
+        while True:
+            end = self.read.find(b"\n", searched) + 1
+            if end:
+                line = bytes(self.read[:end])
+                del self.read[:end]
+                return line
+            searched = len(self.read)
+            data = self._watching(signals) if signals is not None else self._idle()
+            if not data:
+                return b""
+            self.read += data
+
+    def _watching(self, signals: "Signals") -> bytes:
+        signals.wait(self.source.fileno())
+        return self._read()
+
+    def _idle(self) -> bytes:
+        with Alarm(IDLE_S):
+            return self._read()
+
+    def _read(self) -> bytes:
+        data: bytes = self.source.read1(READ_SIZE)  # type: ignore[attr-defined] # it is a buffered one
+        return data
 
 
 class Session:
@@ -93,12 +131,15 @@ class Session:
         self.folder = folder
         self.asked: dict[int, list[Any]] = {}
         self.replied: dict[int, str] = {}
+        self.signals: Signals | None = None
 
     def answer(self, request: "dict[str, Any]") -> str:
         """Return the answer line to one request."""
         number = request["id"]
         if "do" in request:
             return f'{{"id":{number},"reply":{to_json(do(self.folder, *request["do"]))}}}'
+        if "watch" in request:
+            return f'{{"id":{number},"reply":{to_json(_reply(WATCHING, "watch", request["watch"], self))}}}'
         again = "again" in request
         slot = request["again"] if again else request["slot"]
         if not again:

@@ -7,17 +7,19 @@ import json
 import os
 import re
 import sqlite3
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reconciler.alive import runs
 from reconciler.core.errors import HistoryError
 from reconciler.core.past import ChangeRecord, StepRecord
 from reconciler.history_file import STATE, open_to_read, trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["ChangeRecord", "History", "HistoryError", "PassRecord", "StepRecord"]
 
@@ -63,7 +65,8 @@ class History:
     def place(desired: Path) -> Path:
         """Return where the history of that folder of documents is kept, one file for each folder.
 
-        In the first of: BIVISOR_STATE, STATE_DIRECTORY (of a systemd unit), XDG_STATE_HOME/bivisor, ~/.local/state/bivisor.
+        In the first of BIVISOR_STATE, STATE_DIRECTORY (of a systemd unit), XDG_STATE_HOME/bivisor and
+        ~/.local/state/bivisor. Raises HistoryError where there is none of them.
         """
         folder = desired.absolute()
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(folder.parts[-2:]).strip("/")) or "root"
@@ -79,20 +82,30 @@ class History:
         something was to be done about it, with these of their steps. With `number` that pass, with `since` those that
         began then or later. Raises HistoryError.
         """
-        wanted = {
-            "key": key,
-            "address": address,
-            "limit": limit,
-            "number": number,
-            "since": since.isoformat(timespec="microseconds") if since else "",
-        }
+        began = since.astimezone(UTC).isoformat(timespec="microseconds") if since else ""
+        wanted = {"key": key, "address": address, "limit": limit, "number": number, "since": began}
+        with self._reading() as connection:
+            return [_pass(row, _steps(connection, row, wanted)) for row in connection.execute(_PASSES, wanted)]
+
+    def names(self) -> frozenset[str]:
+        """Return every key and address that a pass had something to do with. Raises HistoryError."""
+        with self._reading() as connection:
+            return frozenset(row[0] for row in connection.execute(_NAMES))
+
+    def numbers(self) -> tuple[int, int]:
+        """Return the numbers of the first and the last pass that is kept; zeros where there is none. Raises HistoryError."""
+        with self._reading() as connection:
+            first, last = connection.execute("SELECT ifnull(min(number), 0), ifnull(max(number), 0) FROM passes").fetchone()
+            return first, last
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Open the file in one state for all questions; an empty one where there is none. Raises HistoryError."""
         try:
             with open_to_read(self.path) as connection:
-                connection.execute("BEGIN")  # one state of the file for all questions
+                connection.execute("BEGIN")
                 connection.row_factory = sqlite3.Row
-                return [_pass(row, _steps(connection, row, wanted)) for row in connection.execute(_PASSES, wanted)]
-        except FileNotFoundError:
-            return []
+                yield connection
         except OSError as error:
             raise HistoryError(f"{self.path}: cannot be read: {error.strerror}") from None
         except sqlite3.Error as error:
@@ -116,6 +129,8 @@ _STEPS = """
     ORDER BY id
 """
 
+_NAMES = "SELECT key FROM origins UNION SELECT address FROM steps"
+
 _ORIGINS = "SELECT key FROM origins WHERE step = ? ORDER BY rowid"
 
 
@@ -123,7 +138,10 @@ def _state_folder() -> Path:
     if given := os.environ.get(STATE) or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         return Path(given).absolute()
     base = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path(os.path.expanduser("~"), ".local/state")) / "bivisor"  # noqa: PTH111 - it raises where there is no home
+    try:
+        return (Path(base) if base.startswith("/") else Path.home() / ".local/state") / "bivisor"
+    except RuntimeError:
+        raise HistoryError(f"nobody knows a home to keep the history in. Name a folder with {STATE}") from None
 
 
 def _steps(connection: sqlite3.Connection, row: sqlite3.Row, wanted: dict[str, Any]) -> Iterable[StepRecord]:
@@ -152,6 +170,6 @@ def _pass(row: sqlite3.Row, steps: Iterable[StepRecord]) -> PassRecord:
         steps=tuple(steps),
         branch=row["branch"],
         version=row["version"],
-        result=row["result"] or "interrupted",
+        result=row["result"] or ("running" if runs(row["process"]) else "interrupted"),
         note=row["note"],
     )

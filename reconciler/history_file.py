@@ -69,7 +69,8 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        raise HistoryError(f"{path}: cannot be written: {error.strerror}. {_ELSEWHERE}") from None
+        where = "" if error.filename in (None, str(path)) else f"{error.filename}: "
+        raise HistoryError(f"{path}: cannot be written: {where}{error.strerror}. {_ELSEWHERE}") from None
     try:
         connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
     except sqlite3.Error as error:
@@ -83,17 +84,46 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 
 def open_to_read(path: Path) -> closing[sqlite3.Connection]:
-    """Return the file to be read, closed when that is left. Raises HistoryError, and FileNotFoundError."""
-    path.stat()
+    """Return the file to be read, closed when that is left; an empty one where there is none, or none has begun to be.
+
+    Raises HistoryError, sqlite3.Error and OSError.
+    """
     try:
-        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", timeout=PATIENCE_S, isolation_level=None, uri=True)
-    except sqlite3.Error as error:
-        raise trouble(path, error, "read") from None
+        path.stat()
+    except FileNotFoundError:
+        return _empty()
+    address = f"file:{quote(str(path))}"
     try:
-        _check(path, connection)
-    except (sqlite3.Error, HistoryError) as error:
+        return _begun(path, f"{address}?mode=rw")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname not in _UNWRITABLE:
+            raise
+        # beside the file SQLite keeps what its readers share; where nothing can be written nobody writes the file either
+        return _begun(path, f"{address}?mode=ro&immutable=1")
+
+
+_UNWRITABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT")
+"""What SQLite says of a file in a folder that it cannot write to, where it was once written in write-ahead mode."""
+
+
+def _begun(path: Path, address: str) -> closing[sqlite3.Connection]:
+    """Return the file at that address, or an empty one where nothing was ever written to it."""
+    connection = sqlite3.connect(address, timeout=PATIENCE_S, isolation_level=None, uri=True)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        begun = _check(path, connection)
+    except (sqlite3.Error, HistoryError):
         connection.close()
-        raise (trouble(path, error, "read") if isinstance(error, sqlite3.Error) else error) from None
+        raise
+    if begun:
+        return closing(connection)
+    connection.close()
+    return _empty()
+
+
+def _empty() -> closing[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _create(connection, 0)
     return closing(connection)
 
 
@@ -130,8 +160,13 @@ def _upgrade(path: Path, connection: sqlite3.Connection) -> None:
     if _check(path, connection) == len(_VERSIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
-    for version in range(_check(path, connection), len(_VERSIONS)):  # asked again: another one may have been first
+    _create(connection, _check(path, connection))  # asked again: another one may have been first
+    connection.execute("COMMIT")
+
+
+def _create(connection: sqlite3.Connection, since: int) -> None:
+    """Bring the tables from that version to the present one."""
+    for version in range(since, len(_VERSIONS)):
         for statement in filter(str.strip, _VERSIONS[version].split(";")):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {version + 1}")
-    connection.execute("COMMIT")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.core.shown import masked, masked_urls, written
 from reconciler.core.status import Outcome
+from resources.contract import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.core.plan import Step
-    from resources.contract import Change, Value
+    from resources.contract import Value
 
 PLANNED, BEGUN = "planned", "begun"
 """In place of an outcome: of a step whose turn has not come, and of one that was begun; nobody has said what came of it."""
@@ -65,6 +67,11 @@ def planned(step: Step, redact: Callable[[str], str]) -> StepRecord:
     )
 
 
+def change_of(record: ChangeRecord) -> Change:
+    """Return the change again that was kept as it was shown: what was masked is a mask."""
+    return Change(record.field, _read(record.before), _read(record.after))
+
+
 def kept(text: str, redact: Callable[[str], str]) -> str:
     """Return a text as it may be kept: without secrets, not endless, and in characters that a file takes."""
     return storable(_cut(redact(masked_urls(text))))
@@ -85,6 +92,15 @@ def _value(value: Value, redact: Callable[[str], str]) -> str | None:
         return None
     plain = _cut(redact(value)) if isinstance(value, str) else value
     return storable(redact(written(plain)))
+
+
+def _read(shown: str | None) -> Value:
+    """Return the value that was written so; a mask stands for itself."""
+    try:
+        value = json.loads(shown) if shown is not None else None
+    except ValueError:
+        return shown
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _cut(text: str) -> str:

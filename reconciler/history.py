@@ -78,9 +78,9 @@ class History:
     ) -> list[PassRecord]:
         """Return the last passes, newest first; none where the file does not exist.
 
-        With `key` (`HypervisorZone/kvm-az`) or `address` (`ssh:kvm1/service/nova-compute`) only those passes in which
-        something was to be done about it, with these of their steps. With `number` that pass, with `since` those that
-        began then or later. Raises HistoryError.
+        With `key` (`HypervisorZone/kvm-az`) or `address` (`ssh:kvm1/service/nova-compute`) only those passes that touched
+        it, so that it was not only held or unknown, with these of their steps. With `number` that pass, with `since` those
+        that began then or later. Raises HistoryError.
         """
         began = since.astimezone(UTC).isoformat(timespec="microseconds") if since else ""
         wanted = {"key": key, "address": address, "limit": limit, "number": number, "since": began}
@@ -114,8 +114,8 @@ class History:
 
 _PASSES = """
     SELECT * FROM passes
-    WHERE (:key = '' OR number IN (SELECT pass FROM steps JOIN origins ON step = id WHERE key = :key))
-      AND (:address = '' OR number IN (SELECT pass FROM steps WHERE address = :address))
+    WHERE (:key = '' OR number IN (SELECT pass FROM steps JOIN origins ON step = id WHERE key = :key AND pending))
+      AND (:address = '' OR number IN (SELECT pass FROM steps WHERE address = :address AND pending))
       AND (:number = 0 OR number = :number)
       AND began >= :since
     ORDER BY number DESC LIMIT :limit

@@ -44,6 +44,7 @@ _VERSIONS = (
         pass INTEGER NOT NULL REFERENCES passes ON DELETE CASCADE,
         address TEXT NOT NULL,
         verb TEXT NOT NULL,
+        pending INTEGER NOT NULL,                  -- whether the verb is one that is carried out
         outcome TEXT NOT NULL,
         message TEXT NOT NULL,
         reasons TEXT NOT NULL,                     -- JSON: ["…"]

@@ -22,7 +22,7 @@ from reconciler.apply import Phase, Progress
 from reconciler.commit import branch_of, commit_of
 from reconciler.core.errors import BivisorError, HistoryError
 from reconciler.core.past import BEGUN, StepRecord, kept, planned, storable
-from reconciler.core.plan import Verb
+from reconciler.core.plan import PENDING, Verb
 from reconciler.core.status import GOOD
 from reconciler.history import History
 from reconciler.history_file import open_to_write, trouble
@@ -129,7 +129,7 @@ class Recorder:
     def _insert(self, connection: sqlite3.Connection, step: StepRecord) -> None:
         changes = [(change.field, change.before, change.after) for change in step.changes]
         texts = (step.address, step.verb, step.outcome, step.message, json.dumps(step.reasons), json.dumps(changes))
-        number = connection.execute(_STEP, (self._number, *texts)).lastrowid
+        number = connection.execute(_STEP, (self._number, step.verb in PENDING, *texts)).lastrowid
         connection.executemany(_ORIGIN, [(number, key) for key in step.origins])
 
     def _heard(self, progress: Progress, now: float) -> None:
@@ -175,7 +175,7 @@ class Recorder:
 _BEGIN = """
     INSERT INTO passes (began, command, commit_id, branch, version, user, process, dirty) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-_STEP = "INSERT INTO steps (pass, address, verb, outcome, message, reasons, changes) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_STEP = "INSERT INTO steps (pass, pending, address, verb, outcome, message, reasons, changes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _ORIGIN = "INSERT INTO origins (step, key) VALUES (?, ?)"
 _OUTCOME = "UPDATE steps SET outcome = ?, message = ?, duration_s = ? WHERE address = ? AND pass = ?"
 _END = "UPDATE passes SET result = ?, duration_s = ?, note = ? WHERE number = ?"

@@ -31,7 +31,7 @@ What = Annotated[
 ]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="Show at most so many passes.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="AGE", help="Only passes that began within that time: 2h, 7d.")]
-Full = Annotated[bool, typer.Option("--full", help="Cut nothing: every line of a file.")]
+Full = Annotated[bool, typer.Option("--full", help="Cut nothing: every line of a file, every step that was skipped.")]
 
 
 def run(
@@ -45,8 +45,8 @@ def run(
 ) -> None:
     """Show what was done: the passes of every apply, newest first.
 
-    With a resource or a unit, only the passes that had something to do about it, and what came of that; with the number
-    of a pass, all of its steps. Needs no host, no network and no secret. Only what was applied from this machine is known.
+    With a resource or a unit, only the passes that touched it, and what came of that; with the number of a pass, all of
+    its steps. Needs no host, no network and no secret. Only what was applied from this machine is known.
     """
     from reconciler.history import History  # noqa: PLC0415 - keeps --help fast
 
@@ -61,7 +61,8 @@ def run(
         from reconciler.core.past_page import past_lines  # noqa: PLC0415 - as above
 
         press = session.press()
-        press.print(past_lines([_told(one) for one in found], replace(press.paper, full=full), steps=bool(what)))
+        about = None if not what else "" if what.isdecimal() else what
+        press.print(past_lines([_told(one) for one in found], replace(press.paper, full=full), about))
     else:
         print(_nothing(history, what, since))
 
@@ -137,5 +138,5 @@ def _nothing(history: History, what: str, since: str | None) -> str:
     if not history.numbers()[1]:
         return f"No pass has been recorded yet: apply records what it does, for these documents in {history.path}"
     within = f" within {since}" if since else ""
-    about = f" had anything to do about {what}" if what else " began"
+    about = f" touched {what}" if what else " began"
     return f"No pass{about}{within}."

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.core.shown import masked, masked_urls, written
+from reconciler.core.shown import OTHER_MASK, masked, masked_urls
 from reconciler.core.status import Outcome
-from resources.contract import Change
+from resources.contract import MASK, Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,10 +88,11 @@ def _change(change: Change, redact: Callable[[str], str]) -> ChangeRecord:
 
 
 def _value(value: Value, redact: Callable[[str], str]) -> str | None:
+    """Return a masked value as JSON, so that it can be shown again as it was; a mask that stands for all of it as it is."""
     if value is None:
         return None
     plain = _cut(redact(value)) if isinstance(value, str) else value
-    return storable(redact(written(plain)))
+    return storable(redact(plain if plain in (MASK, OTHER_MASK) else json.dumps(plain, ensure_ascii=False)))
 
 
 def _read(shown: str | None) -> Value:

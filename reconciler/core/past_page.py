@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.past import BEGUN, PLANNED, StepRecord, change_of
-from reconciler.core.plan import Verb
+from reconciler.core.plan import Verb, named
 from reconciler.core.render import changes_lines, sentence_lines, set_lines
 from reconciler.core.shown import Line, Paper, Span, Tone, printable
 from reconciler.core.status import Outcome
@@ -51,6 +51,7 @@ _OUTCOMES = {
     BEGUN: Tone.UNKNOWN,
     PLANNED: Tone.DIM,
 }
+_VERBS = {str(verb): Tone(verb) for verb in Verb if verb is not Verb.NOTHING}
 _RESULTS = {"converged": Tone.GOOD, "partial": Tone.HELD, "running": Tone.WAIT}
 
 
@@ -79,11 +80,14 @@ class Told:
         return {verb: counted[verb] for verb in Verb if counted[verb]}
 
 
-def past_lines(passes: Sequence[Told], paper: Paper, *, steps: bool) -> tuple[Line, ...]:
-    """Return one block for each pass; with `steps` all that was to be done, else only what failed or was interrupted."""
+def past_lines(passes: Sequence[Told], paper: Paper, about: str | None = None) -> tuple[Line, ...]:
+    """Return one block for each pass, with those of its steps that failed or were interrupted.
+
+    With `about`, all of its steps; it is the key or the address that was asked about, '' for whole passes.
+    """
     lines: list[Line] = []
     for told in passes:
-        lines += [*_head(told, paper), *(_all_steps(told, paper) if steps else _telling(told, paper)), ()]
+        lines += [*_head(told, paper), *(_telling(told, paper) if about is None else _all_steps(told, about, paper)), ()]
     return set_lines(lines, paper)
 
 
@@ -113,21 +117,35 @@ def _telling(told: Told, paper: Paper) -> Iterable[Line]:
     found = [step for step in told.steps if step.outcome in (Outcome.FAILED, BEGUN)]
     for step in found[:MOST_TELLING]:
         yield _step_line(step)
-        yield from sentence_lines(_INDENT * 2, step.message, "", Tone.REASON, paper)
+        yield from sentence_lines(_INDENT, step.message, "  ", Tone.REASON, paper)
     if len(found) > MOST_TELLING:
         more = f"{len(found) - MOST_TELLING} more: bivisor history {told.number}"
         yield (Span(f"{_INDENT}{paper.ellipsis} {more}", Tone.DIM),)
 
 
-def _all_steps(told: Told, paper: Paper) -> Iterable[Line]:
-    for step in told.steps:
-        yield _step_line(step)
-        yield from sentence_lines(_INDENT * 2, ", ".join(step.origins), "declared by ", Tone.DIM, paper)
-        changes = [change_of(change) for change in step.changes]
-        yield from changes_lines(changes, paper, creating=step.verb == Verb.CREATE)
-        for reason in step.reasons:
-            yield from sentence_lines(_INDENT * 2, reason, "", Tone.REASON, paper)
-        yield from sentence_lines(_INDENT * 2, step.message, "", Tone.REASON, paper)
+def _all_steps(told: Told, about: str, paper: Paper) -> Iterable[Line]:
+    """Return every step, the skipped ones last; unless the page is to be full, one line for each reason to skip some."""
+    alike: dict[tuple[str, ...], list[StepRecord]] = {}
+    for step in sorted(told.steps, key=lambda step: step.outcome == Outcome.SKIPPED):
+        alone = paper.full or step.outcome != Outcome.SKIPPED
+        alike.setdefault((step.address,) if alone else (step.verb, step.message), []).append(step)
+    for steps in alike.values():
+        if len(steps) == 1:
+            yield from _step_lines(steps[0], about, paper)
+        else:
+            targets = dict.fromkeys(printable(step.address).partition("/")[0] for step in steps)
+            yield (*_outcome_spans(steps[0]), Span(f"{len(steps)} units on {named(targets)}"))
+            yield from sentence_lines(_INDENT, steps[0].message, "  ", Tone.REASON, paper)
+
+
+def _step_lines(step: StepRecord, about: str, paper: Paper) -> Iterable[Line]:
+    yield _step_line(step)
+    if step.origins != (about,):
+        yield from sentence_lines(_INDENT, ", ".join(step.origins), "  declared by ", Tone.DIM, paper)
+    changes = [change_of(change) for change in step.changes]
+    yield from changes_lines(changes, paper, creating=step.verb == Verb.CREATE)
+    for sentence in (*step.reasons, step.message):
+        yield from sentence_lines(_INDENT, sentence, "  ", Tone.REASON, paper)
 
 
 def _step_line(step: StepRecord) -> Line:
@@ -135,19 +153,22 @@ def _step_line(step: StepRecord) -> Line:
     target, _, rest = printable(step.address).partition("/")
     kind, _, name = rest.partition("/")
     took = f"  {_took(step.duration_s)}" if step.duration_s is not None else ""
+    return (*_outcome_spans(step), Span(f"{target}  {kind} "), Span(name, Tone.TITLE), Span(took, Tone.DIM))
+
+
+def _outcome_spans(step: StepRecord) -> Line:
     return (
         Span(f"{_INDENT}{step.outcome:<9}  ", _OUTCOMES.get(step.outcome, Tone.PLAIN)),
-        Span(f"{step.verb:<7}  ", Tone.PLAIN if step.verb == Verb.NOTHING else Tone(step.verb)),
-        Span(f"{target}  {kind} "),
-        Span(name, Tone.TITLE),
-        Span(took, Tone.DIM),
+        Span(f"{step.verb:<7}  ", _VERBS.get(step.verb, Tone.PLAIN)),
     )
 
 
 def _took(seconds: float) -> str:
-    """Return `0.4 s`, `12 s`, `3 min 5 s`."""
+    """Return `40 ms`, `2.5 s`, `3 min 5 s`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < _MINUTE_S:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - where tenths stop to matter
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), _MINUTE_S)
     return f"{minutes} min {rest} s"
 

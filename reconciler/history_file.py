@@ -71,7 +71,9 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         where = "" if error.filename in (None, str(path)) else f"{error.filename}: "
-        raise HistoryError(f"{path}: cannot be written: {where}{error.strerror}. {_ELSEWHERE}") from None
+        raise HistoryError(
+            f"{path}: cannot be written: {where}{error.strerror}. Name a folder of your own with {STATE}"
+        ) from None
     try:
         connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
     except sqlite3.Error as error:
@@ -137,10 +139,8 @@ def trouble(path: Path, error: sqlite3.Error, done: str) -> HistoryError:
         return HistoryError(f"{path}: cannot be {done}: another program holds it. Find out which: fuser {path}", retry=True)
     if name.startswith("SQLITE_FULL"):
         return HistoryError(f"{path}: cannot be {done}: the disk is full. Make room, or name another folder with {STATE}")
-    return HistoryError(f"{path}: cannot be {done}: {error}. {_ELSEWHERE}")
-
-
-_ELSEWHERE = f"Name a folder of your own with {STATE}, or delete the file: only the history is lost"
+    remedy = f"Name a folder of your own with {STATE}, or delete the file: only the history is lost"
+    return HistoryError(f"{path}: cannot be {done}: {error}. {remedy}")
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> int:

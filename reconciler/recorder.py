@@ -78,7 +78,7 @@ class Recorder:
 
     @contextmanager
     def one_pass(self, plan: Plan, report: Callable[[Progress], None]) -> Iterator[Entry]:
-        """Record one pass while it is entered. Whoever leaves it by anything but an error of ours was interrupted."""
+        """Record one pass while it is entered. It failed by an error of ours; by anything else it was interrupted."""
         loop = asyncio.get_running_loop()
         since = loop.time()
         self._begin(plan)
@@ -92,6 +92,9 @@ class Recorder:
             yield entry
         except BivisorError as error:
             self._end("failed", loop.time() - since, str(error))
+            raise
+        except BaseException:
+            self._end("interrupted", None)
             raise
         good = all(result.outcome in GOOD for result in entry.results.values())
         self._end("converged" if good else "partial", loop.time() - since)
@@ -149,7 +152,7 @@ class Recorder:
             self._insert(connection, planned(progress.step, self._redact))
             connection.execute(_OUTCOME, (*what, self._number))
 
-    def _end(self, result: str, duration_s: float, note: str = "") -> None:
+    def _end(self, result: str, duration_s: float | None, note: str = "") -> None:
         ended = (result, duration_s, kept(note, self._redact))
         self._write(lambda connection: connection.execute(_END, (*ended, self._number)), always=True)
 

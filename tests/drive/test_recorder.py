@@ -201,6 +201,22 @@ async def test_kill_9_leaves_what_had_been_begun(desk: Desk) -> None:
     assert [one.result for one in desk.history.passes()] == ["converged", "converged", "interrupted"]
 
 
+async def test_a_pass_that_is_called_off_is_interrupted(desk: Desk) -> None:
+    """Ctrl-C or SIGTERM in the middle of a pass: it does not stand as running until its process ends."""
+    world = World()
+    task = asyncio.get_running_loop().create_task(desk.apply(world.reconciler(thing("a", "x", settle_s=30, size=1))))
+
+    def forget(_: Action) -> None:
+        world.place("a").things.clear()
+        asyncio.get_running_loop().call_later(5, task.cancel)
+
+    world.place("a").after_do = forget
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (one,) = desk.history.passes()
+    assert (one.result, one.duration_s, [step.outcome for step in one.steps]) == ("interrupted", None, ["begun"])
+
+
 async def test_a_broken_plan_is_told_as_failed(desk: Desk) -> None:
     """A pass that the program itself gave up is no interrupted one: the record says why it failed."""
     world = World()

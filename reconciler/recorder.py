@@ -66,6 +66,7 @@ class Recorder:
         Whatever is kept passes `redact`; `warn` is told once what stands against it.
         """
         self._folder = folder
+        self._path: Path | None = None
         self._origin = origin
         self._redact = redact
         self._warn = warn
@@ -162,7 +163,7 @@ class Recorder:
         if self._troubled and not always:
             return
         try:
-            path = History.place(self._folder)
+            path = self._path = self._path or History.place(self._folder)
             self._connection = self._connection or open_to_write(path)
             _together(path, self._connection, self._unwritten)
         except HistoryError as error:

@@ -46,7 +46,10 @@ def run(
     """Show what was done: the passes of every apply, newest first.
 
     With a resource or a unit, only the passes that touched it, and what came of that; with the number of a pass, all of
-    its steps. Needs no host, no network and no secret. Only what was applied from this machine is known.
+    its steps. Needs no host, no network and no secret.
+
+    Known is what was applied from this machine by this user: it is kept in the folder that BIVISOR_STATE names, else in
+    ~/.local/state/bivisor, one file for each folder of documents, which may be deleted at any time.
     """
     from reconciler.history import History  # noqa: PLC0415 - keeps --help fast
 
@@ -64,7 +67,7 @@ def run(
         about = None if not what else "" if what.isdecimal() else what
         press.print(past_lines([_told(one) for one in found], replace(press.paper, full=full), about))
     else:
-        print(_nothing(history, what, since))
+        print(_nothing(history, what, since, desired))
 
 
 def _before_now(age: timedelta) -> datetime:
@@ -134,9 +137,9 @@ def _told(one: PassRecord) -> Told:
     )
 
 
-def _nothing(history: History, what: str, since: str | None) -> str:
+def _nothing(history: History, what: str, since: str | None, folder: Path) -> str:
     if not history.numbers()[1]:
-        return f"No pass has been recorded yet: apply records what it does, for these documents in {history.path}"
+        return f"No apply of {folder.absolute()} has been recorded yet. It would stand in {history.path}"
     within = f" within {since}" if since else ""
     about = f" touched {what}" if what else " began"
     return f"No pass{about}{within}."

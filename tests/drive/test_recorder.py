@@ -371,6 +371,7 @@ async def main():
             reconciler = world.reconciler(*(thing("a", f"x{i}", size=number) for i in range(5)))
             await reconciler.carry_out(await reconciler.look(), lambda _: None, recorder)
 
+print("ready", flush=True)
 sys.stdin.readline()
 asyncio.run(main())
 """
@@ -390,6 +391,9 @@ def test_several_applies_record_at_once(desk: Desk) -> None:
         )
         for name in ("one", "two", "three")
     ]
+    for program in programs:
+        assert program.stdout
+        assert program.stdout.readline() == "ready\n"
     for program in programs:
         assert program.stdin
         program.stdin.write("\n")

@@ -72,7 +72,7 @@ class Keeper:
     async def run(self) -> None:
         """Go on until `stop`; what is in hand then is finished."""
         self._observer.declare(self._reconciler.desired.catalog.units)
-        for target in sorted(self._observer.targets):
+        for target in sorted(self._observer.asked):
             self._queue.add(target, Priority.SWEEP)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._decide(group))
@@ -95,7 +95,7 @@ class Keeper:
 
     def look_again(self, target: TargetId, priority: Priority = Priority.DRIFT) -> None:
         """Look at a target soon: something was heard of it. One that nobody declares is left alone."""
-        if target in self._observer.targets:
+        if target in self._observer.asked:
             self._queue.add(target, priority)
 
     async def _look(self) -> None:
@@ -111,7 +111,7 @@ class Keeper:
                 return
             if began >= self._acted_at.get(item.key, began):
                 self._acted_at.pop(item.key, None)
-            if item.key in self._observer.targets:
+            if item.key in self._observer.asked:
                 pause = SWEEP_S[item.key.kind] * (1.0 - JITTER * self._rng.random())
                 self._queue.add_after(item.key, Priority.SWEEP, pause)
             self._stir.set()

@@ -33,6 +33,12 @@ def set_up(*, level: str, as_json: bool, redact: Callable[[str], str] = str) -> 
     logger.cache_clear()
 
 
+def mask(redact: Callable[[str], str]) -> None:
+    """Mask what `redact` masks as well from now on: another secret may be declared while the old one still stands somewhere."""
+    before = _SETTINGS.redact
+    _SETTINGS.redact = redact if before is str else lambda text: before(redact(text))
+
+
 def masked(text: str) -> str:
     """Return a text that is about to be shown without the secrets that are known by now."""
     return _SETTINGS.redact(text)

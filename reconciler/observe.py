@@ -100,9 +100,9 @@ class Observer:
         return frozenset(self._questions.by_target.keys() - self._answers.keys())
 
     @property
-    def targets(self) -> frozenset[TargetId]:
-        """All that there is to ask."""
-        return frozenset(self._questions.by_target)
+    def asked(self) -> Mapping[TargetId, tuple[Query, ...]]:
+        """What each target is asked; the very tuple of the last time where that is the same."""
+        return self._questions.by_target
 
     def asking(self, targets: Collection[TargetId]) -> frozenset[Address]:
         """Return the units about which one of these targets is asked."""

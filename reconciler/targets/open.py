@@ -44,6 +44,21 @@ class Targets:
             for target in targets:
                 group.create_task(target.close())
 
+    async def replace(self, endpoints: Mapping[TargetId, Endpoint]) -> frozenset[TargetId]:
+        """Reach targets in these ways from now on; close those that are reached otherwise or not at all, and return them.
+
+        A cluster is spoken to through its hosts: with one of those it is replaced as well.
+        """
+        before, self._endpoints = self._endpoints, endpoints
+        changed = {target for target in self._open if before.get(target) != endpoints.get(target)}
+        if any(target.kind == "ssh" for target in changed):
+            changed |= {target for target in self._open if target.kind == "pacemaker"}
+        closing = [self._open.pop(target) for target in changed]
+        async with asyncio.TaskGroup() as group:
+            for target in closing:
+                group.create_task(target.close())
+        return frozenset(changed)
+
     def get(self, target_id: TargetId) -> Target:
         """Return the target, the same one each time. Raises KeyError for one that no resource introduced."""
         if target_id not in self._open:

@@ -1,0 +1,119 @@
+"""Ears at every target that has a voice: what is heard is a reason to look, and silence is told."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler import log
+from reconciler.targets import TargetError, Watchable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from random import Random
+
+    from reconciler.targets.open import Targets
+    from resources.contract import Query, TargetId
+
+FIRST_REST_S = 1.0
+MOST_REST_S = 60.0
+"""Seconds until a target that could not be watched is tried again, after the first failure and after many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """What is watched at one target: files, systemd units, and Pacemaker's configuration."""
+
+    paths: frozenset[str]
+    units: frozenset[str]
+    cib: bool
+
+    @classmethod
+    def for_queries(cls, queries: Collection[Query]) -> Ears:
+        """Return what is worth listening to for whoever asks these questions: just what the answers are made of."""
+        args = [query.args for query in queries]
+        paths = frozenset(str(each["path"]) for each in args if "path" in each)
+        units = frozenset(str(each["unit"]) for each in args if each.get("unit"))
+        return cls(paths, units, cib=any("cib" in query.op or query.op == "resource.show" for query in queries))
+
+
+class Watches:
+    """One watch for each target that can be watched; `heard` is told the target whenever something may have changed there.
+
+    `deaf` says of each target that is not heard why, a sentence for a person.
+    """
+
+    def __init__(self, group: asyncio.TaskGroup, targets: Targets, heard: Callable[[TargetId], None], rng: Random) -> None:
+        """Watch nothing yet; the tasks belong to the group."""
+        self._group = group
+        self._targets = targets
+        self._heard = heard
+        self._rng = rng
+        self._asked: Mapping[TargetId, tuple[Query, ...]] = {}
+        self._tasks: dict[TargetId, tuple[Ears, asyncio.Task[None]]] = {}
+        self.deaf: dict[TargetId, str] = {}
+
+    def follow(self, asked: Mapping[TargetId, tuple[Query, ...]]) -> None:
+        """Listen to what these questions are about, and to nothing else any more."""
+        before, self._asked = self._asked, asked
+        for target in self._tasks.keys() - asked.keys():
+            self._end(target)
+        for target, queries in asked.items():
+            if before.get(target) is not queries:
+                self._listen(target, Ears.for_queries(queries))
+
+    def again(self, target: TargetId) -> None:
+        """Begin anew with a target: it is another one than before, though it is asked the same."""
+        if target in self._tasks:
+            ears, _ = self._tasks[target]
+            self._end(target)
+            self._listen(target, ears)
+
+    def stop(self) -> None:
+        """Listen to nobody any more."""
+        for target in tuple(self._tasks):
+            self._end(target)
+
+    def _listen(self, target: TargetId, ears: Ears) -> None:
+        if target in self._tasks:
+            if self._tasks[target][0] == ears:
+                return
+            self._end(target)
+        if isinstance(self._targets.get(target), Watchable):
+            self._tasks[target] = ears, self._group.create_task(self._watch(target, ears))
+
+    def _end(self, target: TargetId) -> None:
+        _, task = self._tasks.pop(target)
+        task.cancel()
+        self.deaf.pop(target, None)
+
+    async def _watch(self, target: TargetId, ears: Ears) -> None:
+        """Listen until it is cancelled; when the target falls silent say so, and begin again."""
+        rest_s = FIRST_REST_S
+        while True:
+            there = self._targets.get(target)
+            if not isinstance(there, Watchable):
+                return
+            try:
+                async with aclosing(there.watch(ears.paths, ears.units, cib=ears.cib)) as signals:
+                    async for signal in signals:
+                        rest_s = FIRST_REST_S
+                        self._say(target, "; ".join(signal.deaf))
+                        self._heard(target)
+            except TargetError as error:
+                self._say(target, log.masked(error.reason))
+                self._heard(target)
+            await asyncio.sleep(rest_s * (0.5 + self._rng.random()))
+            rest_s = min(rest_s * 2.0, MOST_REST_S)
+
+    def _say(self, target: TargetId, deaf: str) -> None:
+        if deaf == self.deaf.get(target, ""):
+            return
+        if deaf:
+            self.deaf[target] = deaf
+            log.logger().warning("deaf", target=str(target), reason=deaf)
+        else:
+            del self.deaf[target]
+            log.logger().info("heard_again", target=str(target))

@@ -6,42 +6,33 @@ import asyncio
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler import log
+from reconciler import keep, log
 from reconciler.desired_source import DesiredSource, Folder
 from reconciler.keep import Keeper
-from reconciler.reconcile import Reconciler
+from reconciler.reconcile import UNRECORDED, Reconciler, Records
 from reconciler.targets.open import Targets
 from reconciler.watch import Watches
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.apply import Progress
     from reconciler.desired import Desired
-    from reconciler.reconcile import Look
 
 
-class Audience(Protocol):
+class Audience(keep.Audience, Protocol):
     """Whoever is told what happens."""
 
     def folder(self, folder: Folder) -> None:
         """Hear what is known of the documents."""
         ...
 
-    def decided(self, look: Look) -> None:
-        """Hear of a decision: what is seen by now, and what follows."""
-        ...
-
-    def step(self, progress: Progress) -> None:
-        """Hear of a step."""
-        ...
-
 
 class Daemon:
     """Keeps the cloud as one folder declares it, until it is stopped."""
 
-    def __init__(self, folder: Path, audience: Audience, *, acts: bool = True) -> None:
+    def __init__(self, folder: Path, audience: Audience, records: Records = UNRECORDED, *, acts: bool = True) -> None:
         """Keep what `folder` declares; without `acts` only look and decide."""
+        self._records = records
         self._audience = audience
         self._acts = acts
         self._source = DesiredSource(folder, self._told)
@@ -85,12 +76,9 @@ class Daemon:
         async with Targets(first.catalog.endpoints) as targets, asyncio.TaskGroup() as group:
             reconciler = Reconciler(first, targets)
 
-            def decided(look: Look) -> None:
-                watches.follow(reconciler.observer.asked)
-                self._audience.decided(look)
-
-            keeper = Keeper(reconciler, self._rng, self._audience.step, decided, acts=self._acts)
+            keeper = Keeper(reconciler, self._rng, self._audience, self._records, acts=self._acts)
             watches = Watches(group, targets, keeper.look_again, self._rng)
+            keeper.asks = watches.follow
             group.create_task(keeper.run())
             while (desired := await self._next()) is not None:
                 log.mask(desired.redact)

@@ -10,25 +10,25 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
 from reconciler.core.errors import BrokenPlanError
 from reconciler.core.portions import Portion, portions
 from reconciler.core.status import GOOD, Outcome, Result
 from reconciler.queue import FIRST_REST_S, HANDS, JITTER, MOST_REST_S, ClosedError, Queue
-from reconciler.reconcile import Look
+from reconciler.reconcile import UNRECORDED, Look
 from reconciler.turns import Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from random import Random
 
     from reconciler.apply import Progress
     from reconciler.core.plan import Step
     from reconciler.desired import Desired
-    from reconciler.reconcile import Reconciler
-    from resources.contract import Address, Change, TargetId
+    from reconciler.reconcile import Reconciler, Records
+    from resources.contract import Address, Change, Query, TargetId
 
 SWEEP_S = {"openstack": 10.0, "vcenter": 30.0, "pacemaker": 15.0, "ssh": 60.0}
 """Seconds after which a target is looked at again although nothing was heard of it; a part of it is jitter."""
@@ -43,6 +43,18 @@ class _Failed:
     changes: tuple[Change, ...]
 
 
+class Audience(Protocol):
+    """Whoever is told what happens."""
+
+    def decided(self, look: Look) -> None:
+        """Hear of a decision: what is seen by now, and what follows."""
+        ...
+
+    def step(self, progress: Progress) -> None:
+        """Hear of a step."""
+        ...
+
+
 class Keeper:
     """Keeps what a reconciler declares; one task group owns every task."""
 
@@ -50,17 +62,17 @@ class Keeper:
         self,
         reconciler: Reconciler,
         rng: Random,
-        report: Callable[[Progress], None],
-        decided: Callable[[Look], None],
+        audience: Audience,
+        records: Records = UNRECORDED,
         *,
         acts: bool = True,
     ) -> None:
-        """Tell `report` of each step and `decided` of each decision; without `acts` only look and decide."""
+        """Tell the audience of each step and each decision; without `acts` only look and decide."""
         self._reconciler = reconciler
         self._observer = reconciler.observer
         self._rng = rng
-        self._report = report
-        self._decided = decided
+        self._audience = audience
+        self._records = records
         self._acts = acts
         self._queue: Queue[TargetId] = Queue(rng, hands=HANDS)
         self._stir = asyncio.Event()
@@ -68,6 +80,8 @@ class Keeper:
         self._acted_at: dict[TargetId, float] = {}
         self._failed: dict[Address, _Failed] = {}
         self._stopping = False
+        self.asks: Callable[[Mapping[TargetId, tuple[Query, ...]]], None] = lambda _: None
+        """Called with what each target is asked, whenever that may have changed."""
 
     async def run(self) -> None:
         """Go on until `stop`; what is in hand then is finished."""
@@ -126,7 +140,8 @@ class Keeper:
             look = self._reconciler.decide(self._interrupted())
             for target in self._observer.unasked:
                 self._queue.add(target, Priority.DRIFT)  # what came up only now: a rename, something of ours
-            self._decided(look)
+            self.asks(self._observer.asked)
+            self._audience.decided(look)
             catalog = self._reconciler.desired.catalog
             for portion in portions(look.plan, catalog, self._busy(look)) if self._acts else ():
                 self._in_hand.append(portion)
@@ -156,7 +171,7 @@ class Keeper:
     async def _carry_out(self, look: Look, portion: Portion) -> None:
         graph = self._reconciler.desired.graph
         try:
-            results = await self._reconciler.act(Look(look.observed, portion.plan), self._report)
+            results = await self._reconciler.act(Look(look.observed, portion.plan), self._audience.step, self._records)
         except BrokenPlanError as error:
             log.logger().error("broken_plan", error=str(error))
             results = {address: Result(address, Outcome.FAILED, str(error)) for address in portion.units}

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -57,8 +57,16 @@ async def origin_of(folder: Path, command: str) -> Origin:
     return Origin(command) if commit is None else Origin(command, commit.id, branch, bool(commit.changed))
 
 
+@dataclass(slots=True)
+class _Row:
+    """A pass that goes on: its number, and when its steps began (the loop's time)."""
+
+    number: int = 0
+    began: dict[str, float] = field(default_factory=dict)
+
+
 class Recorder:
-    """Writes the passes of one apply."""
+    """Writes the passes of one command; several may go on at once. `origin` is of whoever begins the next one."""
 
     def __init__(self, folder: Path, origin: Origin, redact: Callable[[str], str], warn: Callable[[str], None]) -> None:
         """Write to the history of that folder of documents.
@@ -67,38 +75,36 @@ class Recorder:
         """
         self._folder = folder
         self._path: Path | None = None
-        self._origin = origin
+        self.origin = origin
         self._redact = redact
         self._warn = warn
         self._connection: sqlite3.Connection | None = None
         self._unwritten: list[Write] = []
         self._troubled = False
         self._warned = False
-        self._number = 0
-        self._began: dict[str, float] = {}
 
     @contextmanager
     def one_pass(self, plan: Plan, report: Callable[[Progress], None]) -> Iterator[Entry]:
         """Record one pass while it is entered. It failed by an error of ours; by anything else it was interrupted."""
         loop = asyncio.get_running_loop()
         since = loop.time()
-        self._begin(plan)
+        row = self._begin(plan)
 
         def heard(progress: Progress) -> None:
-            self._heard(progress, loop.time())
+            self._heard(row, progress, loop.time())
             report(progress)
 
         entry = Entry(heard)
         try:
             yield entry
         except BivisorError as error:
-            self._end("failed", loop.time() - since, str(error))
+            self._end(row, "failed", loop.time() - since, str(error))
             raise
         except BaseException:
-            self._end("interrupted", None)
+            self._end(row, "interrupted", None)
             raise
         good = all(result.outcome in GOOD for result in entry.results.values())
-        self._end("converged" if good else "partial", loop.time() - since)
+        self._end(row, "converged" if good else "partial", loop.time() - since)
 
     def __enter__(self) -> Self:
         """Begin to record."""
@@ -114,48 +120,44 @@ class Recorder:
                 self._connection.close()
             self._connection = None
 
-    def _begin(self, plan: Plan) -> None:
+    def _begin(self, plan: Plan) -> _Row:
         began = datetime.now(UTC).isoformat(timespec="microseconds")
-        origin = self._origin
+        origin = self.origin
         texts = (began, origin.command, origin.commit, origin.branch, version("bivisor"), _user(), mark_of(os.getpid()))
-        row = (*map(storable, texts), origin.dirty)
+        values, row = (*map(storable, texts), origin.dirty), _Row()
         steps = [planned(step, self._redact) for step in plan.steps if step.verb is not Verb.NOTHING]
-        self._began.clear()
 
         def write(connection: sqlite3.Connection) -> None:
-            self._number = connection.execute(_BEGIN, row).lastrowid or 0
+            row.number = connection.execute(_BEGIN, values).lastrowid or 0
             for step in steps:
-                self._insert(connection, step)
-            connection.execute("DELETE FROM passes WHERE number <= ?", (self._number - MOST_PASSES,))
+                _insert(connection, row, step)
+            connection.execute("DELETE FROM passes WHERE number <= ?", (row.number - MOST_PASSES,))
 
         self._write(write, always=True)
+        return row
 
-    def _insert(self, connection: sqlite3.Connection, step: StepRecord) -> None:
-        changes = [(change.field, change.before, change.after) for change in step.changes]
-        texts = (step.address, step.verb, step.outcome, step.message, json.dumps(step.reasons), json.dumps(changes))
-        number = connection.execute(_STEP, (self._number, step.verb in PENDING, *texts)).lastrowid
-        connection.executemany(_ORIGIN, [(number, key) for key in step.origins])
-
-    def _heard(self, progress: Progress, now: float) -> None:
+    def _heard(self, row: _Row, progress: Progress, now: float) -> None:
         address, result = storable(str(progress.step.address)), progress.result
         if progress.phase is Phase.STARTED:
-            self._began[address] = now
+            row.began[address] = now
         if progress.phase is Phase.SETTLING:
             return
         outcome = BEGUN if result is None else str(result.outcome)
         message = "" if result is None else kept(result.message, self._redact)
-        duration_s = now - self._began[address] if result is not None and address in self._began else None
-        self._write(lambda connection: self._update(connection, progress, (outcome, message, duration_s, address)))
+        duration_s = now - row.began[address] if result is not None and address in row.began else None
+        self._write(lambda connection: self._update(connection, row, progress, (outcome, message, duration_s, address)))
 
-    def _update(self, connection: sqlite3.Connection, progress: Progress, what: tuple[str, str, float | None, str]) -> None:
-        if not connection.execute(_OUTCOME, (*what, self._number)).rowcount:
+    def _update(
+        self, connection: sqlite3.Connection, row: _Row, progress: Progress, what: tuple[str, str, float | None, str]
+    ) -> None:
+        if not connection.execute(_OUTCOME, (*what, row.number)).rowcount:
             # nothing was to be done about it; it was waited for since another step had moved it
-            self._insert(connection, planned(progress.step, self._redact))
-            connection.execute(_OUTCOME, (*what, self._number))
+            _insert(connection, row, planned(progress.step, self._redact))
+            connection.execute(_OUTCOME, (*what, row.number))
 
-    def _end(self, result: str, duration_s: float | None, note: str = "") -> None:
+    def _end(self, row: _Row, result: str, duration_s: float | None, note: str = "") -> None:
         ended = (result, duration_s, kept(note, self._redact))
-        self._write(lambda connection: connection.execute(_END, (*ended, self._number)), always=True)
+        self._write(lambda connection: connection.execute(_END, (*ended, row.number)), always=True)
 
     def _write(self, write: Write, *, always: bool = False) -> None:
         """Write this and all that could not be written before; after trouble only with `always`, else it is kept."""
@@ -183,6 +185,13 @@ _STEP = "INSERT INTO steps (pass, pending, address, verb, outcome, message, reas
 _ORIGIN = "INSERT INTO origins (step, key) VALUES (?, ?)"
 _OUTCOME = "UPDATE steps SET outcome = ?, message = ?, duration_s = ? WHERE address = ? AND pass = ?"
 _END = "UPDATE passes SET result = ?, duration_s = ?, note = ? WHERE number = ?"
+
+
+def _insert(connection: sqlite3.Connection, row: _Row, step: StepRecord) -> None:
+    changes = [(change.field, change.before, change.after) for change in step.changes]
+    texts = (step.address, step.verb, step.outcome, step.message, json.dumps(step.reasons), json.dumps(changes))
+    number = connection.execute(_STEP, (row.number, step.verb in PENDING, *texts)).lastrowid
+    connection.executemany(_ORIGIN, [(number, key) for key in step.origins])
 
 
 def _together(path: Path, connection: sqlite3.Connection, writes: Sequence[Write]) -> None:

@@ -50,6 +50,11 @@ def run(
     raise typer.Exit(session.run(ordinary if plan is None else _apply_saved(desired, plan, oldest)))
 
 
+def once(folder: Path) -> int:
+    """Carry everything out without asking, as `bivisor run --once` does; return the exit code."""
+    return session.run(_apply(folder, yes=True, confirm_deletes=False))
+
+
 async def _apply(folder: Path, *, yes: bool, confirm_deletes: bool) -> int:
     from reconciler.core.render import report_lines  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above

@@ -107,6 +107,10 @@ class HistoryError(BivisorError):
     """The file of what was done cannot be read or written; nothing else depends on it."""
 
 
+class TakenError(BivisorError):
+    """Somebody else keeps this folder of documents already."""
+
+
 class StalePlanError(BivisorError):
     """A saved plan does not fit any more. `moved` are sentences, one for each thing that is not as it was planned for."""
 

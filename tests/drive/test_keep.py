@@ -35,13 +35,16 @@ class Kept:
         self.keeper = Keeper(
             world.reconciler(*things, max_unavailable=max_unavailable),
             Random(1),  # noqa: S311 - jitter
-            self.heard,
-            self.looks.append,
+            self,
             acts=acts,
         )
 
-    def heard(self, _: Progress) -> None:
+    def step(self, progress: Progress) -> None:
         """Listen to no progress."""
+
+    def decided(self, look: Look) -> None:
+        """Keep the decision."""
+        self.looks.append(look)
 
     def has(self, place: str, **things: object) -> bool:
         """Tell whether the place holds these things."""

@@ -1,0 +1,91 @@
+"""What `bivisor run` tells while it runs: lines of the log, a word to systemd, and a record of what was done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Self
+
+from reconciler import log
+from reconciler.apply import Phase
+from reconciler.notify import notify
+from reconciler.recorder import Origin, Recorder, origin_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from reconciler.apply import Progress
+    from reconciler.desired_source import Folder
+    from reconciler.reconcile import Look
+    from resources.contract import Address
+
+_COMMAND = "run"
+
+
+class Chronicle:
+    """Hears what the daemon does. `recorder` writes the history."""
+
+    def __init__(self, folder: Path) -> None:
+        """Tell of that folder of documents."""
+        self._folder = folder
+        self._counts: dict[str, int] | None = None
+        self._conditions: object = None
+        self._began: dict[Address, float] = {}
+        self._asking: asyncio.Task[None] | None = None
+        self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        log.logger().info("starting", desired=str(self._folder))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Let go of the record."""
+        if self._asking is not None:
+            self._asking.cancel()
+        self.recorder.__exit__(kind, error, trace)
+
+    def folder(self, folder: Folder) -> None:
+        """Say that documents are in force, or why they are not."""
+        conditions = [(each.type, each.status, each.reason, each.message) for each in folder.conditions]
+        if conditions != self._conditions:
+            for kind, status, reason, message in conditions:
+                tell = log.logger().info if status == "True" else log.logger().warning
+                tell("desired", condition=kind, status=str(status), reason=reason, **({"message": message} if message else {}))
+            self._conditions = conditions
+        if folder.desired is not None and folder.refused is None:
+            self._asking = asyncio.get_running_loop().create_task(self._ask_git())
+
+    def decided(self, look: Look) -> None:
+        """Say what is to be done, when that has changed; the first time, that the daemon is ready."""
+        counts = {str(verb): count for verb, count in Counter(step.verb for step in look.plan.steps).items()}
+        if self._counts is None:
+            notify("READY=1")
+        if counts == self._counts:
+            return
+        self._counts = counts
+        left = {verb: count for verb, count in sorted(counts.items()) if verb != "nothing"}
+        log.logger().info("decided", units=len(look.plan.steps), **left)
+        told = ", ".join(f"{count} {verb}" for verb, count in left.items())
+        notify(f"STATUS={told or 'everything is as declared'}")
+
+    def step(self, progress: Progress) -> None:
+        """Say what came of a step."""
+        address, now = progress.step.address, asyncio.get_running_loop().time()
+        if progress.phase is Phase.STARTED:
+            self._began[address] = now
+            reasons = {"reasons": "; ".join(progress.step.reasons)} if progress.step.reasons else {}
+            log.logger().info("step", address=str(address), verb=str(progress.step.verb), **reasons)
+        elif progress.result is not None:
+            result, began = progress.result, self._began.pop(address, now)
+            tell = log.logger().warning if result.outcome in ("failed", "skipped") else log.logger().info
+            told = {"message": result.message} if result.message else {}
+            tell("result", address=str(address), outcome=str(result.outcome), duration_s=round(now - began, 3), **told)
+
+    async def _ask_git(self) -> None:
+        self.recorder.origin = await origin_of(self._folder, _COMMAND)
+        log.logger().info("commit", commit=self.recorder.origin.commit, dirty=self.recorder.origin.dirty)
+
+    def _warn(self, text: str) -> None:
+        log.logger().warning("history", message=text)

@@ -1,0 +1,33 @@
+"""What systemd is told of a service of its own: that it is ready, what it does, that it still lives (sd_notify(3))."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+
+
+def notify(*fields: str) -> None:
+    """Send fields such as `READY=1`, if systemd listens. What it does not take is lost: nothing depends on it."""
+    place = os.environ.get("NOTIFY_SOCKET", "")
+    if place[:1] not in ("/", "@"):
+        return
+    address = "\0" + place[1:] if place.startswith("@") else place
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto("\n".join(fields).encode(), address)
+
+
+def watchdog_s() -> float | None:
+    """Return within how many seconds systemd wants a sign of life (WatchdogSec of the unit), None if it wants none."""
+    told = os.environ.get("WATCHDOG_USEC", "")
+    ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    return int(told) / 1e6 if told.isdecimal() and ours else None
+
+
+async def keep_alive() -> None:
+    """Give a sign of life twice in each such time, for as long as the event loop turns; until cancelled."""
+    within_s = watchdog_s()
+    while within_s:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(within_s / 2)

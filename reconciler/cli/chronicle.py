@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from reconciler import log
 from reconciler.apply import Phase
+from reconciler.core.status import Truth
 from reconciler.notify import notify
 from reconciler.recorder import Origin, Recorder, origin_of
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from reconciler.apply import Progress
+    from reconciler.core.status import Condition
     from reconciler.desired_source import Folder
     from reconciler.reconcile import Look
     from resources.contract import Address
@@ -30,7 +32,7 @@ class Chronicle:
         """Tell of that folder of documents."""
         self._folder = folder
         self._counts: dict[str, int] | None = None
-        self._conditions: object = None
+        self._conditions: dict[str, Condition] = {}
         self._began: dict[Address, float] = {}
         self._asking: asyncio.Task[None] | None = None
         self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn)
@@ -48,12 +50,12 @@ class Chronicle:
 
     def folder(self, folder: Folder) -> None:
         """Say that documents are in force, or why they are not."""
-        conditions = [(each.type, each.status, each.reason, each.message) for each in folder.conditions]
-        if conditions != self._conditions:
-            for kind, status, reason, message in conditions:
-                tell = log.logger().info if status == "True" else log.logger().warning
-                tell("desired", condition=kind, status=str(status), reason=reason, **({"message": message} if message else {}))
-            self._conditions = conditions
+        for condition in folder.conditions:
+            if self._conditions.get(condition.type) != condition:
+                self._conditions[condition.type] = condition
+                tell = log.logger().info if condition.status is Truth.TRUE else log.logger().warning
+                told = {"message": condition.message} if condition.message else {}
+                tell("desired", condition=condition.type, status=str(condition.status), reason=condition.reason, **told)
         if folder.desired is not None and folder.refused is None:
             self._asking = asyncio.get_running_loop().create_task(self._ask_git())
 

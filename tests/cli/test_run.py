@@ -1,0 +1,110 @@
+"""The program keeps running and keeps what is declared, against the vCenter simulator; its hosts are away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tests.cli.test_port_groups import PROGRAM, desk, edit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+__all__ = ["desk"]
+GROUP = "vcenter:vc1/port_group/DVS0/provider-100"
+PATIENCE_S = 60.0
+
+
+class Running:
+    """A daemon and the lines of its log."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        """Start it; its log goes into a file."""
+        self.log = folder / "log"
+        environment = {**os.environ, "BIVISOR_STATE": str(folder / "state")}
+        with self.log.open("wb") as log:
+            arguments = [str(PROGRAM), "--log-level", "info", "--log-json", "run", *options]
+            self.process = subprocess.Popen(arguments, cwd=folder, env=environment, stderr=log, stdout=subprocess.DEVNULL)
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines of that event."""
+        whole = self.log.read_text().splitlines(keepends=True)
+        told = [json.loads(line) for line in whole if line.startswith("{") and line.endswith("\n")]
+        return [line for line in told if line["event"] == event]
+
+    def results(self) -> list[str]:
+        """Return what came of the port group's steps."""
+        return [line["outcome"] for line in self.lines("result") if line["address"] == GROUP]
+
+    def until(self, holds: Callable[[], object], what: str) -> None:
+        """Wait until it holds."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not holds():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, f"{what}: {self.log.read_text()}"
+            time.sleep(0.05)
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[Running]:
+    """Have a daemon run; at the end it is told to stop, and does."""
+    daemon = Running(folder, *options)
+    try:
+        yield daemon
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(PATIENCE_S) == 0
+    finally:
+        daemon.process.kill()
+        daemon.process.wait()
+
+
+def test_a_changed_document_is_seen_to_and_a_broken_one_changes_nothing(desk: Path) -> None:
+    """It makes what is declared, follows a change, keeps to the last good folder, and takes the mended one."""
+    zones = desk / "desired/zones.yaml"
+    with running(desk) as daemon:
+        daemon.until(lambda: daemon.results() == ["converged"], "the port group is made")
+        edit(zones, "vlan: 100", "vlan: 101")
+        daemon.until(lambda: daemon.results() == ["converged"] * 2, "the change is seen to")
+        good = zones.read_text()
+        zones.write_text(good.replace("vlan: 101", "vlan: many"))
+        daemon.until(lambda: daemon.lines("desired")[-1]["reason"] == "Refused", "the error is told")
+        assert "desired/zones.yaml:" in daemon.lines("desired")[-1]["message"]
+        zones.write_text(good.replace("vlan: 101", "vlan: 102"))
+        daemon.until(lambda: daemon.results() == ["converged"] * 3, "the mended folder is taken")
+    assert daemon.lines("stopped")
+    told = subprocess.run(
+        [PROGRAM, "history", GROUP, "-o", "json"],
+        cwd=desk, env={**os.environ, "BIVISOR_STATE": str(desk / "state")}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert {each["command"] for each in json.loads(told.stdout)["passes"]} == {"run"}
+
+
+def test_only_looking_changes_nothing(desk: Path) -> None:
+    """With --observe-only it says what it would do, and does not."""
+    with running(desk, "--observe-only") as daemon:
+        daemon.until(lambda: [line for line in daemon.lines("decided") if line.get("create") == 1], "it has decided")
+    assert not daemon.lines("step")
+
+
+def test_there_is_one_of_a_folder(desk: Path) -> None:
+    """A second one is refused with the number of the first; after kill -9 the next one may."""
+    with running(desk, "--observe-only") as daemon:
+        daemon.until(lambda: daemon.lines("decided"), "it runs")
+        environment = {**os.environ, "BIVISOR_STATE": str(desk / "state")}
+        second = subprocess.run(
+            [PROGRAM, "run"], cwd=desk, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
+        assert second.returncode == 1
+        assert f"bivisor run keeps it already, as process {daemon.process.pid}" in second.stderr
+    killed = Running(desk, "--observe-only")
+    killed.until(lambda: killed.lines("decided"), "it runs")
+    killed.process.kill()
+    killed.process.wait()
+    with running(desk, "--observe-only") as daemon:
+        daemon.until(lambda: daemon.lines("decided"), "the next one runs")

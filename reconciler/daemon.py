@@ -26,6 +26,10 @@ class Audience(keep.Audience, Protocol):
         """Hear what is known of the documents."""
         ...
 
+    async def taking(self) -> None:
+        """Hear that the documents that stand there now are about to be in force."""
+        ...
+
 
 class Daemon:
     """Keeps the cloud as one folder declares it, until it is stopped."""
@@ -73,6 +77,7 @@ class Daemon:
 
     async def _keep(self, first: Desired) -> None:
         log.mask(first.redact)
+        await self._audience.taking()
         async with Targets(first.catalog.endpoints) as targets, asyncio.TaskGroup() as group:
             reconciler = Reconciler(first, targets)
 
@@ -82,6 +87,7 @@ class Daemon:
             group.create_task(keeper.run())
             while (desired := await self._next()) is not None:
                 log.mask(desired.redact)
+                await self._audience.taking()
                 for target in await targets.replace(desired.catalog.endpoints):
                     watches.again(target)
                 keeper.declare(desired)

@@ -27,7 +27,7 @@ class _Settings:
 _SETTINGS = _Settings()
 
 
-def set_up(*, level: str, as_json: bool, redact: Callable[[str], str] = str) -> None:
+def set_up(*, level: str = "warning", as_json: bool = False, redact: Callable[[str], str] = str) -> None:
     """Say how lines are written; `redact` passes every text of every event."""
     _SETTINGS.level, _SETTINGS.as_json, _SETTINGS.redact = level, as_json, redact
     logger.cache_clear()

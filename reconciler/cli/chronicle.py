@@ -34,7 +34,6 @@ class Chronicle:
         self._counts: dict[str, int] | None = None
         self._conditions: dict[str, Condition] = {}
         self._began: dict[Address, float] = {}
-        self._asking: asyncio.Task[None] | None = None
         self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn)
 
     def __enter__(self) -> Self:
@@ -44,8 +43,6 @@ class Chronicle:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Let go of the record."""
-        if self._asking is not None:
-            self._asking.cancel()
         self.recorder.__exit__(kind, error, trace)
 
     def folder(self, folder: Folder) -> None:
@@ -56,8 +53,12 @@ class Chronicle:
                 tell = log.logger().info if condition.status is Truth.TRUE else log.logger().warning
                 told = {"message": condition.message} if condition.message else {}
                 tell("desired", condition=condition.type, status=str(condition.status), reason=condition.reason, **told)
-        if folder.desired is not None and folder.refused is None:
-            self._asking = asyncio.get_running_loop().create_task(self._ask_git())
+
+    async def taking(self) -> None:
+        """Say and remember of which commit the documents are."""
+        origin = self.recorder.origin = await origin_of(self._folder, _COMMAND)
+        if origin.commit:
+            log.logger().info("commit", commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
 
     def decided(self, look: Look) -> None:
         """Say what is to be done, when that has changed; the first time, that the daemon is ready."""
@@ -84,10 +85,6 @@ class Chronicle:
             tell = log.logger().warning if result.outcome in ("failed", "skipped") else log.logger().info
             told = {"message": result.message} if result.message else {}
             tell("result", address=str(address), outcome=str(result.outcome), duration_s=round(now - began, 3), **told)
-
-    async def _ask_git(self) -> None:
-        self.recorder.origin = await origin_of(self._folder, _COMMAND)
-        log.logger().info("commit", commit=self.recorder.origin.commit, dirty=self.recorder.origin.dirty)
 
     def _warn(self, text: str) -> None:
         log.logger().warning("history", message=text)

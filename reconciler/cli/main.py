@@ -55,22 +55,24 @@ def _version(asked: bool) -> None:
 def options(
     *,
     log_level: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="debug|info|warning|error", help="Least level of log lines on standard error.", envvar="BIVISOR_LOG_LEVEL"
+            metavar="debug|info|warning|error",
+            help="Least level of log lines on standard error; warning, and info for run.",
+            envvar="BIVISOR_LOG_LEVEL",
         ),
-    ] = "warning",
+    ] = None,
     log_json: Annotated[bool, typer.Option("--log-json", help="Write log lines as JSON.", envvar="BIVISOR_LOG_JSON")] = False,
     version: Annotated[  # noqa: ARG001 - its callback acts
         bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Take the options that all commands share."""
-    if log_level.lower() not in {"debug", "info", "warning", "error"}:
+    if log_level is not None and log_level.lower() not in {"debug", "info", "warning", "error"}:
         raise typer.BadParameter("one of debug, info, warning, error", param_hint="--log-level")
     from reconciler.cli import session  # noqa: PLC0415 - light, but not needed for help
 
-    session.LOGGING.update(level=log_level, as_json=log_json)
+    session.LOGGING.update(as_json=log_json, **({} if log_level is None else {"level": log_level}))
 
 
 def main() -> None:

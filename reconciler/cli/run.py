@@ -45,7 +45,7 @@ async def _keep(folder: Path, *, acts: bool) -> int:
     from reconciler.daemon import Daemon  # noqa: PLC0415 - as above
     from reconciler.lock import only_one  # noqa: PLC0415 - as above
 
-    log.set_up(**session.LOGGING)
+    log.set_up(**{"level": "info", **session.LOGGING})
     with only_one(folder), Chronicle(folder) as chronicle:
         daemon = Daemon(folder, chronicle, chronicle.recorder, acts=acts)
         alive = asyncio.create_task(notify.keep_alive())

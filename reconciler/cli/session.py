@@ -52,7 +52,7 @@ class Form(StrEnum):
 
 OutputForm = Annotated[Form, typer.Option("--output", "-o", help="text for people, json for programs.")]
 
-LOGGING: dict[str, Any] = {"level": "warning", "as_json": False}
+LOGGING: dict[str, Any] = {}
 """The options of the log, kept until secrets are known and it can be set up with them."""
 
 PIPED_WIDTH = 120

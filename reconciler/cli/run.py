@@ -27,7 +27,9 @@ def run(
     observe_only: Annotated[bool, typer.Option("--observe-only", help="Look, decide and tell, and change nothing.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Bring everything about once, without asking, and end.")] = False,
 ) -> None:
-    """Keep the cloud as declared: a changed document, a hand edit, a dead service is noticed and seen to.
+    """Keep the cloud as declared, as long as it runs.
+
+    A changed document, a hand edit, a dead service is noticed and seen to.
 
     It decides as plan does and acts as apply does; no host waits for another one, and never is more down at once than
     allowed. What it does stands in the log on standard error, and in bivisor history. A folder that cannot be read as

@@ -1,16 +1,19 @@
-"""Of which git commit a folder of documents is. Only told: what binds a plan to its documents are their own digests."""
+"""Of which git commit a folder of documents is, and each line of them. Only told: what binds a plan are their own digests."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import git
 from reconciler.core.saved import Commit
+from reconciler.core.why import Written
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
 GIT_S = 10.0
 """How long git may take; a saved plan without its commit is better than none."""
@@ -23,6 +26,53 @@ async def commit_of(folder: Path) -> Commit | None:
     if head is None or changed is None:
         return None
     return Commit(id=head.strip(), changed=tuple(line[3:] for line in changed.split("\0") if line))
+
+
+async def authors_of(files: Iterable[str]) -> Mapping[str, Mapping[int, Written]]:
+    """Return who wrote each line of these files, as they are now: one question for each. What git does not know is left out."""
+    names = sorted(set(files))
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_lines_of(Path(name))) for name in names]
+    return {name: task.result() for name, task in zip(names, tasks, strict=True)}
+
+
+async def _lines_of(file: Path) -> Mapping[int, Written]:
+    """Return who wrote each line; in a repository that does not have the file, nobody has committed any of them."""
+    folder = file.resolve().parent
+    blamed = await _git(folder, "blame", "--porcelain", "--", file.resolve().name)
+    if blamed is not None:
+        return dict(_blamed(blamed.split("\n")))
+    if await _git(folder, "rev-parse", "--show-toplevel") is None:
+        return {}
+    try:
+        return dict.fromkeys(range(1, len(file.read_bytes().splitlines()) + 1), Written())
+    except OSError:
+        return {}
+
+
+def _blamed(lines: Iterable[str]) -> Iterator[tuple[int, Written]]:
+    """Yield number and author of each line. A commit is described where it comes first; `git help blame`, porcelain."""
+    known: dict[str, Written] = {}
+    commit, number, told = "", 0, dict[str, str]()
+    for line in lines:
+        if line.startswith("\t"):
+            if commit not in known:
+                known[commit] = _written(commit, told)
+            yield number, known[commit]
+            commit = ""
+        elif line and not commit:
+            commit, _, now, *_ = line.split()
+            number, told = int(now), {}
+        else:
+            name, _, value = line.partition(" ")
+            told[name] = value
+
+
+def _written(commit: str, told: Mapping[str, str]) -> Written:
+    if not commit.strip("0"):  # the commit of what is not committed
+        return Written()
+    date = datetime.fromtimestamp(int(told["author-time"]), UTC)
+    return Written(commit, told["author"], date.strftime("%Y-%m-%dT%H:%M:%SZ"), told["summary"])
 
 
 async def _git(folder: Path, *arguments: str) -> str | None:

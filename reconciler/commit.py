@@ -30,22 +30,25 @@ async def commit_of(folder: Path) -> Commit | None:
 
 async def authors_of(files: Iterable[str]) -> Mapping[str, Mapping[int, Written]]:
     """Return who wrote each line of these files, as they are now: one question for each. What git does not know is left out."""
-    names = sorted(set(files))
+    places = {name: Path(name).resolve() for name in sorted(set(files))}
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_lines_of(Path(name))) for name in names]
-    return {name: task.result() for name, task in zip(names, tasks, strict=True)}
+        tasks = {name: group.create_task(_lines_of(place)) for name, place in places.items()}
+    return {name: task.result() for name, task in tasks.items()}
 
 
 async def _lines_of(file: Path) -> Mapping[int, Written]:
-    """Return who wrote each line; in a repository that does not have the file, nobody has committed any of them."""
-    folder = file.resolve().parent
-    blamed = await _git(folder, "blame", "--porcelain", "--", file.resolve().name)
+    """Return who wrote each line; of a file that the repository does not have yet, nobody has committed any."""
+    blamed = await _git(file.parent, "blame", "--porcelain", "--", file.name)
     if blamed is not None:
         return dict(_blamed(blamed.split("\n")))
-    if await _git(folder, "rev-parse", "--show-toplevel") is None:
-        return {}
+    committed = await _git(file.parent, "ls-tree", "--name-only", "HEAD", "--", file.name)
+    # without an answer there is no repository; of a file that is in it, blame has only not told
+    return {} if committed is None or committed else _of_nobody(file)
+
+
+def _of_nobody(file: Path) -> Mapping[int, Written]:
     try:
-        return dict.fromkeys(range(1, len(file.read_bytes().splitlines()) + 1), Written())
+        return dict.fromkeys(range(1, file.read_bytes().count(b"\n") + 2), Written())
     except OSError:
         return {}
 

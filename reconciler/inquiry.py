@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.commit import authors_of
 from reconciler.core.asked import Asked, find_asked, find_field
-from reconciler.core.errors import UnknownNameError
+from reconciler.core.errors import HistoryError, UnknownNameError
 from reconciler.core.provenance import trace
 from reconciler.core.why import (
     Known,
@@ -30,7 +30,7 @@ from resources.kinds.registry import KINDS
 from resources.releases.table import RELEASES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
@@ -50,17 +50,21 @@ SCALES = tuple(tuple(name for name in RELEASES if name[0].isdigit() is by_number
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """What a person wants to know, and where it is looked up. Without a `reconciler` nobody is asked."""
+    """Where it is looked up what a person wants to know. Without a `reconciler` nobody is asked.
+
+    `warn` is told what cannot be read and is no reason to say nothing: the history.
+    """
 
     loaded: Loaded
     catalog: Catalog
     graph: Graph
     history: History
+    warn: Callable[[Iterable[object]], None]
     reconciler: Reconciler | None = None
     aliases: Mapping[Address, str] = field(default_factory=dict)
 
     async def about(self, text: str, wanted: str = "") -> tuple[UnitWhy | ResourceWhy, Plan | None]:
-        """Return all that is known of what the text names, and the plan for it. Raises UnknownNameError, HistoryError."""
+        """Return all that is known of what the text names, and the plan for it. Raises UnknownNameError."""
         asked = self._asked(text, wanted)
         if isinstance(asked.about, Key):
             return await self._about_resource(asked.about)
@@ -70,7 +74,7 @@ class Inquiry:
             find_asked(text, wanted, self.loaded.resources, inquiry.catalog.units)  # says what is near
             raise UnknownNameError(f"{asked.about} is declared by no document, and nothing of it is Bivisor's")
         name = inquiry.find_field(unit, asked.field)
-        return await inquiry._unit(unit, name, look), look and _only(look.plan, (unit.address,))
+        return await inquiry.unit(unit, name, look), _only(look, (unit.address,))
 
     def find_field(self, unit: Unit, wanted: str) -> str:
         """Return the field of the unit that is meant, '' for all; one may be left to others. Raises UnknownNameError."""
@@ -93,11 +97,11 @@ class Inquiry:
 
     async def _about_resource(self, key: Key) -> tuple[ResourceWhy, Plan | None]:
         inquiry, look = await self._looking(units_of(self.catalog, key))
-        known = await inquiry._known(look, (inquiry.loaded.positions[key].file,))
+        known = await inquiry.known(look, (inquiry.loaded.positions[key].file,))
         units = units_of(inquiry.catalog, key)
         worst = worst_of(units, known.steps)
-        why = await inquiry._unit(inquiry.catalog.units[worst], "", look) if worst else None
-        return why_resource(known, key, why, self._past(key=str(key))), look and _only(look.plan, units)
+        why = await inquiry.unit(inquiry.catalog.units[worst], "", look) if worst else None
+        return why_resource(known, key, why, self._past(key=str(key))), _only(look, units)
 
     async def _looking(self, addresses: Iterable[Address]) -> tuple[Inquiry, Look | None]:
         """Return the inquiry into what is declared as it was seen, and the look; no look where nobody is asked."""
@@ -107,12 +111,14 @@ class Inquiry:
         desired = self.reconciler.desired
         return replace(self, catalog=desired.catalog, graph=desired.graph, aliases=desired.aliases), look
 
-    async def _unit(self, unit: Unit, name: str, look: Look | None) -> UnitWhy:
+    async def unit(self, unit: Unit, name: str, look: Look | None) -> UnitWhy:
+        """Return why that unit, or a field of it, is as it is."""
         provenance = trace(unit, self.loaded, KINDS, self.aliases, SCALES)
-        known = await self._known(look, _files(unit, provenance, name, self.loaded))
+        known = await self.known(look, _files(unit, provenance, name, self.loaded))
         return why_unit(known, unit, provenance, name, self._past(address=str(unit.address)))
 
-    async def _known(self, look: Look | None, files: Iterable[str]) -> Known:
+    async def known(self, look: Look | None, files: Iterable[str]) -> Known:
+        """Return what is known of everything, and who wrote the lines of these files."""
         authors = await authors_of(files)
         if look is None:
             return Known(self.catalog, self.graph, authors, {}, {})
@@ -120,23 +126,31 @@ class Inquiry:
         return Known(self.catalog, self.graph, authors, steps, look.observed, _written(datetime.now(UTC)))
 
     def _past(self, *, key: str = "", address: str = "") -> tuple[Past, ...]:
+        try:
+            passes = self.history.passes(key=key, address=address, limit=MOST_PAST)
+        except HistoryError as error:
+            self.warn((error,))
+            return ()
         return tuple(
-            Past(one.number, _written(one.began), one.commit, one.dirty, one.user, step)
-            for one in self.history.passes(key=key, address=address, limit=MOST_PAST)
-            for step in one.steps
+            Past(one.number, _written(one.began), one.commit, one.dirty, one.user, step) for one in passes for step in one.steps
         )
 
 
 def _files(unit: Unit, provenance: Provenance, name: str, loaded: Loaded) -> set[str]:
     """Return the files of all words that are told."""
-    sources = [each for about, found in provenance.sources.items() if name in ("", about) or about == "exists" for each in found]
+    sources = [
+        each for about, found in provenance.sources.items() if name in ("", about) or about == "exists" for each in found
+    ]
     keys = {*(each.key for each in sources), *(key for key in unit.origins if key in loaded.positions)}
     return {loaded.positions[key].file for key in keys}
 
 
-def _only(plan: Plan, addresses: Iterable[Address]) -> Plan:
+def _only(look: Look | None, addresses: Iterable[Address]) -> Plan | None:
+    """Return the plan for these units, None where nobody was asked."""
+    if look is None:
+        return None
     wanted = set(addresses)
-    return replace(plan, steps=tuple(step for step in plan.steps if step.address in wanted))
+    return replace(look.plan, steps=tuple(step for step in look.plan.steps if step.address in wanted))
 
 
 def _written(moment: datetime) -> str:

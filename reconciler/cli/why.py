@@ -27,7 +27,9 @@ def run(
             ".FIELD behind it for one field. Or a resource: HypervisorZone/kvm-az.",
         ),
     ],
-    field: Annotated[str, typer.Argument(metavar="[FIELD]", help='One field: "[DEFAULT] host", or host.', show_default=False)] = "",
+    field: Annotated[
+        str, typer.Argument(metavar="[FIELD]", help='One field: "[DEFAULT] host", or host.', show_default=False)
+    ] = "",
     desired: DesiredFolder = Path("desired"),
     *,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no host: all but what is there.")] = False,
@@ -55,7 +57,7 @@ async def _online(what: str, field: str, folder: Path) -> tuple[UnitWhy | Resour
 
     async with session.session(folder) as cloud:
         desired, history = cloud.desired, History(History.place(folder))
-        inquiry = Inquiry(desired.loaded, desired.catalog, desired.graph, history, cloud.reconciler)
+        inquiry = Inquiry(desired.loaded, desired.catalog, desired.graph, history, session.warn, cloud.reconciler)
         return await inquiry.about(what, field)
 
 
@@ -66,7 +68,7 @@ async def _offline(what: str, field: str, folder: Path) -> tuple[UnitWhy | Resou
 
     loaded, catalog, graph = compile_offline(folder)
     session.warn(loaded.warnings)
-    return await Inquiry(loaded, catalog, graph, History(History.place(folder))).about(what, field)
+    return await Inquiry(loaded, catalog, graph, History(History.place(folder)), session.warn).about(what, field)
 
 
 def _print(answer: UnitWhy | ResourceWhy, form: Form, *, full: bool) -> None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.errors import UnknownNameError
 from reconciler.core.wording import hint, listed, quoted
-from resources.contract import Address, Key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+    from resources.contract import Address, Key
 
 MOST_NEAR = 3
 """As many nearest names are told."""

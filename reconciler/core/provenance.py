@@ -174,9 +174,7 @@ class _Supposing:
     ) -> tuple[tuple[Key, Unit], ...]:
         cloud = Cloud((item for items in published.values() for item in items), None, None, self._aliases)
         return tuple(
-            (owner, unit)
-            for owner in self._owners
-            for unit in self._kinds[owner.kind].compile(resources[owner], cloud).units
+            (owner, unit) for owner in self._owners for unit in self._kinds[owner.kind].compile(resources[owner], cloud).units
         )
 
 
@@ -289,6 +287,7 @@ def _with(value: Any, path: Path, word: Any) -> Any:
     """Return a copy of nested mappings and lists with another word at the path."""
     if not path:
         return word
-    copy = list(value) if isinstance(value, list) else dict(value)
-    copy[path[0]] = _with(_at(value, path[:1]), path[1:], word)
+    part: Any = path[0]
+    copy: Any = list(value) if isinstance(value, list) else dict(value)
+    copy[part] = _with(_at(value, path[:1]), path[1:], word)
     return copy

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from reconciler.core.diff import Unobserved
 from reconciler.core.ownership import REMEMBERING
 from reconciler.core.plan import Verb
-from reconciler.core.provenance import Provenance
 from reconciler.core.shown import masked, masked_urls
 from reconciler.core.wording import dotted
-from resources.contract import EXISTS, Change, Unit
+from resources.contract import EXISTS, REMEMBERED, Change, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.core.graph import Graph
     from reconciler.core.past import StepRecord
     from reconciler.core.plan import Step
-    from reconciler.core.provenance import Source
+    from reconciler.core.provenance import Provenance, Source
     from resources.contract import Address, Key, Value
 
 
@@ -230,9 +229,9 @@ def _fields(unit: Unit, about: str, provenance: Provenance, known: Known) -> Ite
     step, claim = known.steps.get(unit.address), known.catalog.former.claims.get(unit.address)
     changes = {change.field: change for change in step.changes} if step else {}
     for name, value in (unit.desired or {}).items():
-        if name.startswith("@") or about not in ("", name):
-            continue
         change = changes.get(name)
+        if name.startswith("@") or about not in ("", name) or (name == REMEMBERED and name != about and change is None):
+            continue
         found, declared = masked(change or Change(name, None, value))
         yield FieldWhy(
             name=name,
@@ -300,16 +299,17 @@ def _next(step: Step) -> str:
     held = masked_urls(step.held)
     match step.verb:
         case Verb.NOTHING:
-            return "nothing is to be done"
+            when = "nothing is to be done"
         case Verb.UNKNOWN:
-            return f"by the first `bivisor apply` that can see it; now: {held}"
+            when = "by the first `bivisor apply` that can see it"
         case Verb.HELD if step.later:
-            return f"by the next `bivisor apply`, in a later pass of it: {held}"
+            when = f"by the next `bivisor apply`, in a later pass of it: {held}"
         case Verb.HELD if step.root is not None:
-            return f"by a `bivisor apply` after {step.root} is as declared: {held}"
+            when = f"by a `bivisor apply` after {step.root} is as declared: {held}"
         case Verb.HELD:
-            return f"not before this has changed: {held}"
+            when = f"not before this has changed: {held}"
         case Verb.WAIT:
-            return f"it becomes so by itself, and the next `bivisor apply` waits for it: {_said(step)}".removesuffix(": ")
+            when = "it becomes so by itself; the next `bivisor apply` waits for it"
         case _:
-            return "by the next `bivisor apply`"
+            when = "by the next `bivisor apply`"
+    return when

@@ -121,15 +121,20 @@ def _field_lines(why: UnitWhy, paper: Paper) -> Iterator[Line]:
         yield ()
         yield (Span("Fields", Tone.TITLE),)
     widest = min(max((len(each.name) for each in why.fields), default=0), _LABEL_MOST)
-    for each in sorted(why.fields, key=lambda each: not each.differs):
+    differing = [each for each in why.fields if each.differs]
+    # where something differs, all else can be taken for granted
+    shown = differing if differing and not paper.full else why.fields
+    for each in shown:
         label = f"  {printable(each.name):<{widest}}  "
         if each.differs or why.about or paper.full:
             yield from _whole_field(each, label, why, paper)
         else:
-            places = [_where(place) for place in each.sources]
+            places = [_where(place) + (" (default)" if place.default else "") for place in each.sources]
             tail = f"  {named(dict.fromkeys(places))}" if places else "  (built in)"
             room = paper.width - len(label) - len(tail)
             yield (Span(label), Span(paper.cut(written(each.declared), room)), Span(tail, Tone.DIM))
+    if len(shown) < len(why.fields):
+        yield (Span(f"  and {len(why.fields) - len(shown)} as declared (--full shows them)", Tone.DIM),)
 
 
 def _whole_field(each: FieldWhy, label: str, why: UnitWhy, paper: Paper) -> Iterator[Line]:
@@ -193,7 +198,9 @@ def _past_lines(past: Sequence[Past], paper: Paper) -> Iterator[Line]:
     for each in past:
         dirty = " with uncommitted changes" if each.dirty else ""
         of = f"  commit {each.commit[:SHORT]}{dirty}" if each.commit else ""
-        head = f"pass {each.number}  {each.began}  {each.step.verb} {each.step.outcome}  {each.step.address}  by {each.user}{of}"
+        head = (
+            f"pass {each.number}  {each.began}  {each.step.verb} {each.step.outcome}  {each.step.address}  by {each.user}{of}"
+        )
         yield from _sentence(head, 2, Tone.PLAIN, paper)
         for change in each.step.changes:
             before, after = change.before or "absent", change.after or "absent"
@@ -236,4 +243,4 @@ def _sentence(text: str, indent: int, tone: Tone, paper: Paper) -> Iterator[Line
 
 def _wrapped(text: str, room: int) -> list[str]:
     plain = printable(masked_urls(text.replace("\n", " ")))
-    return textwrap.wrap(plain, max(room, 24), break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
+    return textwrap.wrap(plain, max(room, 24), break_long_words=False, break_on_hyphens=False)

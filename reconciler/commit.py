@@ -30,10 +30,14 @@ async def commit_of(folder: Path) -> Commit | None:
 
 async def authors_of(files: Iterable[str]) -> Mapping[str, Mapping[int, Written]]:
     """Return who wrote each line of these files, as they are now: one question for each. What git does not know is left out."""
-    places = {name: Path(name).resolve() for name in sorted(set(files))}
+    places = _resolved(files)
     async with asyncio.TaskGroup() as group:
         tasks = {name: group.create_task(_lines_of(place)) for name, place in places.items()}
     return {name: task.result() for name, task in tasks.items()}
+
+
+def _resolved(files: Iterable[str]) -> dict[str, Path]:
+    return {name: Path(name).resolve() for name in sorted(set(files))}
 
 
 async def _lines_of(file: Path) -> Mapping[int, Written]:

@@ -12,7 +12,7 @@ from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from reconciler.core.errors import UnknownNameError
-from reconciler.core.wording import hint, listed, quoted
+from reconciler.core.wording import listed, nearest, one_of, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -52,12 +52,15 @@ def find_field(wanted: str, known: Collection[str], address: Address) -> str:
     """Return the field of a unit that is meant: its name, or the option's alone. Raises UnknownNameError."""
     if wanted in known:
         return wanted
-    ends = [name for name in known if name.casefold().endswith(f"] {wanted.casefold()}")]
+    options = {name: name.rpartition("] ")[2].casefold() for name in known}
+    ends = [name for name, option in options.items() if option == wanted.casefold()]
     if len(ends) == 1:
         return ends[0]
     if ends:
-        raise UnknownNameError(f"{quoted(wanted)} stands in several sections of {address}: write {listed(ends)}")
-    told = hint(wanted, known, "declared are")
+        raise UnknownNameError(f"{quoted(wanted)} stands in several sections of {address}: write {one_of(ends)}")
+    near = nearest(wanted, known) or nearest(wanted, options.values())
+    meant = [quoted(name) for name, option in options.items() if near in (name, option)]
+    told = f"(did you mean {' or '.join(meant)}?)" if meant else f"(bivisor why {address} tells what is declared)"
     raise UnknownNameError(f"no document declares {quoted(wanted)} of {address}: Bivisor leaves it as it is {told}")
 
 

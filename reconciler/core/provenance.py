@@ -65,11 +65,12 @@ def trace(
     owners = tuple(key for key in unit.origins if key in loaded.resources)
     supposing = _Supposing(unit.address, owners, loaded, kinds, aliases)
     said: dict[str, list[Key]] = {}
-    for owner, fragment in supposing.fragments():
+    fragments = supposing.fragments()
+    for owner, fragment in fragments:
         for name in fragment:
             said.setdefault(name, []).append(owner)
     sources: dict[str, list[Source]] = {}
-    for key in supposing.concerned():
+    for key in supposing.concerned() if fragments else ():  # what nobody declares any more is decided by nothing
         for source, variants in _variants(loaded, key, kinds, scales):
             for name in sorted(supposing.decided(key, variants)):
                 sources.setdefault(name, []).append(source)

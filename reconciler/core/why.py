@@ -59,7 +59,7 @@ class FieldWhy:
 
     `declared`  what it shall be, and `found` what is there where that `differs`; masked.
     `owners`    the documents that say it, `sources` the words that decide its value: none where it is the kind's own word.
-    `ours`      Bivisor wrote it, and takes it away when nobody declares it any more.
+    `ours`      Bivisor wrote it, and takes it away when nobody declares it any more; `goes`: that is so now.
     """
 
     name: str
@@ -69,6 +69,7 @@ class FieldWhy:
     owners: tuple[Key, ...]
     sources: tuple[Place, ...]
     ours: bool
+    goes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +156,14 @@ _WORST = (Verb.UNKNOWN, Verb.HELD, Verb.RESTART, Verb.DELETE, Verb.CREATE, Verb.
 def why_unit(known: Known, unit: Unit, provenance: Provenance, about: str = "", past: tuple[Past, ...] = ()) -> UnitWhy:
     """Return why that unit is as it is; `about` is one of its fields, or '' for all of them."""
     catalog, step = known.catalog, known.steps.get(unit.address)
-    declared = [key for key in unit.origins if key in catalog.resources]
+    former = unit.address in catalog.former.units
+    declared = [key for key in unit.origins if key in catalog.resources and not former]
     return UnitWhy(
         address=unit.address,
         about=about,
         documents=tuple(_document(key, known) for key in declared),
         because=tuple(_places(provenance.sources.get(EXISTS, ()), known)),
-        formerly=() if declared else unit.origins,
+        formerly=unit.origins if former else (),
         ignored=_ignored(unit, about, known) if about else None,
         fields=tuple(_fields(unit, about, provenance, known)),
         step=step,
@@ -227,6 +229,7 @@ def _ignored(unit: Unit, name: str, known: Known) -> Place | None:
 
 def _fields(unit: Unit, about: str, provenance: Provenance, known: Known) -> Iterator[FieldWhy]:
     step, claim = known.steps.get(unit.address), known.catalog.former.claims.get(unit.address)
+    undeclared = known.catalog.former.without.get(unit.address)
     changes = {change.field: change for change in step.changes} if step else {}
     for name, value in (unit.desired or {}).items():
         change = changes.get(name)
@@ -241,6 +244,7 @@ def _fields(unit: Unit, about: str, provenance: Provenance, known: Known) -> Ite
             owners=provenance.owners.get(name, ()),
             sources=tuple(_places(provenance.sources.get(name, ()), known)),
             ours=claim is not None and name in claim.fields,
+            goes=undeclared is not None and name in undeclared.fields,
         )
 
 

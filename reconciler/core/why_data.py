@@ -12,7 +12,9 @@ A unit:
                "root": null, "disrupts": null, "remarks": [], "next": "by the next `bivisor apply`", "ours": "…"},
                                                         null with --offline
      "fields": [{"name": "[DEFAULT] report_interval", "declared": "5", "found": "9", "differs": true,
-                 "owners": ["HypervisorZone/kvm-az"], "ours": true, "sources": [PLACE]}],
+                 "owners": ["HypervisorZone/kvm-az"], "ours": true,
+                 "goes": false,                         true: no document declares it any more
+                 "sources": [PLACE]}],
      "needs": [{"depth": 0, "address": "…", "reason": "…", "verb": "held", "said": "…"}],
      "needed_by": ["…"],
      "past": [{"pass": 12, "began": "…", "commit": "…", "dirty": false, "user": "root", "address": "…", "verb": "update",
@@ -106,6 +108,7 @@ def _field(each: FieldWhy) -> dict[str, Any]:
         "differs": each.differs,
         "owners": [str(key) for key in each.owners],
         "ours": each.ours,
+        "goes": each.goes,
         "sources": [_place(place) for place in each.sources],
     }
 

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from reconciler.core.drift import Drift
-from reconciler.core.plan import FRESH, Verb, named
+from reconciler.core.plan import Verb, named
 from reconciler.core.report import SIGNS
 from reconciler.core.shown import Line, Paper, Span, Tone, ascii_only, masked_urls, printable, written
 from reconciler.core.why import ResourceWhy, UnitWhy
@@ -148,7 +148,9 @@ def _whole_field(each: FieldWhy, label: str, why: UnitWhy, paper: Paper) -> Iter
     owners = each.owners or tuple(document.key for document in why.documents)
     if len(why.documents) > 1 and owners:
         yield from _sentence(f"said by {named(map(str, owners))}", 6, Tone.DIM, paper)
-    if not each.sources and owners and each.name != FRESH:
+    if each.goes:
+        yield from _sentence("no document declares it any more, and it is Bivisor's: it is taken away", 6, Tone.REASON, paper)
+    elif not each.sources and owners:
         kinds = named(dict.fromkeys(owner.kind for owner in owners))
         yield from _sentence(f"built in: {kinds} says so, whatever the documents say", 6, Tone.REASON, paper)
     for place in each.sources:
@@ -159,7 +161,8 @@ def _whole_field(each: FieldWhy, label: str, why: UnitWhy, paper: Paper) -> Iter
 def _need_lines(why: UnitWhy, paper: Paper) -> Iterator[Line]:
     """Yield the chain of what is not as declared, each with what it needs below it; the rest is counted."""
     asked = why.step is not None
-    shown = [link for link in why.needs if paper.full or (link.verb != Verb.NOTHING if asked else not link.depth)]
+    direct = [link for link in why.needs if not link.depth][:MOST_LISTED]
+    shown = why.needs if paper.full else [link for link in why.needs if link.verb != Verb.NOTHING] if asked else direct
     if not why.needs:
         return
     yield ()
@@ -170,7 +173,7 @@ def _need_lines(why: UnitWhy, paper: Paper) -> Iterator[Line]:
     if rest and asked:
         yield (Span(f"  {'and ' if shown else ''}{rest} {'unit' if rest == 1 else 'units'} as declared", Tone.DIM),)
     elif rest:
-        yield (Span(f"  and, through these, {rest} more", Tone.DIM),)
+        yield (Span(f"  and {rest} more, with what these need (--full shows them)", Tone.DIM),)
 
 
 def _link_lines(link: Link, paper: Paper) -> Iterator[Line]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from enum import Enum
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -69,11 +70,11 @@ def trace(
     for owner, fragment in fragments:
         for name in fragment:
             said.setdefault(name, []).append(owner)
-    sources: dict[str, list[Source]] = {}
+    sources: dict[str, dict[Source, None]] = {}
     for key in supposing.concerned() if fragments else ():  # what nobody declares any more is decided by nothing
         for source, variants in _variants(loaded, key, kinds, scales):
             for name in sorted(supposing.decided(key, variants)):
-                sources.setdefault(name, []).append(source)
+                sources.setdefault(name, {})[source] = None
     return Provenance(
         {name: tuple(keys) for name, keys in said.items()}, {name: tuple(found) for name, found in sources.items()}
     )
@@ -195,9 +196,9 @@ def _variants(
     words += [(path, word, False) for path, word in _defaults(resource.spec)]
     for path, word, is_written in words:
         if isinstance(word, str | int | float):
-            others = _Words(annotations_at(model, path), scales).instead_of(word)
-            specs = (_with(spec, path, other) for other in others)
-            yield Source(key, ("spec", *path), is_written), _made(resource, model, specs)
+            for others in _Words(annotations_at(model, path), scales).instead_of(word):
+                specs = map(partial(_with, spec, path), others)
+                yield Source(key, ("spec", *path), is_written), _made(resource, model, specs)
 
 
 def _renamed(resource: Resource[Any]) -> Resource[Any]:
@@ -242,25 +243,27 @@ class _Words:
     types: tuple[Any, ...]
     scales: Sequence[Sequence[str]]
 
-    def instead_of(self, word: Any) -> Iterator[Any]:
-        """Yield other words, the likelier ones first; not each may stand there."""
+    def instead_of(self, word: Any) -> Iterator[Iterable[Any]]:
+        """Yield groups of other words: each group may mean another thing, and its first word that may stand there is tried."""
         choices = [choice for each in self.types for choice in _choices(each)]
-        yield from (choice for choice in choices if choice != word)
-        if isinstance(word, bool):
-            yield not word
+        scale: Sequence[str] = next((scale for scale in self.scales if word in scale), ())
+        if choices:
+            yield from ([choice] for choice in choices if choice != word)
+        elif scale:
+            at = scale.index(word)
+            yield from (scale[at + 1 : at + 2], scale[max(at - 1, 0) : at])
+        elif isinstance(word, bool):
+            yield [not word]
         elif isinstance(word, int | float):
-            yield from (word + 1, word - 1)
-        elif isinstance(word, str) and not choices:
-            yield from self._texts(word)
+            yield (word + 1, word - 1)
+        elif isinstance(word, str):
+            yield _texts(word)
 
-    def _texts(self, word: str) -> Iterator[str]:
-        for scale in self.scales:
-            if word in scale:
-                at = scale.index(word)
-                yield from (*scale[at + 1 : at + 2], *scale[max(at - 1, 0) : at])
-        yield f"{word}x"
-        for place in _places(word):
-            yield word[:place] + ("1" if word[place] != "1" else "2") + word[place + 1 :]
+
+def _texts(word: str) -> Iterator[str]:
+    yield f"{word}x"
+    for place in _places(word):
+        yield word[:place] + ("1" if word[place] != "1" else "2") + word[place + 1 :]
 
 
 def _places(word: str) -> Iterator[int]:

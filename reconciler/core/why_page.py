@@ -57,7 +57,7 @@ def _resource_lines(why: ResourceWhy, paper: Paper) -> Iterator[Line]:
         yield from _row("units", f"{ready} of {len(why.units)} as declared, looked at {why.looked}", tone, paper)
     shown = [each for each in why.units if paper.full or each[1] != Verb.NOTHING]
     yield from (_unit_line(address, verb) for address, verb in shown)
-    yield from _past_lines(why.past, paper)
+    yield from _past_lines(why.past, paper, of_many=True)
     if why.worst is not None:
         yield ()
         yield (Span("Most is wrong with", Tone.TITLE),)
@@ -194,18 +194,18 @@ def _needed_lines(needed_by: Sequence[Address], paper: Paper) -> Iterator[Line]:
             yield (Span(f"  {paper.ellipsis} {len(needed_by) - len(kept)} more", Tone.DIM),)
 
 
-def _past_lines(past: Sequence[Past], paper: Paper) -> Iterator[Line]:
+def _past_lines(past: Sequence[Past], paper: Paper, *, of_many: bool = False) -> Iterator[Line]:
+    """Yield the last changes; what was done to `of_many` units is told without each of its fields."""
     if past:
         yield ()
         yield (Span("Last changes", Tone.TITLE),)
     for each in past:
         dirty = " with uncommitted changes" if each.dirty else ""
         of = f"  commit {each.commit[:SHORT]}{dirty}" if each.commit else ""
-        head = (
-            f"pass {each.number}  {each.began}  {each.step.verb} {each.step.outcome}  {each.step.address}  by {each.user}{of}"
-        )
+        unit = f"  {each.step.address}" if of_many else ""
+        head = f"pass {each.number}  {each.began}  {each.step.verb} {each.step.outcome}{unit}  by {each.user}{of}"
         yield from _sentence(head, 2, Tone.PLAIN, paper)
-        for change in each.step.changes:
+        for change in () if of_many and not paper.full else each.step.changes:
             before, after = change.before or "absent", change.after or "absent"
             text = f"{change.field}: {before} {paper.arrow} {after}"
             yield (Span(f"      {paper.cut(printable(text), paper.width - 6)}", Tone.DIM),)

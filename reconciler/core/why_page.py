@@ -88,7 +88,10 @@ def _state_lines(why: UnitWhy, paper: Paper) -> Iterator[Line]:
     yield from _row("state", f"{verb}: {why.seen} (looked at {why.looked})", tone, paper)
     if step.drift:
         since = f" ({step.since})" if step.since else ""
-        yield from _row("drift", f"{_DRIFT[Drift(step.drift)]}{since}", Tone.REASON, paper)
+        told = (
+            _DRIFT[Drift(step.drift)] if since or step.drift != Drift.DECLARED else "declared: Bivisor has not written it yet"
+        )
+        yield from _row("drift", f"{told}{since}", Tone.REASON, paper)
     for reason in step.reasons if not step.drift else step.reasons[step.drift == Drift.CORRECTIVE :]:
         yield from _row("because", reason, Tone.REASON, paper)
     if step.disruption is not None:

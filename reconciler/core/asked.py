@@ -42,7 +42,7 @@ def find_asked(text: str, field: str, keys: Collection[Key], units: Collection[A
         found = [address for address in units if str(address) == name] or [each for each in units if _ends(each, name)]
         if len(found) == 1:
             return Asked(found[0], rest)
-        if found:
+        if found and name == text:
             several = listed([str(each) for each in found])
             raise UnknownNameError(f"{quoted(name)} may be {len(found)} units: write more of the address ({several})")
     raise UnknownNameError(f"nothing is called {quoted(text)} {_near(text, [*map(str, keys), *map(str, units)])}")

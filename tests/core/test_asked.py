@@ -51,7 +51,8 @@ def test_an_end_of_several_addresses_names_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "near"), [("kvm1/nova.cnf", str(CONF)), ("HypervisorZone/kvm", str(ZONE)), ("zzz", "bivisor status")]
+    ("text", "near"),
+    [("kvm1/nova.cnf", str(CONF)), ("HypervisorZone/kvm", str(ZONE)), ("zzz", "bivisor status"), ("nova.conf.host", str(CONF))],
 )
 def test_an_unknown_name_tells_what_is_near(text: str, near: str) -> None:
     """The nearest addresses and resources, or where all are listed."""

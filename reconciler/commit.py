@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import git
+from reconciler.core.places import Written
 from reconciler.core.saved import Commit
-from reconciler.core.why import Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from reconciler.commit import authors_of
 from reconciler.core.asked import Asked, find_asked, find_field
 from reconciler.core.errors import HistoryError, UnknownNameError
+from reconciler.core.places import Places
 from reconciler.core.provenance import trace
+from reconciler.core.variants import Reading
 from reconciler.core.why import (
     Known,
     Past,
@@ -113,17 +115,17 @@ class Inquiry:
 
     async def unit(self, unit: Unit, name: str, look: Look | None) -> UnitWhy:
         """Return why that unit, or a field of it, is as it is."""
-        provenance = trace(unit, self.loaded, KINDS, self.aliases, SCALES)
+        provenance = trace(unit, self.loaded, Reading(KINDS, self.aliases, SCALES), name)
         known = await self.known(look, _files(unit, provenance, name, self.loaded))
         return why_unit(known, unit, provenance, name, self._past(address=str(unit.address)))
 
     async def known(self, look: Look | None, files: Iterable[str]) -> Known:
         """Return what is known of everything, and who wrote the lines of these files."""
-        authors = await authors_of(files)
+        places = Places(self.loaded.positions, await authors_of(files))
         if look is None:
-            return Known(self.catalog, self.graph, authors, {}, {})
+            return Known(self.catalog, self.graph, places, {}, {})
         steps = {step.address: step for step in look.plan.steps}
-        return Known(self.catalog, self.graph, authors, steps, look.observed, _written(datetime.now(UTC)))
+        return Known(self.catalog, self.graph, places, steps, look.observed, _written(datetime.now(UTC)))
 
     def _past(self, *, key: str = "", address: str = "") -> tuple[Past, ...]:
         try:

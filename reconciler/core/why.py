@@ -6,13 +6,12 @@ Everything in it may be shown: secrets are masked here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Unobserved
 from reconciler.core.ownership import REMEMBERING
 from reconciler.core.plan import Verb
 from reconciler.core.shown import masked, masked_urls
-from reconciler.core.wording import dotted
 from resources.contract import EXISTS, REMEMBERED, Change, Unit
 
 if TYPE_CHECKING:
@@ -22,35 +21,10 @@ if TYPE_CHECKING:
     from reconciler.core.diff import Observed
     from reconciler.core.graph import Graph
     from reconciler.core.past import StepRecord
+    from reconciler.core.places import Place, Places
     from reconciler.core.plan import Step
-    from reconciler.core.provenance import Provenance, Source
+    from reconciler.core.provenance import Provenance
     from resources.contract import Address, Key, Value
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """Who wrote a line of a document. `commit` is '' for a line that is not committed yet; `date` is the author's, in UTC."""
-
-    commit: str = ""
-    author: str = ""
-    date: str = ""
-    summary: str = ""
-
-
-Authors: TypeAlias = "Mapping[str, Mapping[int, Written]]"
-"""File to line to who wrote it; what git does not know is not in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A document, or a word of it: `path` is `spec.region`, or '' for the whole. One that is a `default` nobody has written."""
-
-    key: Key
-    path: str
-    file: str
-    line: int
-    default: bool = False
-    by: Written | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +74,8 @@ class UnitWhy:
     """Everything about one unit.
 
     `about`      the field that was asked for, '' for all.
-    `documents`  declare it, and `because` are the words that make it be there at all.
+    `documents`  declare it, and `because` are the words that make it be there at all. Of the kinds in `more` further
+                 documents decide something, too many to be told.
     `formerly`   declared it, where no document does any more.
     `ignored`    the document that leaves the field that was asked for to others.
     `step`       what is to be done, None where nobody was asked; `seen` says in a sentence what is there, `looked` when.
@@ -124,6 +99,7 @@ class UnitWhy:
     needed_by: tuple[Address, ...]
     next: str
     past: tuple[Past, ...] = ()
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +119,7 @@ class Known:
 
     catalog: Catalog
     graph: Graph
-    authors: Authors
+    places: Places
     steps: Mapping[Address, Step]
     observed: Mapping[Address, Observed]
     looked: str = ""
@@ -161,8 +137,8 @@ def why_unit(known: Known, unit: Unit, provenance: Provenance, about: str = "", 
     return UnitWhy(
         address=unit.address,
         about=about,
-        documents=tuple(_document(key, known) for key in declared),
-        because=tuple(_places(provenance.sources.get(EXISTS, ()), known)),
+        documents=tuple(known.places.document(key) for key in declared),
+        because=tuple(known.places.words(provenance.sources.get(EXISTS, ()))),
         formerly=unit.origins if former else (),
         ignored=_ignored(unit, about, known) if about else None,
         fields=tuple(_fields(unit, about, provenance, known)),
@@ -174,13 +150,14 @@ def why_unit(known: Known, unit: Unit, provenance: Provenance, about: str = "", 
         needed_by=known.graph.needed_by(unit.address),
         next=_next(step) if step else "",
         past=past,
+        more=provenance.more,
     )
 
 
 def why_resource(known: Known, key: Key, worst: UnitWhy | None, past: tuple[Past, ...] = ()) -> ResourceWhy:
     """Return why that resource is as it is."""
     units = ((a, str(known.steps[a].verb) if a in known.steps else "") for a in units_of(known.catalog, key))
-    return ResourceWhy(_document(key, known), tuple(units), worst, known.looked, past)
+    return ResourceWhy(known.places.document(key), tuple(units), worst, known.looked, past)
 
 
 def units_of(catalog: Catalog, key: Key) -> tuple[Address, ...]:
@@ -202,29 +179,12 @@ def fields_to_ask_for(unit: Unit, catalog: Catalog) -> Collection[str]:
     return tuple(name for name in {**(unit.desired or {}), **dict.fromkeys(claim.fields if claim else ())} if name[0] != "@")
 
 
-def _document(key: Key, known: Known) -> Place:
-    """Return where a document stands; its author is that of its youngest line."""
-    positions = known.catalog.positions[key]
-    at, last = positions.of(), max((line for line, _ in positions.places.values()), default=1)
-    written = known.authors.get(at.file, {})
-    lines = [written[line] for line in range(at.line, last + 1) if line in written]
-    youngest = max(lines, key=lambda each: (not each.commit, each.date), default=None)
-    return Place(key, "", at.file, at.line, by=youngest)
-
-
-def _places(sources: Iterable[Source], known: Known) -> Iterator[Place]:
-    for source in sources:
-        at = known.catalog.positions[source.key].of(source.path)
-        by = known.authors.get(at.file, {}).get(at.line) if source.written else None
-        yield Place(source.key, dotted(source.path), at.file, at.line, not source.written, by)
-
-
 def _ignored(unit: Unit, name: str, known: Known) -> Place | None:
     """Return the document that leaves a field to others."""
     if name in (unit.desired or {}) or not known.catalog.ignored.fits(unit, name):
         return None
     keys = (key for key in unit.origins if key in known.catalog.ignored.patterns)
-    return next((_document(key, known) for key in keys), None)
+    return next((known.places.document(key) for key in keys), None)
 
 
 def _fields(unit: Unit, about: str, provenance: Provenance, known: Known) -> Iterator[FieldWhy]:
@@ -242,7 +202,7 @@ def _fields(unit: Unit, about: str, provenance: Provenance, known: Known) -> Ite
             found=found,
             differs=change is not None,
             owners=provenance.owners.get(name, ()),
-            sources=tuple(_places(provenance.sources.get(name, ()), known)),
+            sources=tuple(known.places.words(provenance.sources.get(name, ()))),
             ours=claim is not None and name in claim.fields,
             goes=undeclared is not None and name in undeclared.fields,
         )

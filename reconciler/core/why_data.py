@@ -6,6 +6,7 @@ A unit:
      "field": "",                                       the one that was asked for
      "declared": [PLACE], "formerly": [],               the documents; or the keys of those that declared it once
      "because": [PLACE],                                the words that make it be there at all
+     "more": [],                                        kinds of which more documents decide something than are told
      "ignored": null,                                   PLACE of the document that leaves the field to others
      "state": {"verb": "update", "intended": "update", "seen": "1 field differs", "looked": "2026-11-23T06:20:11Z",
                "drift": "corrective", "since": "2026-11-23T02:10:05Z", "reasons": [], "held": "", "later": false,
@@ -38,8 +39,9 @@ from reconciler.core.shown import masked_urls
 from reconciler.core.why import ResourceWhy, UnitWhy
 
 if TYPE_CHECKING:
+    from reconciler.core.places import Place
     from reconciler.core.plan import Step
-    from reconciler.core.why import FieldWhy, Past, Place
+    from reconciler.core.why import FieldWhy, Past
     from resources.contract import Value
 
 VERSION = 1
@@ -69,6 +71,7 @@ def _unit(why: UnitWhy) -> dict[str, Any]:
         "declared": [_place(each) for each in why.documents],
         "formerly": [str(key) for key in why.formerly],
         "because": [_place(each) for each in why.because],
+        "more": list(why.more),
         "ignored": _place(why.ignored) if why.ignored else None,
         "state": _state(why, why.step) if why.step else None,
         "fields": [_field(each) for each in why.fields],

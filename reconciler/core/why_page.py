@@ -14,8 +14,9 @@ from reconciler.core.why import ResourceWhy, UnitWhy
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from reconciler.core.places import Place, Written
     from reconciler.core.plan import Step
-    from reconciler.core.why import FieldWhy, Link, Past, Place, Written
+    from reconciler.core.why import FieldWhy, Link, Past
     from resources.contract import Address
 
 SHORT = 10
@@ -116,6 +117,10 @@ def _declared_lines(why: UnitWhy, paper: Paper) -> Iterator[Line]:
         yield from _row("left", f"to others, by bivisor/ignore of {why.ignored.key}  {_where(why.ignored)}", Tone.PLAIN, paper)
     for place in () if why.about else why.because:
         yield from _row("there for", f"{_word(place)}  {_where(place)}", Tone.DIM, paper)
+    for kind in why.more:
+        yield from _row(
+            "", f"and words of more documents of kind {kind}: ask for one field to see all of them", Tone.DIM, paper
+        )
 
 
 def _field_lines(why: UnitWhy, paper: Paper) -> Iterator[Line]:

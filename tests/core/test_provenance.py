@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.core.compile import compile_units
 from reconciler.core.load import load
 from reconciler.core.provenance import trace
+from reconciler.core.variants import Reading
 from reconciler.core.wording import dotted
 from resources.contract import EXISTS
 from resources.kinds.registry import KINDS
@@ -37,7 +39,7 @@ def demo() -> Loaded:
 @cache
 def traced(unit: str) -> Provenance:
     """Return what decides a unit of the demo."""
-    return trace(compiled().units[address(unit)], demo(), KINDS, {}, SCALES)
+    return trace(compiled().units[address(unit)], demo(), Reading(KINDS, scales=SCALES))
 
 
 def words(unit: str, field: str) -> list[str]:
@@ -65,8 +67,10 @@ DECIDED = [
 
 @pytest.mark.parametrize(("unit", "field", "word"), DECIDED)
 def test_a_value_is_traced_to_the_word_that_decides_it(unit: str, field: str, word: str) -> None:
-    """Through settings, references, other documents' facts, names and defaults; and to no other word."""
+    """Through settings, references, other documents' facts, names and defaults; to no other word, asked for alone or not."""
     assert words(unit, field) == [word]
+    alone = trace(compiled().units[address(unit)], demo(), Reading(KINDS, scales=SCALES), field)
+    assert alone.sources[field] == traced(unit).sources[field]
 
 
 def test_what_is_built_in_has_no_word() -> None:
@@ -94,7 +98,7 @@ def test_the_release_decides_what_is_otherwise_in_the_next_one(release: str) -> 
     """The neighbours of the release are tried, the older one as well; where they say the same, it is not named."""
     unit = compiled({"release: zed": f"release: {release}"}).units[address(CONF)]
     texts = {name: text.replace("release: zed", f"release: {release}") for name, text in demo_texts().items()}
-    found = trace(unit, load(texts, KINDS, RULES), KINDS, {}, (("stein", "train", "ussuri", "victoria"),))
+    found = trace(unit, load(texts, KINDS, RULES), Reading(KINDS, scales=(("stein", "train", "ussuri", "victoria"),)))
     by_release = [name for name, sources in found.sources.items() if "spec.release" in (dotted(one.path) for one in sources)]
     assert by_release == ["[DEFAULT] use_neutron"]
 
@@ -102,8 +106,24 @@ def test_the_release_decides_what_is_otherwise_in_the_next_one(release: str) -> 
 def test_what_no_document_declares_is_decided_by_nothing() -> None:
     """A unit that hosts remember, and whose document is still there without it, is blamed on no word."""
     fewer = load({name: text.replace("roles: [compute]", "roles: []") for name, text in demo_texts().items()}, KINDS, ())
-    found = trace(compiled().units[address(CONF)], fewer, KINDS, {})
+    found = trace(compiled().units[address(CONF)], fewer, Reading(KINDS))
     assert (found.owners, found.sources) == ({}, {})
+
+
+def test_of_many_documents_of_a_kind_the_first_are_told_and_one_field_finds_its_own() -> None:
+    """An aggregate is of all Nodes: of more than ten it is said that there are more, and asked about one, it is that one."""
+    texts = demo_texts()
+    (node,) = (part for part in texts["desired/nodes.yaml"].split("\n---\n") if "{name: kvm1}" in part)
+    more = [node.replace("kvm1}", f"kvm{n}}}").replace("10.77.0.21", f"10.77.1.{n}") for n in range(2, 21)]
+    texts["desired/nodes.yaml"] += "---\n" + "\n---\n".join(more)
+    loaded = load(texts, KINDS, RULES)
+    units = compile_units(loaded, KINDS, None, None).units
+    aggregate = units[address("openstack:demo/aggregate/kvm-az")]
+    whole = trace(aggregate, loaded, Reading(KINDS))
+    assert whole.more == ("Node",)
+    one = trace(aggregate, loaded, Reading(KINDS), "host kvm9")
+    assert one.more == ()
+    assert [str(source.key) for source in one.sources["host kvm9"]] == ["HypervisorZone/kvm-az", "Node/kvm9", "Node/kvm9"]
 
 
 EDITS = [

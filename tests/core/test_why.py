@@ -15,11 +15,13 @@ from reconciler.core.documents import Positions
 from reconciler.core.drift import classed
 from reconciler.core.graph import build_graph
 from reconciler.core.past import ChangeRecord, StepRecord
+from reconciler.core.places import Places, Written
 from reconciler.core.plan import make_plan
 from reconciler.core.policy import Rollout, apply_policy
-from reconciler.core.provenance import Provenance, Source
+from reconciler.core.provenance import Provenance
 from reconciler.core.shown import Paper, text_of
-from reconciler.core.why import Known, Past, UnitWhy, Written, units_of, why_resource, why_unit, worst_of
+from reconciler.core.variants import Source
+from reconciler.core.why import Known, Past, UnitWhy, units_of, why_resource, why_unit, worst_of
 from reconciler.core.why_data import why_data
 from reconciler.core.why_page import why_lines
 from resources.claims import Claim
@@ -55,7 +57,14 @@ def known(
     graph = build_graph(declared.units)
     plan = classed(make_plan(declared, graph, observed), declared)
     plan = apply_policy(plan, declared, observed, Rollout())
-    return Known(declared, graph, AUTHORS, {step.address: step for step in plan.steps}, observed, "2026-11-23T06:00:00Z")
+    return Known(
+        declared,
+        graph,
+        Places(declared.positions, AUTHORS),
+        {step.address: step for step in plan.steps},
+        observed,
+        "2026-11-23T06:00:00Z",
+    )
 
 
 def conf(*needed: str, **desired: object) -> Simple:
@@ -159,9 +168,9 @@ def test_an_undeclared_unit_names_who_declared_it() -> None:
 def test_a_line_that_is_not_committed_is_said_to_be_so() -> None:
     """And outside of a repository nothing is said of authors."""
     asked = known((conf(),), {CONF: None})
-    dirty = replace(asked, authors={"zones.yaml": {7: Written()}})
+    dirty = replace(asked, places=Places(asked.catalog.positions, {"zones.yaml": {7: Written()}}))
     assert page(why_unit(dirty, conf(), DECIDED))[-1] == "          not committed yet"
-    nowhere = replace(asked, authors={})
+    nowhere = replace(asked, places=Places(asked.catalog.positions, {}))
     assert page(why_unit(nowhere, conf(), DECIDED))[-1] == "      Zone/one spec.interval  zones.yaml:7"
 
 
@@ -211,7 +220,9 @@ def test_every_unit_of_every_world_can_be_asked_about(world: World) -> None:
     """Whatever is declared and seen, the answer fits on ASCII paper, names each link once, and is JSON."""
     declared = replace(world.catalog, positions=dict.fromkeys(world.catalog.resources, PLACES))
     graph, plan = build_graph(declared.units), world.allowed(world.plan())
-    asked = Known(declared, graph, AUTHORS, {step.address: step for step in plan.steps}, world.observed, "now")
+    asked = Known(
+        declared, graph, Places(declared.positions, AUTHORS), {step.address: step for step in plan.steps}, world.observed, "now"
+    )
     for unit in declared.units.values():
         why = why_unit(asked, unit, Provenance({}, {}))
         assert len({link.needs for link in why.needs}) == len(why.needs)

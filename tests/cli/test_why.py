@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.repository import ENVIRONMENT, GOOD, LIBVIRT, Repository
+from tests.cli.test_port_groups import desk
 from tests.docs.markdown import blocks
+
+__all__ = ["desk"]
 
 PROGRAM = Path(sys.executable).with_name("bivisor")
 VIRT_TYPE = "[libvirt] virt_type"
@@ -106,3 +109,25 @@ def test_the_manual_shows_the_programs_words(repository: Repository) -> None:
     (shown,) = (block for block in blocks(manual) if block.mark == "shown by")
     printed = why(repository, *shlex.split(shown.name)[2:]).stdout
     assert _HASH.sub("HASH", shown.text) == _HASH.sub("HASH", printed)
+
+
+def test_a_vcenter_answers_while_every_host_is_silent(desk: Path) -> None:
+    """A port group is explained by what its vCenter says, 0, and a host's unit by why nobody knows, 3; secrets never show."""
+    here = run_beside(desk, "why", "port_group/DVS0/provider-100")
+    assert here.returncode == 0, here.stderr
+    assert "  state       create: it does not exist" in here.stdout
+    assert re.search(r"vlan +- absent\n +\+ 100\n +HypervisorZone/vcenter-az spec.vmware.portGroups\[0\].vlan ", here.stdout)
+    assert "  1 unit as declared" in here.stdout
+    lost = run_beside(desk, "why", "kvm1/nova.conf", "-o", "json")
+    assert lost.returncode == 3
+    answer = json.loads(lost.stdout)
+    assert answer["state"]["verb"] == "unknown"
+    assert answer["state"]["next"] == "by the first `bivisor apply` that can see it"
+    assert [need["verb"] for need in answer["needs"]] == ["unknown", "unknown"]
+    assert all(each["declared"] in ("(secret)", None) for each in answer["fields"] if each["name"].endswith("password"))
+
+
+def run_beside(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program in a folder with its `desired`, and with a history of its own."""
+    environment = {**ENVIRONMENT, "BIVISOR_STATE": str(folder / "state")}
+    return subprocess.run([PROGRAM, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)

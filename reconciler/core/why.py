@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Unobserved
 from reconciler.core.ownership import REMEMBERING
-from reconciler.core.plan import Verb
+from reconciler.core.plan import NOT_ASKED, Verb
 from reconciler.core.shown import masked, masked_urls
 from resources.contract import EXISTS, REMEMBERED, Change, Unit
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.core.places import Place, Places
     from reconciler.core.plan import Step
     from reconciler.core.provenance import Provenance
-    from resources.contract import Address, Key, Value
+    from resources.contract import Address, Key, TargetId, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,12 @@ def units_of(catalog: Catalog, key: Key) -> tuple[Address, ...]:
 
 
 def worst_of(units: Iterable[Address], steps: Mapping[Address, Step]) -> Address | None:
-    """Return the unit with which most is wrong, None where all are as declared or nobody was asked."""
-    wrong = [steps[each] for each in units if each in steps and steps[each].verb in _WORST]
+    """Return the unit with which most is wrong, None where all are as declared or nobody was asked.
+
+    Of several alike it is the one that stands first in the plan: what others need.
+    """
+    among = set(units)
+    wrong = [step for step in steps.values() if step.address in among and step.verb in _WORST]
     if not wrong:
         return None
     return min(wrong, key=lambda step: (_WORST.index(step.verb), step.root is not None, step.later)).address
@@ -225,6 +229,8 @@ def _ours(unit: Unit, about: str, known: Known) -> str:
     if type(unit).ownable is Unit.ownable:
         return "it is nothing that could be taken away"
     claim = known.catalog.former.claims.get(unit.address)
+    if claim is None and (silent := _silent(target, known)):
+        return f"nobody knows: {silent} does not tell what it remembers"
     if claim is None:
         return "nothing is remembered of Bivisor having written it: it stays when nobody declares it any more"
     wrote = f"Bivisor last wrote it on {claim.at}" if claim.at else "Bivisor wrote it"
@@ -235,6 +241,17 @@ def _ours(unit: Unit, about: str, known: Known) -> str:
     else:
         whose = f"{len(claim.fields)} of its fields are Bivisor's" if claim.fields else "it was found so, and stays"
     return f"{wrote}; {whose}"
+
+
+def _silent(target: TargetId, known: Known) -> str:
+    """Return a host that should remember what is ours on that target, and could not be asked or did not answer; or ''."""
+    tellers = {target, *getattr(known.catalog.endpoints.get(target), "members", {}).values()}
+    for address, unit in known.catalog.units.items():
+        if address.target in tellers and type(unit).claims is not Unit.claims:
+            seen = known.observed.get(address, NOT_ASKED)
+            if isinstance(seen, Unobserved):
+                return str(address.target)
+    return ""
 
 
 def _chain(address: Address, known: Known) -> Iterator[Link]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reconciler.core.places import Place, Written
     from reconciler.core.plan import Step
     from reconciler.core.why import FieldWhy, Link, Past
-    from resources.contract import Address
+    from resources.contract import Address, TargetId
 
 SHORT = 10
 """As many characters of a commit's hash are shown."""
@@ -175,8 +175,13 @@ def _need_lines(why: UnitWhy, paper: Paper) -> Iterator[Line]:
         return
     yield ()
     yield (Span("Needs", Tone.TITLE),)
+    alike: dict[tuple[TargetId, str], list[Link]] = {}
     for link in shown:
-        yield from _link_lines(link, paper)
+        alike.setdefault(_silence(link), []).append(link)
+    for link in shown:
+        same = alike[_silence(link)]
+        if paper.full or not link.said or link is same[0]:
+            yield from _link_lines(link, 0 if paper.full or not link.said else len(same) - 1, paper)
     rest = len(why.needs) - len(shown)
     if rest and asked:
         yield (Span(f"  {'and ' if shown else ''}{rest} {'unit' if rest == 1 else 'units'} as declared", Tone.DIM),)
@@ -184,12 +189,20 @@ def _need_lines(why: UnitWhy, paper: Paper) -> Iterator[Line]:
         yield (Span(f"  and {rest} more, with what these need (--full shows them)", Tone.DIM),)
 
 
-def _link_lines(link: Link, paper: Paper) -> Iterator[Line]:
+def _silence(link: Link) -> tuple[TargetId, str]:
+    """Return what is equal for needs about which nobody knows for one and the same reason: they are told once."""
+    return link.needs.target, link.said if link.verb == Verb.UNKNOWN else f"{link.verb} {link.needs}"
+
+
+def _link_lines(link: Link, alike: int, paper: Paper) -> Iterator[Line]:
     indent = 2 + 2 * min(link.depth, 8)
     sign = (Span(f"{SIGNS[Verb(link.verb)]} {link.verb:<8} ", Tone(link.verb)),) if link.verb not in ("", Verb.NOTHING) else ()
     yield (Span(" " * indent), *sign, Span(printable(str(link.needs))), Span(f"  ({printable(link.reason)})", Tone.DIM))
     if link.said:
         yield from _sentence(link.said, indent + 4, Tone.REASON, paper)
+    if alike:
+        units = "1 unit" if alike == 1 else f"{alike} units"
+        yield from _sentence(f"and {units} more of {link.needs.target}, for the same reason", indent + 4, Tone.DIM, paper)
 
 
 def _needed_lines(needed_by: Sequence[Address], paper: Paper) -> Iterator[Line]:

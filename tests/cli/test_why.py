@@ -122,6 +122,7 @@ def test_a_vcenter_answers_while_every_host_is_silent(desk: Path) -> None:
     assert lost.returncode == 3
     answer = json.loads(lost.stdout)
     assert answer["state"]["verb"] == "unknown"
+    assert answer["state"]["ours"] == "nobody knows: ssh:kvm1 does not tell what it remembers"
     assert answer["state"]["next"] == "by the first `bivisor apply` that can see it"
     assert [need["verb"] for need in answer["needs"]] == ["unknown", "unknown"]
     assert all(each["declared"] in ("(secret)", None) for each in answer["fields"] if each["name"].endswith("password"))

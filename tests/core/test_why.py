@@ -127,6 +127,22 @@ def test_the_chain_is_followed_to_its_root() -> None:
     assert "  and 1 unit as declared" in said
 
 
+def test_what_nobody_knows_for_one_reason_is_told_once() -> None:
+    """A silent host is one line with a count; everything is shown when asked for in full."""
+    lost = [Simple(address=address(f"ssh:kvm2/simple/{name}"), desired={"x": 1}) for name in "abc"]
+    file = conf(*(str(unit.address) for unit in lost))
+    observed = {CONF: None, **{unit.address: Unobserved("no route to host") for unit in lost}}
+    why = why_unit(known((file, *lost), observed), file, DECIDED)
+    said = page(why)
+    assert said[said.index("Needs") :] == [
+        "Needs",
+        "  ? unknown  ssh:kvm2/simple/a  (the test says so)",
+        "      no route to host",
+        "      and 2 units more of ssh:kvm2, for the same reason",
+    ]
+    assert "  ? unknown  ssh:kvm2/simple/c  (the test says so)" in page(why, Paper(full=True))
+
+
 @pytest.mark.parametrize(
     ("seen", "refuses", "verb", "when"),
     [

@@ -28,6 +28,26 @@ async def commit_of(folder: Path) -> Commit | None:
     return Commit(id=head.strip(), changed=tuple(line[3:] for line in changed.split("\0") if line))
 
 
+async def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what git prints, None when it does not do as told."""
+    quiet, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
+    command = ("git", "--no-optional-locks", "-C", str(folder), *arguments)
+    try:
+        process = await asyncio.create_subprocess_exec(*command, env=git.environment(), stdin=quiet, stdout=pipe, stderr=quiet)
+    except OSError:
+        return None
+    try:
+        async with asyncio.timeout(GIT_S):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        return None
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    return None if process.returncode else out.decode(errors="surrogateescape")
+
+
 async def authors_of(files: Iterable[str]) -> Mapping[str, Mapping[int, Written]]:
     """Return who wrote each line of these files, as they are now: one question for each. What git does not know is left out."""
     places = _resolved(files)
@@ -80,23 +100,3 @@ def _written(commit: str, told: Mapping[str, str]) -> Written:
         return Written()
     date = datetime.fromtimestamp(int(told["author-time"]), UTC)
     return Written(commit, told["author"], date.strftime("%Y-%m-%dT%H:%M:%SZ"), told["summary"])
-
-
-async def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git prints, None when it does not do as told."""
-    quiet, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
-    command = ("git", "--no-optional-locks", "-C", str(folder), *arguments)
-    try:
-        process = await asyncio.create_subprocess_exec(*command, env=git.environment(), stdin=quiet, stdout=pipe, stderr=quiet)
-    except OSError:
-        return None
-    try:
-        async with asyncio.timeout(GIT_S):
-            out, _ = await process.communicate()
-    except TimeoutError:
-        return None
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-    return None if process.returncode else out.decode(errors="surrogateescape")

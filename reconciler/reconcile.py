@@ -22,7 +22,7 @@ from reconciler.core.status import GOOD, Outcome, Result, Status, fold
 from reconciler.observe import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from reconciler.desired import Desired
     from reconciler.targets.open import Targets
@@ -128,7 +128,7 @@ class Reconciler:
             self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
         return self._last
 
-    async def look_at(self, asked: Collection[Address]) -> Look:
+    async def look_at(self, asked: tuple[Address, ...]) -> Look:
         """Observe these units and what they need, and plan for that alone; change nothing.
 
         Everything is looked at where less does not tell: what else is down decides whether one may be interrupted, and how

@@ -63,7 +63,10 @@ def test_a_hand_edit_is_explained(lab: Lab, desk: Workspace) -> None:
     service = why(desk, "ssh:kvm1/service/nova-compute")
     assert UNIT in [need["address"] for need in service["needs"] if need["verb"] == "update"]
     desk.run("apply", "--yes")
-    assert why(desk, "kvm1/nova.conf")["state"]["verb"] == "nothing"
+    repaired = why(desk, "kvm1/nova.conf")
+    assert repaired["state"]["verb"] == "nothing"
+    last = repaired["past"][0]
+    assert (last["verb"], last["outcome"], last["changes"][0]["field"]) == ("update", "converged", FIELD)
 
 
 def test_a_lost_host_keeps_nobody_waiting_who_asks_about_another(lab: Lab, desk: Workspace) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from reconciler.commit import authors_of
@@ -14,6 +15,7 @@ from reconciler.core.asked import Asked, find_asked, find_field
 from reconciler.core.errors import HistoryError, UnknownNameError
 from reconciler.core.places import Places
 from reconciler.core.provenance import trace
+from reconciler.core.status import Outcome
 from reconciler.core.variants import Reading
 from reconciler.core.why import (
     Known,
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
 
 MOST_PAST = 5
 """As many passes that did something about it are told."""
+
+PASSES_READ = 200
+"""So many passes are searched for them: most of a long outage did nothing."""
 
 SCALES = tuple(tuple(name for name in RELEASES if name[0].isdigit() is by_number) for by_number in (True, False))
 """The names of the releases, in their order: to find out whether a value would be another one in another release."""
@@ -128,13 +133,17 @@ class Inquiry:
         return Known(self.catalog, self.graph, places, steps, look.observed, _written(datetime.now(UTC)))
 
     def _past(self, *, key: str = "", address: str = "") -> tuple[Past, ...]:
+        """Return what the last passes did that did something; what was only held or unknown in them is no change."""
         try:
-            passes = self.history.passes(key=key, address=address, limit=MOST_PAST)
+            passes = self.history.passes(key=key, address=address, limit=PASSES_READ)
         except HistoryError as error:
             self.warn((error,))
             return ()
+        done = ((one, tuple(step for step in one.steps if step.outcome != Outcome.SKIPPED)) for one in passes)
         return tuple(
-            Past(one.number, _written(one.began), one.commit, one.dirty, one.user, step) for one in passes for step in one.steps
+            Past(one.number, _written(one.began), one.commit, one.dirty, one.user, step)
+            for one, steps in islice(((one, steps) for one, steps in done if steps), MOST_PAST)
+            for step in steps
         )
 
 

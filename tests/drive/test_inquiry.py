@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from reconciler.core.plan import Verb
 from reconciler.core.shown import Paper, text_of
 from reconciler.core.why import ResourceWhy, UnitWhy
 from reconciler.core.why_page import why_lines
-from reconciler.history import History
+from reconciler.history import History, PassRecord, StepRecord
 from reconciler.inquiry import Inquiry
 from tests.core.simple import address
 from tests.drive.test_whole_cloud import converged, engine
@@ -165,3 +166,37 @@ async def test_a_history_that_cannot_be_read_is_a_warning(tmp_path: Path) -> Non
     assert isinstance(why, UnitWhy)
     assert why.past == ()
     assert [str(place) in str(one) for one in heard] == [True]
+
+
+class Remembered(History):
+    """A history of these outcomes, the newest pass first; each pass did one thing to `ssh:a/thing/x`."""
+
+    def __init__(self, *outcomes: str) -> None:
+        """Know them."""
+        self.outcomes = outcomes
+
+    def passes(self, *, key: str = "", address: str = "", **_: object) -> list[PassRecord]:
+        """Return all passes."""
+        assert (key, address) == ("", "ssh:a/thing/x")
+        began = datetime(2026, 11, 23, 1, 0, tzinfo=timezone(timedelta(hours=1)))
+        numbered = reversed(list(enumerate(reversed(self.outcomes), start=1)))
+        return [
+            PassRecord(n, began, 1.0, "c0", False, "ada", "apply", (StepRecord(address, "update", each, "", (), (), (), None),))  # noqa: FBT003 - as a record has it
+            for n, each in numbered
+        ]
+
+
+async def test_the_last_changes_are_those_that_did_something() -> None:
+    """What was only skipped is none, however often; the last five are told, the newest first, by the clock of UTC."""
+    desired = World().reconciler(thing("a", "x", size=1)).desired
+    history = Remembered("skipped", "failed", "skipped", *["converged"] * 7)
+    why, _ = await Inquiry(desired.loaded, desired.catalog, desired.graph, history, silent).about("x")
+    assert isinstance(why, UnitWhy)
+    assert [(one.number, one.step.outcome) for one in why.past] == [
+        (9, "failed"),
+        (7, "converged"),
+        (6, "converged"),
+        (5, "converged"),
+        (4, "converged"),
+    ]
+    assert {one.began for one in why.past} == {"2026-11-23T00:00:00Z"}

@@ -126,6 +126,12 @@ def test_of_many_documents_of_a_kind_the_first_are_told_and_one_field_finds_its_
     assert [str(source.key) for source in one.sources["host kvm9"]] == ["HypervisorZone/kvm-az", "Node/kvm9", "Node/kvm9"]
 
 
+def test_every_unit_is_there_for_some_word() -> None:
+    """Of no unit of the demo it is said that it would be there whatever the documents say."""
+    for unit in compiled().units:
+        assert traced(str(unit)).sources.get(EXISTS), str(unit)
+
+
 EDITS = [
     ("region: RegionOne", "region: RegionTwo"),
     ("report_interval: 5\n        service_down", "report_interval: 6\n        service_down"),

@@ -90,7 +90,7 @@ class HostProcess:
         assert (code, error) == ("", "")
         return data
 
-    def watch(self, *paths: object, units: Sequence[str] = (), cib: bool = False, beat: float = 0.1) -> list[str]:
+    def watch(self, *paths: object, units: Sequence[str] = (), cib: bool = False, beat: float = 0.05) -> list[str]:
         """Have it watch; return what it cannot hear."""
         self.send(watch={"paths": list(map(str, paths)), "units": list(units), "cib": cib, "beat": beat})
         data, code, error = self.receive()["reply"]

@@ -209,7 +209,7 @@ class Reconciler:
             if not desired.catalog.units.keys() >= set(asked):
                 return await self.look()
             looked = around(asked, desired.catalog, desired.graph)
-            observed = await self._observer.everything(looked)
+            observed = await self.observer.everything(looked)
             self._desired = self._seen(observed)
             if self._desired.catalog.units is desired.catalog.units:
                 break

@@ -86,6 +86,7 @@ class Watchable(Protocol):
 
         The first signal is `everything`; what happens while nobody takes one is told by one. Raises TargetError when
         nothing is heard any more, and at the latest after SILENT_BEATS times `beat_s` without a sign of life.
-        Several may watch at the same time, each for itself.
+        Several may watch at the same time, each for itself. Who gives up waiting for the next signal (a time-out, a cancelled
+        task) ends the watch with that, as with any generator.
         """
         ...

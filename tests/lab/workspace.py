@@ -59,15 +59,17 @@ class Workspace:
         desk.run("apply", "--yes", "--confirm-deletes")
         return desk
 
-    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start `bivisor` in the folder; its output is piped."""
+    def start(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, log: IO[bytes] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start `bivisor` in the folder; its output is piped, or goes into a log."""
         state = {name: value for name, value in os.environ.items() if name == "BIVISOR_STATE"}  # the tests' own, if it is one
         return subprocess.Popen(
             [PROGRAM, *arguments],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE if log is None else log,
+            stderr=subprocess.PIPE if log is None else log,
             text=True,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **state, **(environment or {})},
         )

@@ -74,9 +74,8 @@ class HostProcess:
 
     def receive(self) -> dict[str, Any]:
         """Read the answer to the request that was sent last."""
-        answer = self.line()
-        if "bivisor" in answer:
-            answer = self.line()
+        while "id" not in (answer := self.line()):
+            pass  # the greeting, or a signal
         assert answer["id"] == self._number
         return answer
 
@@ -91,12 +90,10 @@ class HostProcess:
         assert (code, error) == ("", "")
         return data
 
-    def watch(self, *paths: object, units: Sequence[str] = (), cib: bool = False, beat: float = 0.1) -> list[str]:
+    def watch(self, *paths: object, units: Sequence[str] = (), cib: bool = False, beat: float = 0.05) -> list[str]:
         """Have it watch; return what it cannot hear."""
         self.send(watch={"paths": list(map(str, paths)), "units": list(units), "cib": cib, "beat": beat})
-        while "signal" in (answer := self.line()) or "bivisor" in answer:
-            pass
-        data, code, error = answer["reply"]
+        data, code, error = self.receive()["reply"]
         assert (code, error) == ("", "")
         deaf: list[str] = data["deaf"]
         return deaf

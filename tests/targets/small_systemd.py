@@ -43,6 +43,7 @@ class SmallSystemd:
     def let_in(self, answer: bytes = b"OK 32a74ee4c6ee4da1b8ef50e8fb26dfe1\r\n") -> bytes:
         """Wait for somebody, hear the login, and answer it; return what was heard."""
         self._client, _ = self._listening.accept()
+        self._client.settimeout(PATIENCE_S)
         heard = b""
         while not heard.endswith(b"BEGIN\r\n"):
             heard += self._client.recv(4096)

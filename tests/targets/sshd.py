@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from reconciler.targets.ssh import SshTarget
+
+    Connect = Callable[..., SshTarget]
+
 CONDITION_S = 10.0
 
 

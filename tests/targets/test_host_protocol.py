@@ -62,12 +62,15 @@ def test_another_interpreter_takes_the_sources(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("python", other_pythons())
 def test_it_runs_on_other_pythons(tmp_path: Path, python: str) -> None:
-    """Each Python from 3.6 on that this machine has answers, writes, remembers and runs programs."""
+    """Each Python from 3.6 on that this machine has answers, writes, remembers, runs programs and watches."""
     with HostProcess(tmp_path / "state", python) as host:
         path = str(tmp_path / "ä")
         assert host.do("file.write", path=path, text="ö\n", if_digest=None, owned="d", readers=["a.service"]) == ("", "")
         assert host.look("file.read", path=path)["text"] == "ö\n"
         assert host.ask(("service.show", {"unit": "a.service"}))[0][1] in ("", "failed", "unsupported")
+        host.watch(path, units=["a.service"])
+        Path(path).chmod(0o604)
+        assert host.signal()["paths"] == [path]
 
 
 def test_it_greets_first(host: HostProcess) -> None:

@@ -17,50 +17,14 @@ from reconciler.targets.host.pacemaker_changes import PUSH_S
 from reconciler.targets.host.package_changes import INSTALL_S, SIMULATE_S
 from reconciler.targets.host.serve import ACTIONS, LOCK_S
 from reconciler.targets.host.service_changes import JOB_S
-from reconciler.targets.ssh import SshTarget, _limit_s
-from resources.contract import Action, Query, Reply, TargetId
-from resources.endpoints import SshEndpoint
-from tests.targets.sshd import Sshd
+from reconciler.targets.ssh import _limit_s
+from resources.contract import Action, Query, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
-
     from reconciler.targets import Target
-
-    Connect = Callable[..., SshTarget]
+    from tests.targets.sshd import Connect, Sshd
 
 ROOT = Query("file.stat", {"path": "/"})
-
-
-@pytest.fixture
-async def sshd(tmp_path: Path) -> AsyncIterator[Sshd]:
-    """Return a running server."""
-    async with Sshd(tmp_path) as sshd:
-        yield sshd
-
-
-@pytest.fixture
-async def connect(sshd: Sshd) -> AsyncIterator[Connect]:
-    """Return what makes targets of that server; their fields may be given otherwise."""
-    targets: list[SshTarget] = []
-
-    def make(*, python: str = sys.executable, **other: Any) -> SshTarget:
-        host_key = sshd.host_key.export_public_key().decode()
-        known = {
-            "address": "127.0.0.1",
-            "port": sshd.port,
-            "user": "root",
-            "host_key": host_key,
-            "key_file": str(sshd.key_file),
-        }
-        endpoint = SshEndpoint(target=TargetId("ssh", "host"), **{**known, **other})
-        targets.append(SshTarget(endpoint, python=python, folder=str(sshd.folder / "state")))
-        return targets[-1]
-
-    yield make
-    for target in targets:
-        await target.close()
 
 
 async def refusal(target: Target) -> TargetError:

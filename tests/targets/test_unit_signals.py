@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import struct
 from pathlib import Path
@@ -41,6 +42,11 @@ def units(systemd: SmallSystemd, tmp_path: Path) -> Iterator[Units]:
     assert heard == b"\0AUTH EXTERNAL %b\r\nBEGIN\r\n" % str(os.geteuid()).encode().hex().encode()
     yield units
     units.close()
+
+
+def own_systemd(folder: Path) -> tuple[str, ...]:
+    """Return what runs a helper for which `systemd` in that folder is the host's /run/systemd."""
+    return ("unshare", "-m", "sh", "-c", 'mount --bind "$0" /run/systemd && exec "$@"', str(folder / "systemd"))
 
 
 def test_a_state_is_told_once(units: Units, systemd: SmallSystemd) -> None:
@@ -128,8 +134,7 @@ def test_paths_are_those_of_systemd(unit: str) -> None:
 def test_systemd_goes_and_comes_back(tmp_path: Path) -> None:
     """A unit's news arrive; when systemd executes itself anew, everything may have changed, and then its news arrive again."""
     socket = tmp_path / "systemd/private"
-    within = ("unshare", "-m", "sh", "-c", 'mount --bind "$0" /run/systemd && exec "$@"', str(socket.parent))
-    with SmallSystemd(socket) as systemd, HostProcess(tmp_path / "state", within=within) as host:
+    with SmallSystemd(socket) as systemd, HostProcess(tmp_path / "state", within=own_systemd(tmp_path)) as host:
         assert host.watch(units=[COMPUTE], beat=0.5) == []
         systemd.let_in()
         systemd.say(changed(COMPUTE_PATH, "failed"))
@@ -144,6 +149,24 @@ def test_systemd_goes_and_comes_back(tmp_path: Path) -> None:
             assert told["all"] is True
             again.say(job_removed(COMPUTE))
             assert host.signal()["units"] == [COMPUTE]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the helper gets a /run/systemd of its own")
+def test_systemd_need_not_wait_for_a_long_action(tmp_path: Path) -> None:
+    """However much systemd says while an action is under way, it is taken from it, and told when that is answered."""
+    with SmallSystemd(tmp_path / "systemd/private") as systemd, HostProcess(
+        tmp_path / "state", within=own_systemd(tmp_path)
+    ) as host:  # fmt: skip
+        host.watch(units=[COMPUTE], beat=60)
+        systemd.let_in()
+        (tmp_path / "state").mkdir()
+        with (tmp_path / "state/lock").open("w") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            host.send(do=["directory.make", {"path": str(tmp_path / "made")}])
+            systemd.say(*(changed("cron_2eservice", str(number)) for number in range(5_000)), job_removed(COMPUTE))
+            assert not host.has_answered(0)
+        assert host.receive()["reply"] == [{}, "", ""]
+        assert host.signal()["units"] == [COMPUTE]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the helper gets another Python's folder")

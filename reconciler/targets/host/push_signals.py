@@ -26,6 +26,9 @@ MOST_S = 0.2
 RETRY_S = 1.0
 """Seconds until what cannot be heard is tried again."""
 
+LISTEN_S = 1.0
+"""Seconds after which the sources are listened to, at the latest, while an action is under way."""
+
 NEVER = float("inf")
 
 OUT = 1
@@ -68,11 +71,13 @@ class Signals:
         """Watch these from now on; what was heard of others stays to be told."""
         self._want_files(paths)
         self._want_units(units)
-        self.deaf = self._deaf()
+        before, self.deaf = self.deaf, self._deaf()
+        if self.beat_s and self.deaf != before:  # who watches already does not get this answer
+            self._note(set(), set(), unknown=True)
         now = time.monotonic()
         self.retry_at = now + RETRY_S
         self.beat_s, self.beat_at = beat_s, min(self.beat_at, now + beat_s)
-        Alarm.between = self.beat
+        Alarm.between = self.meanwhile
 
     def wait(self, requests: int) -> None:
         """Return when there may be a request to read; until then tell what is heard. Raises BrokenPipeError.
@@ -99,7 +104,7 @@ class Signals:
             woken = bool(ready)
 
     def beat(self) -> float:
-        """Give a sign of life when it is due, also in the middle of an action; return after how many seconds again.
+        """Give a sign of life when it is due; return after how many seconds again.
 
         Nothing is waited for: where the output is full, nobody reads signs of life.
         """
@@ -113,6 +118,14 @@ class Signals:
             except OSError:
                 pass  # the end of the channel is found out by whoever reads or answers
         return self.beat_at - now
+
+    def meanwhile(self) -> float:
+        """Live on in the middle of an action, which may take long; return after how many seconds again.
+
+        What the sources say is taken from them, lest PID 1 keep it for us; it is told when the action is answered.
+        """
+        self._listen()
+        return min(self.beat(), LISTEN_S)
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -134,8 +147,6 @@ class Signals:
         heard = self._listen()
         if heard or woken:
             self.rest_until = now + QUIET_S
-        if heard and not self.first:
-            self.first = now
         if self.first and (not heard or now - self.first >= MOST_S):
             self._tell(now)
 
@@ -144,11 +155,16 @@ class Signals:
         paths = self.files.read() if self.files else set()
         units = self.units.read() if self.units else set()
         before, self.deaf = self.deaf, self._deaf()
-        unknown = paths is None or units is None or self.deaf != before
+        return self._note(paths, units, unknown=paths is None or units is None or self.deaf != before)
+
+    def _note(self, paths: "set[str] | None", units: "set[str] | None", *, unknown: bool) -> bool:
         self.heard_paths |= paths or set()
         self.heard_units |= units or set()
         self.heard_all = self.heard_all or unknown
-        return unknown or bool(paths or units)
+        news = unknown or bool(paths or units)
+        if news and not self.first:
+            self.first = time.monotonic()
+        return news
 
     def _tell(self, now: float) -> None:
         if not _writable():  # nobody reads; what else happens meanwhile is told together with it
@@ -173,9 +189,7 @@ class Signals:
         if before is not None:  # the new watches are there: nothing is lost in between
             last = before.read()
             before.close()
-            self.heard_paths |= last or set()
-            self.heard_all = self.heard_all or last is None
-            self.first = self.first or (time.monotonic() if last is None or last else 0.0)
+            self._note(last, set(), unknown=last is None)
 
     def _want_units(self, units: "set[str]") -> None:
         if units and self.units is None:

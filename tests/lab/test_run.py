@@ -1,0 +1,124 @@
+"""The daemon on real daemons: what changes is noticed where it changes, and seen to within seconds."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.lab.test_converge import COMPUTE, compute_node, wait_for
+from tests.lab.workspace import Census, Workspace, invocations, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.lab.lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+
+CONF = "/etc/nova/nova.conf"
+SETTINGS = "        vif_plugging_timeout: 0\n"
+MARK = "        reserved_host_disk_mb: 9\n"
+SOON_S = 10.0
+"""Seconds until a repair that interrupts nothing is done: far below every sweep of a host."""
+
+
+@pytest.fixture(scope="module")
+def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A converged cloud; the tests below leave it so."""
+    return Workspace.converged(tmp_path_factory.mktemp("desk"), lab)
+
+
+class Running:
+    """A daemon, and what it says."""
+
+    def __init__(self, desk: Workspace) -> None:
+        """Start it."""
+        self.log = desk.folder / "run.log"
+        with self.log.open("wb") as log:
+            self.process = desk.start("--log-json", "run", log=log)
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines of that event so far."""
+        whole = [line for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return [told for told in map(json.loads, filter(_is_json, whole)) if told["event"] == event]
+
+    def quiet(self) -> bool:
+        """Tell whether its last decision was that everything is as declared."""
+        decided = self.lines("decided")
+        return bool(decided) and decided[-1].keys() <= {"units", "event", "level", "timestamp"}
+
+
+def _is_json(line: str) -> bool:
+    return line.startswith("{")
+
+
+@contextmanager
+def running(desk: Workspace) -> Iterator[Running]:
+    """Have the daemon run on a quiet cloud; told to stop, it does."""
+    daemon = Running(desk)
+    try:
+        wait_for(daemon.quiet, "it finds everything as declared", 90)
+        yield daemon
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(30) == 0, daemon.log.read_text()
+    finally:
+        daemon.process.kill()
+        daemon.process.wait()
+
+
+def test_a_hands_edit_and_a_dead_service_are_repaired_at_once(lab: Lab, desk: Workspace) -> None:
+    """Long before any sweep the option is as declared again and the service runs; nothing else is touched."""
+    with running(desk) as daemon:
+        before = invocations(lab)
+        lab.exec("kvm1", "sed", "-i", "s/^vif_plugging_timeout.*/vif_plugging_timeout = 3/", CONF)
+        wait_for(lambda: "vif_plugging_timeout = 0" in lab.exec("kvm1", "cat", CONF).stdout, "the option is repaired", SOON_S)
+        wait_for(daemon.quiet, "all is quiet", 60)
+        assert started(lab, before) == set(), "what a process has not loaded restarts nothing"
+        lab.exec("vol2", "systemctl", "kill", "--signal=KILL", "cinder-volume")
+        lab.exec("vol2", "systemctl", "stop", "cinder-volume")
+        wait_for(
+            lambda: lab.exec("vol2", "systemctl", "is-active", "cinder-volume", check=False).stdout.strip() == "active",
+            "the service is started again",
+            SOON_S,
+        )
+        wait_for(daemon.quiet, "all is quiet", 60)
+        assert started(lab, before) == {("vol2", "cinder-volume")}
+        assert not daemon.lines("deaf")
+
+
+def test_a_document_is_rolled_out_one_service_after_the_other(lab: Lab, desk: Workspace) -> None:
+    """A changed option restarts both computes, never both at once, and a second daemon is refused meanwhile."""
+    with running(desk) as daemon, Census(lab) as census:
+        before, node = invocations(lab), compute_node(lab)
+        desk.edit("desired/cluster.yaml", SETTINGS, SETTINGS + MARK)
+        wait_for(lambda: daemon.lines("step"), "it begins", SOON_S)
+        assert "keeps it already" in desk.run("run", exits=1).stderr
+        wait_for(lambda: daemon.quiet() and len(started(lab, before)) >= 2, "it is rolled out", 180)
+        assert started(lab, before) == {("kvm1", "nova-compute"), (node, COMPUTE)}
+        restarts = [line["address"] for line in daemon.lines("step") if line["verb"] == "restart"]
+        assert len(restarts) == len(set(restarts)) == 2
+        desk.edit("desired/cluster.yaml", SETTINGS + MARK, SETTINGS)
+        wait_for(lambda: "reserved_host_disk_mb" not in lab.exec("kvm1", "cat", CONF).stdout, "it goes again", 60)
+        wait_for(daemon.quiet, "all is quiet", 180)
+    assert census.most == 1
+    assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout
+
+
+def test_a_host_that_is_cut_off_holds_nobody_up(lab: Lab, desk: Workspace) -> None:
+    """It is told within half a minute that one host is not heard; another one's drift is repaired meanwhile; then it is heard."""
+    with running(desk) as daemon:
+        lab.cut("vol1")
+        try:
+            wait_for(lambda: any(line["target"] == "ssh:vol1" for line in daemon.lines("deaf")), "the silence is told", 30)
+            lab.exec("kvm1", "sed", "-i", "s/^vif_plugging_timeout.*/vif_plugging_timeout = 3/", CONF)
+            wait_for(lambda: "vif_plugging_timeout = 0" in lab.exec("kvm1", "cat", CONF).stdout, "the drift is repaired", SOON_S)
+        finally:
+            lab.mend("vol1")
+        wait_for(lambda: any(line["target"] == "ssh:vol1" for line in daemon.lines("heard_again")), "it is heard again", 90)
+        wait_for(daemon.quiet, "all is quiet", 120)
+    assert isinstance(daemon.process, subprocess.Popen)

@@ -145,6 +145,19 @@ async def test_a_writer_that_is_silent_is_not_waited_for(folder: Path) -> None:
             await told.nodes(*NODES, "a")
 
 
+async def test_what_never_settles_is_told(folder: Path) -> None:
+    """Of files that change all the time none is read; after a while that is told, and when they rest all is well."""
+    async with telling(folder) as (_, told):
+        await told.nodes(*NODES)
+        number = 0
+        while not told.now.waiting:
+            number += 1
+            (folder / "more.yaml").write_text(node(f"n{number}"))
+            await asyncio.sleep(0)
+        assert "change all the time" in told.now.waiting or "somebody is writing" in told.now.waiting
+        assert not (await told.nodes(*NODES, f"n{number}")).waiting
+
+
 class Git:
     """The folder's repository."""
 

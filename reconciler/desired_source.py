@@ -202,8 +202,9 @@ class DesiredSource:
                 why = f"{path}: somebody is writing to it"
             if not why and stamps == before:
                 return stamps
+            if why or before is not None:
+                self._wait(begun, why)
             before = stamps
-            self._wait(begun, why)
             await asyncio.sleep(self._pace.quiet)
 
     def _wait(self, begun: float, why: str) -> None:

@@ -199,9 +199,13 @@ def test_a_difference_that_nobody_corrected_is_not_undone() -> None:
     """A look that sees the same difference again, since its step failed or waits, counts nothing."""
     history = History()
     change = Change("a", 7, 0)
-    for minute in range(100):
+    for minute in range(10):
         history = seen(history, minute * MINUTE, "0", (change,))
     assert history.undone == ()
+    history = corrected(history, (change,))
+    for minute in range(10, 20):
+        history = seen(history, minute * MINUTE, "0", (change,))
+    assert [each.at for each in history.undone] == [10 * MINUTE]
 
 
 def test_secrets_are_not_kept() -> None:

@@ -134,14 +134,16 @@ class DesiredSource:
 
     async def _look(self) -> None:
         """Read what has settled, until it did not move meanwhile."""
+        begun = self._loop.time()
         while True:
             self._stirred.clear()
             await self._tend()
-            stamps = await self._settled()
+            stamps = await self._settled(begun)
             forced, self._forced = self._forced, False
-            if await self._read(stamps, forced=forced):
+            if await self._read(stamps, begun, forced=forced):
                 return
             self._forced = self._forced or forced
+            self._wait(begun, "")
 
     async def _something(self) -> None:
         """Return when there is a reason to look."""
@@ -190,9 +192,8 @@ class DesiredSource:
             trouble = f"{self._folder} cannot be watched: {trouble}: {every}"
         self._say(replace(self._state, unwatched=trouble))
 
-    async def _settled(self) -> Stamps:
+    async def _settled(self, begun: float) -> Stamps:
         """Return how the files look once they have stopped moving, and nobody is at work on them."""
-        begun = self._loop.time()
         before = None
         while True:
             stamps = await self._off(stamps_of, self._folder, self._named)
@@ -201,12 +202,17 @@ class DesiredSource:
                 why = f"{path}: somebody is writing to it"
             if not why and stamps == before:
                 return stamps
+            if why or before is not None:
+                self._wait(begun, why)
             before = stamps
-            if self._loop.time() - begun > self._pace.patience:
-                self._say(replace(self._state, waiting=why or f"{self._folder}: its files change all the time"))
             await asyncio.sleep(self._pace.quiet)
 
-    async def _read(self, stamps: Stamps, *, forced: bool) -> bool:
+    def _wait(self, begun: float, why: str) -> None:
+        """Say why nothing is read, when that has lasted for some time."""
+        if self._loop.time() - begun > self._pace.patience:
+            self._say(replace(self._state, waiting=why or f"{self._folder}: its files change all the time"))
+
+    async def _read(self, stamps: Stamps, begun: float, *, forced: bool) -> bool:
         """Read what is there, and tell it if it is something else. Return False when it moved meanwhile."""
         contents = await self._off(contents_of, self._folder, self._named)
         if contents == self._contents and not forced:
@@ -217,7 +223,7 @@ class DesiredSource:
         named = self._named if isinstance(found, BivisorError) else frozenset(r.file for r in (*found.reads, *found.others))
         if named != self._named:
             self._named = named
-            stamps = await self._settled()
+            stamps = await self._settled(begun)
             now = await self._off(contents_of, self._folder, named)
             if now.documents != contents.documents:
                 return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -145,6 +146,31 @@ async def test_a_writer_that_is_silent_is_not_waited_for(folder: Path) -> None:
             await told.nodes(*NODES, "a")
 
 
+async def test_what_moves_while_it_is_read_is_read_again(folder: Path) -> None:
+    """A tree that is changed between the reading of its first and its last file is never told as it was in between."""
+    more = folder / "more.yaml"
+    more.write_text(node("a"))
+    written_meanwhile = ["sh", "-c", f"printf %s '{node('b').strip()}' > {more}; echo value"]
+    spec = f"spec: {{command: {json.dumps(written_meanwhile)}}}\n"
+    (folder / "secret.yaml").write_text(f"apiVersion: bivisor/v1alpha1\nkind: Secret\nmetadata: {{name: told}}\n{spec}")
+    async with telling(folder) as (_, told):
+        await told.nodes(*NODES, "b")
+    assert [nodes_of(state) for state in told.states] == [{*NODES, "b"}]
+
+
+async def test_what_never_settles_is_told(folder: Path) -> None:
+    """Of files that change all the time none is read; after a while that is told, and when they rest all is well."""
+    async with telling(folder) as (_, told):
+        await told.nodes(*NODES)
+        number = 0
+        while not told.now.waiting:
+            number += 1
+            (folder / "more.yaml").write_text(node(f"n{number}"))
+            await asyncio.sleep(0)
+        assert "change all the time" in told.now.waiting or "somebody is writing" in told.now.waiting
+        assert not (await told.nodes(*NODES, f"n{number}")).waiting
+
+
 class Git:
     """The folder's repository."""
 
@@ -179,7 +205,7 @@ async def test_a_checkout_is_told_whole(folder: Path, tmp_path: Path) -> None:
             await asyncio.to_thread(git, "checkout", "-q", branch)
             await told.nodes(*there)
     assert not told.refusals
-    assert {len(nodes_of(state)) for state in told.states} == {5, 305}
+    assert {len(nodes_of(state)) for state in told.states if state.desired} == {5, 305}
 
 
 async def test_nothing_is_read_while_git_is_at_work(folder: Path, tmp_path: Path) -> None:
@@ -235,6 +261,7 @@ async def test_a_folder_may_be_replaced_as_a_whole(folder: Path, tmp_path: Path)
         await told.nodes(*NODES, "b")
         (tmp_path / "b/more.yaml").write_text(node("c"))
         await told.nodes(*NODES, "c")
+        assert not any(state.unwatched for state in told.states)
         (tmp_path / "b").rename(tmp_path / "aside")
         (tmp_path / "a").rename(tmp_path / "b")
         await told.nodes(*NODES, "a")

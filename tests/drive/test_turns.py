@@ -54,6 +54,20 @@ def test_each_key_waits_once_with_the_highest_priority_asked_for(story: Sequence
         assert {waiting.key: waiting.priority for waiting in turns} == model
 
 
+def test_a_sweep_ends_under_a_constant_stream() -> None:
+    """While something more urgent comes with every turn, each fourth turn is one of the sweep's, in its order."""
+    turns: Turns[str] = Turns()
+    for number in range(5):
+        turns.put(f"sweep{number}", Priority.SWEEP, 0.0, failing=False)
+    taken = []
+    for number in range(5 * SHARE):
+        turns.put(f"urgent{number}", Priority.USER, 0.0, failing=False)
+        waiting = turns.take(others=True, failing=True)
+        taken.append(waiting.key if waiting else "")
+    assert taken[SHARE - 1 :: SHARE] == [f"sweep{number}" for number in range(5)]
+    assert sum(key.startswith("urgent") for key in taken) == 5 * (SHARE - 1)
+
+
 @pytest.mark.parametrize("failing", [True, False])
 def test_a_person_goes_first(*, failing: bool) -> None:
     """What people ask for may go when nobody else may, and before a thousand others when all may."""

@@ -116,7 +116,9 @@ def test_a_host_that_is_cut_off_holds_nobody_up(lab: Lab, desk: Workspace) -> No
         try:
             wait_for(lambda: any(line["target"] == "ssh:vol1" for line in daemon.lines("deaf")), "the silence is told", 30)
             lab.exec("kvm1", "sed", "-i", "s/^vif_plugging_timeout.*/vif_plugging_timeout = 3/", CONF)
-            wait_for(lambda: "vif_plugging_timeout = 0" in lab.exec("kvm1", "cat", CONF).stdout, "the drift is repaired", SOON_S)
+            wait_for(
+                lambda: "vif_plugging_timeout = 0" in lab.exec("kvm1", "cat", CONF).stdout, "the drift is repaired", SOON_S
+            )
         finally:
             lab.mend("vol1")
         wait_for(lambda: any(line["target"] == "ssh:vol1" for line in daemon.lines("heard_again")), "it is heard again", 90)

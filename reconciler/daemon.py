@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import keep, log
 from reconciler.desired_source import DesiredSource, Folder
-from reconciler.keep import Keeper
+from reconciler.keep import Keeper, Manner
 from reconciler.reconcile import UNRECORDED, Reconciler, Records
 from reconciler.targets.open import Targets
 from reconciler.watch import Watches
@@ -38,9 +37,8 @@ class Daemon:
         """Keep what `folder` declares; without `acts` only look and decide."""
         self._records = records
         self._audience = audience
-        self._acts = acts
+        self._manner = Manner(acts=acts)
         self._source = DesiredSource(folder, self._told)
-        self._rng = Random()  # noqa: S311 - it makes jitter
         self._news = asyncio.Event()
         self._desired: Desired | None = None
         self._stopping = False
@@ -81,8 +79,8 @@ class Daemon:
         async with Targets(first.catalog.endpoints) as targets, asyncio.TaskGroup() as group:
             reconciler = Reconciler(first, targets)
 
-            keeper = Keeper(reconciler, self._rng, self._audience, self._records, acts=self._acts)
-            watches = Watches(group, targets, keeper.look_again, self._rng)
+            keeper = Keeper(reconciler, self._audience, self._records, self._manner)
+            watches = Watches(group, targets, keeper.look_again, self._manner.rng)
             keeper.asks = watches.follow
             group.create_task(keeper.run())
             while (desired := await self._next()) is not None:

@@ -9,20 +9,23 @@ target that does not answer holds up what needs it and nothing else.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field, replace
+from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
 from reconciler.core.errors import BrokenPlanError
+from reconciler.core.plan import Verb
 from reconciler.core.portions import Portion, portions
 from reconciler.core.status import GOOD, Outcome, Result
+from reconciler.core.undone import History, corrected, declaration, hold_stalled, seen
 from reconciler.queue import FIRST_REST_S, HANDS, JITTER, MOST_REST_S, ClosedError, Queue
 from reconciler.reconcile import UNRECORDED, Look
 from reconciler.turns import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from random import Random
 
     from reconciler.apply import Progress
     from reconciler.core.plan import Step
@@ -34,6 +37,11 @@ SWEEP_S = {"openstack": 10.0, "vcenter": 30.0, "pacemaker": 15.0, "ssh": 60.0}
 """Seconds after which a target is looked at again although nothing was heard of it; a part of it is jitter."""
 
 
+def when(at: float) -> str:
+    """Return a time of the clock as the log writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
 @dataclass(slots=True)
 class _Failed:
     """A step that failed: how often in a row, until when it rests (the loop's time), and what it was to change."""
@@ -41,6 +49,20 @@ class _Failed:
     times: int
     until: float
     changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How it is kept.
+
+    `acts`   False: only look, decide and tell.
+    `rng`    makes jitter.
+    `clock`  tells seconds since 1970, by which it is remembered when something came undone.
+    """
+
+    acts: bool = True
+    rng: Random = field(default_factory=Random)
+    clock: Callable[[], float] = time.time
 
 
 class Audience(Protocol):
@@ -61,24 +83,25 @@ class Keeper:
     def __init__(
         self,
         reconciler: Reconciler,
-        rng: Random,
         audience: Audience,
         records: Records = UNRECORDED,
-        *,
-        acts: bool = True,
+        manner: Manner | None = None,
     ) -> None:
-        """Tell the audience of each step and each decision; without `acts` only look and decide."""
+        """Tell the audience of each step and each decision, and have what is done recorded."""
+        manner = manner or Manner()
         self._reconciler = reconciler
         self._observer = reconciler.observer
-        self._rng = rng
+        self._clock = manner.clock
+        self._rng = manner.rng
         self._audience = audience
         self._records = records
-        self._acts = acts
-        self._queue: Queue[TargetId] = Queue(rng, hands=HANDS)
+        self._acts = manner.acts
+        self._queue: Queue[TargetId] = Queue(manner.rng, hands=HANDS)
         self._stir = asyncio.Event()
         self._in_hand: list[Portion] = []
         self._acted_at: dict[TargetId, float] = {}
         self._failed: dict[Address, _Failed] = {}
+        self._undone: dict[Address, History] = {}
         self._stopping = False
         self.asks: Callable[[Mapping[TargetId, tuple[Query, ...]]], None] = lambda _: None
         """Called with what each target is asked, whenever that may have changed."""
@@ -138,12 +161,14 @@ class Keeper:
             if self._stopping:
                 return
             look = self._reconciler.decide(self._interrupted())
+            busy = self._busy(look)
+            look = self._without_loops(look, busy)
             for target in self._observer.unasked:
                 self._queue.add(target, Priority.DRIFT)  # what came up only now: a rename, something of ours
             self.asks(self._observer.asked)
             self._audience.decided(look)
             catalog = self._reconciler.desired.catalog
-            for portion in portions(look.plan, catalog, self._busy(look)) if self._acts else ():
+            for portion in portions(look.plan, catalog, busy) if self._acts else ():
                 self._in_hand.append(portion)
                 group.create_task(self._carry_out(look, portion))
 
@@ -168,6 +193,16 @@ class Keeper:
             busy |= former.units.keys() | former.without.keys()
         return frozenset(busy)
 
+    def _without_loops(self, look: Look, busy: frozenset[Address]) -> Look:
+        """Hold what is made right and comes undone again and again: a person has to say who is to have it."""
+        units, now = self._reconciler.desired.catalog.units, self._clock()
+        for step in look.plan.steps:
+            address = step.address
+            if address not in busy and step.verb is not Verb.UNKNOWN and (step.changes or address in self._undone):
+                history = self._undone.get(address, History())
+                self._undone[address] = seen(history, now, declaration(units[address], units), step.changes)
+        return replace(look, plan=hold_stalled(look.plan, self._undone, when))
+
     async def _carry_out(self, look: Look, portion: Portion) -> None:
         graph = self._reconciler.desired.graph
         try:
@@ -178,6 +213,8 @@ class Keeper:
         now = asyncio.get_running_loop().time()
         for step in portion.plan.pending:
             self._note(step, results[step.address], now)
+            if results[step.address].outcome is Outcome.CONVERGED:
+                self._undone[step.address] = corrected(self._undone.get(step.address, History()), step.changes)
         self._in_hand.remove(portion)
         touched = {*portion.units, *(other for address in portion.units for other in graph.needed_by(address))}
         for target in self._observer.asked_about(touched):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.keep import SWEEP_S, Keeper
+from reconciler.keep import SWEEP_S, Keeper, Manner
 from resources.contract import Reply, TargetId
 from tests.drive.world import World, desired_of, thing
 
@@ -32,12 +32,8 @@ class Kept:
         """Keep these things."""
         self.world = world
         self.looks: list[Look] = []
-        self.keeper = Keeper(
-            world.reconciler(*things, max_unavailable=max_unavailable),
-            Random(1),  # noqa: S311 - jitter
-            self,
-            acts=acts,
-        )
+        manner = Manner(acts=acts, rng=Random(1), clock=asyncio.get_running_loop().time)  # noqa: S311 - jitter
+        self.keeper = Keeper(world.reconciler(*things, max_unavailable=max_unavailable), self, manner=manner)
 
     def step(self, progress: Progress) -> None:
         """Listen to no progress."""
@@ -221,3 +217,22 @@ async def test_a_thousand_hosts_are_swept_and_a_persons_change_does_not_wait() -
         kept.keeper.declare(desired_of((*things, thing("h999", "new", size=1))))
         await until(lambda: kept.has("h999", new={"size": 1}), 2.6)
         await until(lambda: all(kept.has(f"h{n}", x={"size": 1}) for n in range(1000)), 120)
+
+
+async def test_two_hands_do_not_fight_for_ever() -> None:
+    """Who undoes the same correction again and again wins after the fourth time, and the plan says when it was undone."""
+    world = World()
+    unit = thing("a", "x", size=1)
+    async with keeping(Kept(world, unit)) as kept:
+        for _ in range(4):
+            await until(lambda: kept.has("a", x={"size": 1}), 5)
+            await asyncio.sleep(1)
+            world.place("a").things["x"] = {"size": 7}
+            kept.keeper.look_again(TargetId("ssh", "a"))
+            await asyncio.sleep(1)
+        await asyncio.sleep(600)
+        assert kept.has("a", x={"size": 7})
+        (step,) = kept.looks[-1].plan.held
+        assert "size was made as declared and undone again 4 times" in step.held
+        kept.keeper.declare(desired_of((thing("a", "x", size=2),)))
+        await until(lambda: kept.has("a", x={"size": 2}), 5)

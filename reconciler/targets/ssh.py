@@ -184,6 +184,7 @@ class SshTarget:
             except ChannelLostError as lost:
                 raise self._error("the connection to the host helper was lost") from lost
             except TimeoutError as error:
+                await asyncio.sleep(0)  # after a standstill of this very process, what has arrived meanwhile counts
                 if channel.heard_at > heard_at:
                     continue
                 silent_s = clock.time() - heard_at

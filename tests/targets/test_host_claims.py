@@ -109,6 +109,14 @@ def test_of_what_is_not_ours_nothing_is_remembered(host: HostProcess, tmp_path: 
     assert ours(host) == {}
 
 
+def test_what_another_cloud_has_claimed_stays_that_ones(host: HostProcess, tmp_path: Path) -> None:
+    """Two clouds write options into one file: the second does not take the first one's for its own, nor forgets them."""
+    write(host, tmp_path / "x", "1", claim=claim("exists", "[a] b"))
+    other = {**claim("[a] c", without=("[a] b",)), "cloud": "other"}
+    assert host.do("file.attributes", path=str(tmp_path / "x"), mode="0600", claims={ADDRESS: other}) == ("", "")
+    assert ours(host)[ADDRESS] == {"cloud": "demo", "fields": ["[a] b", "exists"]}
+
+
 def test_claims_can_be_told_without_an_action(host: HostProcess) -> None:
     """As a member of a ring is told of the cluster's: it replies what was before, so that it can be put back."""
     host.send(do=["inventory.claim", {"claims": {ADDRESS: claim("exists")}}])

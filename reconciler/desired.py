@@ -15,6 +15,7 @@ import yaml
 
 from reconciler.core.compile import compile_units
 from reconciler.core.errors import CycleError, InputError, LocatedProblem, UnknownNameError
+from reconciler.core.forgetting import with_forgotten
 from reconciler.core.graph import build_graph
 from reconciler.core.load import Loaded, load, reconsidered
 from reconciler.core.ownership import Claims, find_former, kept_back, with_former
@@ -60,8 +61,8 @@ class Desired:
     supposed: str = ""
 
     def former(self, observed: Mapping[Address, Observed]) -> Former:
-        """Return what is ours on the hosts and not declared any more."""
-        return find_former(self.catalog, observed, TAKING)
+        """Return what is ours on the hosts and not declared any more, and what they remember of which nothing is left."""
+        return with_forgotten(find_former(self.catalog, observed, TAKING), self.catalog, observed)
 
     def with_former(self, former: Former) -> Desired:
         """Return what is declared together with what has to go; what cannot be brought into an order with it stays."""

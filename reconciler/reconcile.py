@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 MOST_PASSES = 30
 """So many passes, and one for each service that the first plan interrupts: a bound, so that nothing can go on for ever."""
 
-MOST_LOOKS = 3
-"""As many times a look is widened by what it has shown: names that were followed, then what is ours and undeclared."""
+MOST_LOOKS = 4
+"""As many times a look is widened by what it has shown: names that were followed, what is ours and undeclared, and what of
+that is not there any more."""
 
 LOOK_AGAIN_S = 3.0
 """Pause before a pass whose only task is to see whether the world has settled meanwhile."""

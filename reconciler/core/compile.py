@@ -41,6 +41,7 @@ class Former:
     `after`    is what declared units need besides: the end of what stood in their place.
     `held`     says why something stays for the time being.
     `claims`   are all that is ours, declared or not.
+    `forgotten` is what hosts have to forget because it is ours no more: claims by the address of the host's inventory.
     """
 
     units: Mapping[Address, Unit] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Former:
     after: Mapping[Address, tuple[Need, ...]] = field(default_factory=dict)
     held: Mapping[Address, str] = field(default_factory=dict)
     claims: Mapping[Address, Claim] = field(default_factory=dict)
+    forgotten: Mapping[Address, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,12 @@ class Ignored:
 
     patterns: Mapping[Key, tuple[re.Pattern[str], ...]]
 
-    def fits(self, unit: Unit, name: str) -> bool:
-        """Tell whether one of the unit's documents leaves that field to others."""
+    def fits(self, address: Address, origins: tuple[Key, ...], name: str) -> bool:
+        """Tell whether one of the documents that declare the unit, or did, leaves that field to others."""
         if not self.patterns:
             return False
-        texts = (f"{unit.address.type}/{unit.address.name} {name}", f"{unit.address} {name}")
-        found = (pattern for origin in unit.origins for pattern in self.patterns.get(origin, ()))
+        texts = (f"{address.type}/{address.name} {name}", f"{address} {name}")
+        found = (pattern for origin in origins for pattern in self.patterns.get(origin, ()))
         return any(pattern.fullmatch(text) for pattern in found for text in texts)
 
     def left_out(self, units: Mapping[Address, Unit]) -> Mapping[Address, Unit]:
@@ -41,7 +41,7 @@ class Ignored:
     def _left_out(self, unit: Unit) -> Unit:
         if unit.desired is None or self.patterns.keys().isdisjoint(unit.origins):
             return unit
-        ignored = {name for name in unit.desired if unit.dispensable(name) and self.fits(unit, name)}
+        ignored = {name for name in unit.desired if unit.dispensable(name) and self.fits(unit.address, unit.origins, name)}
         kept = {name: value for name, value in unit.desired.items() if name not in ignored}
         return replace(unit, desired=kept) if ignored else unit
 

@@ -60,11 +60,13 @@ def declared_digest(unit: Unit) -> str:
 
 def with_former(catalog: Catalog, former: Former) -> Catalog:
     """Return the catalogue with what has to go: it is observed, ordered and planned like everything else."""
-    if not (former.units or former.without):
+    if not (former.units or former.without or former.forgotten):
         return replace(catalog, former=former)
     units = {**catalog.units, **former.units}
     for address, claim in former.without.items():
         units[address] = units[address].without(claim.fields, claim)
+    for address, claims in former.forgotten.items():
+        units[address] = units[address].forgetting(claims)
     for address, needs in former.after.items():
         units[address] = replace(units[address], needs=(*units[address].needs, *needs))
     return replace(catalog, units=introduce({a: units[a] for a in sorted(units, key=order_of)}), former=former)
@@ -87,11 +89,13 @@ class Claims:
         """
         if not self.cloud or unit.address.target.kind not in REMEMBERING or type(unit).ownable is Unit.ownable:
             return None
-        if unit.desired is None:
+        if unit.desired is None or unit.address in self.catalog.former.units:
             return {str(address): None for address in _same(unit.address, self.taking)}
         wrote = {change.field for change in changes if change.after is not None and change.after is not False}
         wrote |= {EXISTS} if facts is None else set()
         gone = {change.field for change in changes} - wrote
+        if taken := self.catalog.former.without.get(unit.address):
+            gone |= taken.fields  # those as well that somebody else had removed already
         if all(value is None for value in unit.desired.values()):
             gone |= {EXISTS}
         claim = Claim(
@@ -100,6 +104,7 @@ class Claims:
             origins=unit.origins,
             fields=frozenset(filter(unit.ownable, wrote)),
             needed_by=self.graph.needed_by(unit.address),
+            needs=tuple(need.address for need in self.graph.needs(unit.address) if need.address.target.kind in REMEMBERING),
             lodging=self._lodging(unit.address),
             about=unit.memory(),
             wrote=declared_digest(unit),
@@ -159,6 +164,7 @@ class _Search:
     claims: Mapping[Address, Claim]
     unread: frozenset[TargetId]
     taking: Taking
+    needed_by: dict[Address, tuple[Address, ...]] = field(default_factory=dict)
     gone: dict[Address, Claim] = field(default_factory=dict)
     units: dict[Address, Unit] = field(default_factory=dict)
     without: dict[Address, Claim] = field(default_factory=dict)
@@ -166,25 +172,44 @@ class _Search:
     held: dict[Address, str] = field(default_factory=dict)
 
     def find(self) -> None:
+        self._join_needs()
         for address, claim in self.claims.items():
             declared = self.catalog.units.get(address)
             if declared is None:
                 if self.catalog.units.keys().isdisjoint(_same(address, self.taking)):
                     self._undeclared(address, claim)
             elif declared.desired is not None and type(declared).without is not Unit.without:
-                fields = claim.fields - declared.desired.keys() - {EXISTS}
-                fields = fields and frozenset(name for name in fields if not self.catalog.ignored.fits(declared, name))
+                left = self._kept_from_others(address, claim)
+                fields = left.fields - declared.desired.keys() - {EXISTS}
                 if fields:
-                    self.without[address] = replace(claim, fields=fields)
+                    self.without[address] = replace(left, fields=fields)
         for address in (*self.gone, *self.without):
             self._hold_for_lodgers(address, self.claims[address])
         self._keep_together()
         for address, claim in self.gone.items():
             self._order(address, claim)
 
+    def _join_needs(self) -> None:
+        """Find what needed each when it was made, and what came to need it later, though it was not written again for that."""
+        found = {address: list(claim.needed_by) for address, claim in self.claims.items()}
+        for address, claim in self.claims.items():
+            for need in claim.needs:
+                if need in found and address not in found[need]:
+                    found[need].append(address)
+        self.needed_by = {address: tuple(others) for address, others in found.items()}
+
+    def _kept_from_others(self, address: Address, claim: Claim) -> Claim:
+        """Return the claim without the fields that its documents leave to others."""
+        unit = self.catalog.units.get(address)
+        origins = dict.fromkeys((*(unit.origins if unit else ()), *claim.origins))
+        ignored = self.catalog.ignored
+        fields = (name for name in claim.fields if name == EXISTS or not ignored.fits(address, tuple(origins), name))
+        return replace(claim, fields=frozenset(fields)) if ignored.patterns else claim
+
     def _undeclared(self, address: Address, claim: Claim) -> None:
         kind = self.taking.types.get(address.type)
-        unit = kind.former(claim) if kind and address.target in self.catalog.endpoints else None
+        known = kind is not None and address.target in self.catalog.endpoints
+        unit = kind.former(self._kept_from_others(address, claim)) if kind and known else None
         if unit is not None:
             self.gone[address] = claim
             self.units[address] = replace(unit, origins=claim.origins)
@@ -192,7 +217,7 @@ class _Search:
     def _hold_for_lodgers(self, address: Address, claim: Claim) -> None:
         """Hold what instances or volumes live by, if their service is neither declared nor on its declared way out."""
         # what needed it and is held for the same lodgers goes before it, and tells why
-        kept = {each for other in claim.needed_by if other in self.gone for each in self.claims[other].lodging}
+        kept = {each for other in self.needed_by[address] if other in self.gone for each in self.claims[other].lodging}
         lost = [each for each in claim.lodging if each not in kept and not self._spoken_of(each)]
         if lost:
             gone = [origin for origin in claim.origins if origin not in self.catalog.resources]
@@ -211,11 +236,11 @@ class _Search:
         held = {origin: address for address in self.held if address in self.gone for origin in self.claims[address].origins}
         for address, claim in self.gone.items():
             with_it = next((held[origin] for origin in claim.origins if origin in held), None)
-            if with_it is not None and address not in self.held and self.gone.keys().isdisjoint(claim.needed_by):
+            if with_it is not None and address not in self.held and self.gone.keys().isdisjoint(self.needed_by[address]):
                 self.held[address] = f"it came with {with_it}, which is held"
 
     def _order(self, address: Address, claim: Claim) -> None:
-        needs = [need for other in claim.needed_by for need in self._before(address, other)]
+        needs = [need for other in self.needed_by[address] for need in self._before(address, other)]
         for process in claim.remembered("readers").split() if EXISTS in claim.fields else ():
             needs += self._ended(claim, process)
         self.units[address] = replace(self.units[address], needs=tuple(dict.fromkeys(needs)))
@@ -245,7 +270,9 @@ class _Search:
         """Yield that a process that was started with it runs there no more, unless what needs it says so already."""
         target, name = claim.address.target, process.removesuffix(".service")
         keepers = [
-            other for other in claim.needed_by if other.name == name and (other in self.gone or other in self.catalog.units)
+            other
+            for other in self.needed_by[claim.address]
+            if other.name == name and (other in self.gone or other in self.catalog.units)
         ]
         moved: tuple[Need, ...] = ()
         for keeper in keepers:

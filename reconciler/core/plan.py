@@ -265,6 +265,8 @@ def _matters(unit: Unit, name: str) -> bool:
 
 def _undeclared(step: Step, former: Former) -> tuple[str, ...]:
     """Say what the step takes away because it is declared no more."""
+    if forgotten := former.forgotten.get(step.address):
+        return (f"forgets {named(forgotten)}: somebody else has removed it, or it was left to others",)
     if step.address in former.units:
         return ("it is Bivisor's, and no document declares it any more",) if step.intended is not Verb.WAIT else ()
     claim = former.without.get(step.address)

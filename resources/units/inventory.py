@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from resources import claims
-from resources.contract import Address, Query, Unit, UnreadableError
+from resources.contract import REMEMBERED, Action, Address, Query, Unit, UnreadableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from resources.claims import Claim
-    from resources.contract import Action, Change, Facts, Reply, TargetId
+    from resources.contract import Change, Facts, Reply, TargetId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory(Unit):
-    """Address `ssh:NODE/inventory/CLUSTER`. Field: readable. It has no actions: what is made or removed writes it.
+    """Address `ssh:NODE/inventory/CLUSTER`. Field: readable; what is made or removed writes it in the same step.
+
+    Field remembered, where claims are to be `forgotten` of which nothing is left: that none of them is held.
 
     The hidden fact `@claims` holds one JSON text for each claim. Those of other clusters, and those about another host,
     are none of this one's business.
     """
 
     type: ClassVar[str] = "inventory"
+
+    forgotten: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, target: TargetId, cloud: str) -> Self:
@@ -46,14 +52,23 @@ class Inventory(Unit):
             case _:
                 raise UnreadableError("the inventory: half an answer")
         try:
-            self.claims(facts)
+            told = self.claims(facts)
         except ValueError as error:
             raise UnreadableError(f"the inventory: {error}") from error
-        return facts
+        return {**facts, REMEMBERED: not any(map(self._holds, told))}
 
-    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:  # noqa: ARG002 - there are none
-        """Return nothing."""
-        return ()
+    def forgetting(self, claims: Mapping[str, Any]) -> Self:
+        """Return the unit with these claims as ones that must not be held."""
+        return replace(self, desired={"readable": True, REMEMBERED: True}, forgotten=claims)
+
+    def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:  # noqa: ARG002 - all go at once
+        """Forget what is to be forgotten."""
+        return (Action("inventory.claim", {"claims": dict(self.forgotten)}),) if self.forgotten else ()
+
+    def _holds(self, claim: Claim) -> bool:
+        """Tell whether what is remembered has to be forgotten, wholly or in part."""
+        forgotten = self.forgotten.get(str(claim.address), {"without": ()})
+        return forgotten is None or not claim.fields.isdisjoint(forgotten["without"])
 
     def claims(self, facts: Facts | None) -> tuple[Claim, ...]:
         """Return the claims of this cluster on this host and on what is no host's own. Raises ValueError."""

@@ -260,6 +260,44 @@ def test_what_went_by_itself_is_forgotten_with_it() -> None:
     assert forgotten == {str(file.address): None, f"ssh:ctl1/config_file//etc/cinder/{VMDK}.conf": None}
 
 
+def test_what_went_is_forgotten_as_a_whole() -> None:
+    """A person had disabled the service that we end, and removed one of our two options: later both are theirs to set."""
+    before, after = world("another compute"), world("demo")
+    catalog = with_former(after, former_of(before, after))
+    claims = Claims(catalog, build_graph(catalog.units), TAKING)
+    service = catalog.units[address_of("ssh:vol2/service/nova-compute")]
+    facts = {**(service.desired or {}), "active": True}
+    assert list((claims.of(service, diff(service, facts), facts) or {}).values()) == [None]
+    after = world("one option less")
+    former = former_of(world("demo"), after)
+    conf = address_of("ssh:kvm1/config_file//etc/nova/nova.conf")
+    former.without[conf] = replace(former.without[conf], fields=former.without[conf].fields | {"[a] by hand"})  # type: ignore[index] # a dict
+    catalog = with_former(after, former)
+    claims = Claims(catalog, build_graph(catalog.units), TAKING)
+    facts = {**(catalog.units[conf].desired or {}), "[DEFAULT] vif_plugging_timeout": "0"}
+    (claim,) = (claims.of(catalog.units[conf], diff(catalog.units[conf], facts), facts) or {}).values()
+    assert claim["without"] == ["[DEFAULT] vif_plugging_timeout", "[a] by hand"]
+
+
+def test_what_came_to_need_it_later_goes_before_it() -> None:
+    """The file was written before the service that reads it was declared, and was not written again for that."""
+    before, after = world("kept"), world("demo")
+    memory = remembered(before)
+    conf = f"ssh:ctl1/config_file//etc/cinder/{VMDK}.conf"
+    memory["ctl1"][conf]["needed_by"] = []
+    former = find_former(after, told(after, memory), TAKING)
+    assert PRIMITIVE in needs_of(former.units[address_of(conf)])
+
+
+def test_an_inventory_of_an_earlier_program_is_read() -> None:
+    """Its claims do not say what they needed."""
+    after, memory = world("demo"), remembered(world("kept"))
+    for claims in memory.values():
+        for claim in claims.values():
+            claim.pop("needs", None)
+    assert address_of(PRIMITIVE) in find_former(after, told(after, memory), TAKING).units
+
+
 _EMPTY = {address_of("openstack:demo/volume_exit/vmdk@vmdk empty"): "drained"}
 
 

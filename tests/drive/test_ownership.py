@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from reconciler.core.compile import Catalog, introduce
 from reconciler.core.graph import build_graph
+from reconciler.core.ignore import Ignored
 from reconciler.core.load import Loaded
 from reconciler.core.plan import Verb
 from reconciler.desired import Desired
@@ -67,7 +69,9 @@ class Host:
         path = self.folder / name
         return path.read_text() if path.exists() else None
 
-    def reconciler(self, *units: Unit, cloud: str = "demo", counted: int = 10, **options: Any) -> Reconciler:
+    def reconciler(
+        self, *units: Unit, cloud: str = "demo", counted: int = 10, ignored: Ignored | None = None, **options: Any
+    ) -> Reconciler:
         """Return who brings about that these units are declared and nothing else."""
         everything = (Inventory.of(HOST, cloud), *(replace(unit, origins=(DOCUMENT,)) for unit in units))
         catalog = Catalog(
@@ -76,6 +80,7 @@ class Host:
             resources={},
             positions={},
             rollouts=(RolloutFacts("demo", 1, counted, 100),),
+            ignored=ignored or Ignored({}),
         )
         desired = Desired(Loaded(resources={}, positions={}), catalog, build_graph(catalog.units), Redactor())
         return Reconciler(desired, self, **options)  # type: ignore[arg-type] # it is enough of Targets
@@ -211,13 +216,42 @@ async def test_what_somebody_has_made_theirs_stays(host: Host) -> None:
     assert host.text("file") is None
 
 
-async def test_what_somebody_removed_before_us_is_no_work(host: Host) -> None:
-    """A former file that is gone already is gone."""
-    assert (await host.converge(host.file("file"), host.conf(x="1"))).converged
+async def test_what_somebody_removed_before_us_is_theirs_from_then_on(host: Host) -> None:
+    """A former file or option that is gone already is forgotten: what a hand makes in its place later stays."""
+    assert (await host.converge(host.file("file"), host.conf(x="1", y="2"), host.conf("other", z="3"))).converged
     (host.folder / "file").unlink()
     (host.folder / "conf").write_text("[a]\ny = 2\n")
-    assert await host.steps() == []
-    assert host.text() == "[a]\ny = 2\n"
+    (host.folder / "other").unlink()
+    left = host.conf(y="2")
+    (step,) = await host.steps(left)
+    assert (step.address.type, step.verb) == ("inventory", Verb.UPDATE)
+    assert step.reasons[0].startswith("forgets ssh:host/config_file/")
+    assert (await host.converge(left)).converged
+    assert await host.steps(left) == []
+    (host.folder / "file").write_text("text\n")
+    (host.folder / "conf").write_text("[a]\ny = 2\nx = 1\n")
+    (host.folder / "other").write_text("[a]\nz = 3\n")
+    assert await host.steps(left) == []
+
+
+async def test_what_is_left_to_others_is_forgotten(host: Host) -> None:
+    """A document leaves an option to others that Bivisor wrote, and later speaks of it no more: it stays as they want it."""
+    assert (await host.converge(host.conf(x="1", y="2"))).converged
+    ignored = Ignored({DOCUMENT: (re.compile(r"config_file/.* \[a\] x"),)})
+    assert (await host.converge(host.conf(y="2"), ignored=ignored)).converged
+    assert await host.steps(host.conf(y="2")) == []
+    assert host.text() == "[a]\nx = 1\ny = 2\n"
+    assert (await host.converge()).converged
+    assert host.text() == "[a]\nx = 1\n"
+
+
+async def test_two_clouds_write_into_one_file(host: Host) -> None:
+    """What one cloud's documents do not speak of is the other's."""
+    assert (await host.converge(host.conf(x="1"))).converged
+    (host.folder / "conf").write_text("[a]\nx = 1\ny = 0\n")
+    await host.converge(host.conf(y="2"), cloud="other")
+    await host.converge(cloud="other")
+    assert host.text() == "[a]\nx = 1\ny = 2\n"
 
 
 async def test_why_something_differs_is_told(host: Host) -> None:

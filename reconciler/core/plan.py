@@ -257,8 +257,8 @@ class Reasons:
 
 
 def _matters(unit: Unit, name: str) -> bool:
-    if unit.desired is None:
-        return True
+    if unit.desired is None or unit.desired.get(name, name) is None:
+        return True  # what must not be there was read while it was
     without = {each: value for each, value in unit.desired.items() if each != name}
     return replace(unit, desired=without).digest() != unit.digest()
 
@@ -266,7 +266,7 @@ def _matters(unit: Unit, name: str) -> bool:
 def _undeclared(step: Step, former: Former) -> tuple[str, ...]:
     """Say what the step takes away because it is declared no more."""
     if forgotten := former.forgotten.get(step.address):
-        return (f"forgets {named(forgotten)}: somebody else has removed it, or it was left to others",)
+        return (f"forgets {named(forgotten)}: it is gone, somebody has changed it, or it was left to others",)
     if step.address in former.units:
         return ("it is Bivisor's, and no document declares it any more",) if step.intended is not Verb.WAIT else ()
     claim = former.without.get(step.address)

@@ -216,6 +216,20 @@ async def test_what_somebody_has_made_theirs_stays(host: Host) -> None:
     assert host.text("file") is None
 
 
+async def test_an_option_that_somebody_has_changed_since_stays(host: Host) -> None:
+    """Of two options that were ours one holds what a hand wrote: the plan says that it stays, and it is theirs from then on."""
+    conf = host.conf(x="1", y="2", z="3")
+    assert (await host.converge(conf)).converged
+    (host.folder / "conf").write_text("[a]\nx = 5\ny = 2\nz = 3\n")
+    remarks = [remark for step in await host.steps(host.conf(z="3")) for remark in step.remarks]
+    assert remarks == ["no document declares [a] x any more, and somebody has changed it since Bivisor wrote it: it stays"]
+    assert (await host.converge(host.conf(z="3"))).converged
+    assert host.text() == "[a]\nx = 5\nz = 3\n"
+    assert await host.steps(host.conf(z="3")) == []
+    assert (await host.converge()).converged
+    assert host.text() == "[a]\nx = 5\n"
+
+
 async def test_what_somebody_removed_before_us_is_theirs_from_then_on(host: Host) -> None:
     """A former file or option that is gone already is forgotten: what a hand makes in its place later stays."""
     assert (await host.converge(host.file("file"), host.conf(x="1", y="2"), host.conf("other", z="3"))).converged

@@ -19,6 +19,7 @@ from reconciler.reconcile import Reconciler
 from reconciler.redact import Redactor
 from resources.kinds.registry import KINDS
 from resources.rules.registry import RULES
+from tests.core.claimed import ONE_OPTION_LESS
 from tests.kinds.cloud import SECRETS, compiled, demo_texts
 from tests.units.model.cloud import COMPUTE, CONF, ModelledCloud
 
@@ -142,3 +143,21 @@ async def test_a_saved_restart_that_breaks_half_way_is_brought_to_its_end(tmp_pa
     assert done[-1].converged, left(done)
     assert COMPUTE in cloud.ring.states
     assert "target-role" not in cloud.ring.cib
+
+
+async def test_a_saved_plan_that_takes_an_option_away_leaves_nothing_to_do(tmp_path: Path) -> None:
+    """The option goes from four files, the computes that had loaded it restart once, and the next plan is empty."""
+    cloud = await converged()
+    path = tmp_path / "plan.json"
+    planner = engine(cloud, ONE_OPTION_LESS)
+    look = await planner.look()
+    restarts = [step for step in look.plan.steps if step.disruption]
+    places = "nova.conf", "vcenter/vcenter-c0/nova.conf on ssh:ctl1, ssh:ctl2 and ssh:ctl3"
+    assert [step.reasons for step in restarts] == [
+        (f"loads /etc/nova/{place}, where [DEFAULT] vif_plugging_timeout changes",) for place in places
+    ]
+    await plan_file.write_plan(path, tmp_path, planner.desired, look)
+    done = await carry_out(path, engine(cloud, ONE_OPTION_LESS))
+    assert done[-1].converged, left(done)
+    assert sorted(cloud.restarted()) == ["nova-compute-vcenter-c0.service", "nova-compute.service"]
+    assert [step.address for step in (await engine(cloud, ONE_OPTION_LESS).look()).plan.steps if step.pending] == []

@@ -60,7 +60,8 @@ def rests(draw: DrawFn) -> Case:
 def former_config_files(draw: DrawFn) -> Case:
     """Draw options that were ours, in files that were made for them or not, with and without others' words."""
     fields = draw(st.sets(st.sampled_from(["exists", "[DEFAULT] port", "[vmware] names"]))) | {"[DEFAULT] host"}
-    about = {"secret": draw(st.sampled_from(["", "[DEFAULT] host"]))}
+    wrote = "", "0123456789abcdef [DEFAULT] port\n0123456789abcdef [DEFAULT] other"
+    about = {"secret": draw(st.sampled_from(["", "[DEFAULT] host"])), "values": draw(st.sampled_from(wrote))}
     unit = ConfigFile.former(Claim(Address(KVM1, ConfigFile.type, PATH), "demo", (), frozenset(fields), about=about))
     assert unit is not None
     lines = st.sampled_from(

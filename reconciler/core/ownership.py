@@ -85,7 +85,7 @@ class Claims:
     def of(self, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> Mapping[str, Any] | None:
         """Return the claims that go with the actions for these changes, as `inventory.claim` takes them; None for none.
 
-        A claim of None is for what is gone afterwards.
+        A claim of None is for what is gone afterwards, or declared in another way from now on.
         """
         if not self.cloud or unit.address.target.kind not in REMEMBERING or type(unit).ownable is Unit.ownable:
             return None
@@ -109,7 +109,9 @@ class Claims:
             about=unit.memory(),
             wrote=declared_digest(unit),
         )
-        return {str(unit.address): written(claim, frozenset(gone))}
+        others = (other for other in _same(unit.address, self.taking) if other != unit.address)
+        before = {str(other): None for other in others if other in self.catalog.former.claims}
+        return {**before, str(unit.address): written(claim, frozenset(gone))}
 
     def _lodging(self, address: Address) -> tuple[Address, ...]:
         """Return the services with lodgers that the unit keeps, or whose process reads it."""
@@ -134,6 +136,7 @@ def _remembered(catalog: Catalog, observed: Mapping[Address, Observed]) -> tuple
     """Return the claims of all hosts that told them all, and the hosts that did not.
 
     What a ring holds is ours when most of its members say so: one that was away when it was made or removed says otherwise.
+    Of their words the latest counts.
     """
     found: dict[Address, list[Claim]] = {}
     unread = set()
@@ -147,7 +150,11 @@ def _remembered(catalog: Catalog, observed: Mapping[Address, Observed]) -> tuple
         for claim in unit.claims(seen):
             if address.target in _tellers(catalog, claim.address.target):
                 found.setdefault(claim.address, []).append(claim)
-    claims = {a: said[0] for a, said in found.items() if 2 * len(said) > len(_tellers(catalog, a.target))}
+    claims = {
+        a: max(said, key=lambda claim: claim.at)
+        for a, said in found.items()
+        if 2 * len(said) > len(_tellers(catalog, a.target))
+    }
     return claims, frozenset(unread)
 
 

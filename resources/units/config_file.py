@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from resources.contract import EXISTS, REMEMBERED, Action, Address, Query, SecretText, Unit, digest_facts
 from resources.files import ATTRIBUTES, attributes_of, seen_file, write_file
-from resources.ini import BrokenIniError, UnwritableError, edit, parse
+from resources.ini import BrokenIniError, UnwritableError, edit, normal_section, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +91,9 @@ class ConfigFile(Unit):
         return bare.without(options, claim) if options else None
 
     def without(self, fields: frozenset[str], claim: Claim) -> Self:
-        """Return the unit with these options as ones that must not be set."""
+        """Return the unit with these options as ones that must not be set; one that is declared by another spelling is not."""
+        declared = {_option(name) for name in self._declared()}
+        fields = frozenset(name for name in fields if _option(name) not in declared)
         secret = fields.intersection(claim.remembered("secret").split("\n"))
         digests = (line.partition(" ") for line in claim.remembered("values").split("\n"))
         gone = {**dict.fromkeys(sorted(fields), ""), **{name: digest for digest, _, name in digests if name in fields}}
@@ -172,6 +174,12 @@ class ConfigFile(Unit):
         """Return each declared option: its field, (section, name), and value."""
         found = ((name, _FIELD.fullmatch(name), after) for name, after in self._declared().items())
         return tuple((name, (parts["section"], parts["key"]), after) for name, parts, after in found if parts)
+
+
+def _option(name: str) -> tuple[str, str]:
+    """Return (section, name) of an option's field as oslo.config finds it; a field of the file itself has no section."""
+    parts = _FIELD.fullmatch(name)
+    return (normal_section(parts["section"]), parts["key"]) if parts else ("", name)
 
 
 def _theirs(facts: Facts | None) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ from reconciler.desired import Desired
 from reconciler.reconcile import Reconciler
 from reconciler.redact import Redactor
 from reconciler.targets.ssh import SshTarget
-from resources.contract import Key, Need, TargetId, Unit
+from resources.cloud import Metadata, Resource
+from resources.contract import Action, Key, Need, TargetId, Unit
 from resources.endpoints import SshEndpoint
 from resources.published import RolloutFacts
 from resources.units.config_file import ConfigFile
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from reconciler.targets import Target
 
 HOST = TargetId("ssh", "host")
-DOCUMENT = Key("Thing", "a")
+DOCUMENT, PAUSED = Key("Thing", "a"), Key("Thing", "b")
+CLAIM = {"cloud": "demo", "origins": [], "without": [], "needed_by": [], "lodging": [], "about": {}, "wrote": ""}
 
 
 class Host:
@@ -70,14 +72,21 @@ class Host:
         return path.read_text() if path.exists() else None
 
     def reconciler(
-        self, *units: Unit, cloud: str = "demo", counted: int = 10, ignored: Ignored | None = None, **options: Any
+        self,
+        *units: Unit,
+        cloud: str = "demo",
+        counted: int = 10,
+        ignored: Ignored | None = None,
+        paused: bool = False,
+        **options: Any,
     ) -> Reconciler:
         """Return who brings about that these units are declared and nothing else."""
-        everything = (Inventory.of(HOST, cloud), *(replace(unit, origins=(DOCUMENT,)) for unit in units))
+        everything = (Inventory.of(HOST, cloud), *(replace(unit, origins=unit.origins or (DOCUMENT,)) for unit in units))
+        annotations = {"bivisor/manage": "paused"} if paused else {}
         catalog = Catalog(
             units=introduce({unit.address: unit for unit in everything}),
             endpoints={HOST: self.endpoint},
-            resources={},
+            resources={PAUSED: Resource(PAUSED, Metadata("b", {}, annotations), None)},
             positions={},
             rollouts=(RolloutFacts("demo", 1, counted, 100),),
             ignored=ignored or Ignored({}),
@@ -203,6 +212,36 @@ async def test_what_is_declared_again_is_ours_still(host: Host) -> None:
         assert host.text("file") is None
 
 
+async def test_a_file_that_we_were_to_make_and_never_did_is_theirs(host: Host) -> None:
+    """Killed between the memory and the file, Bivisor has remembered too much: what a hand makes there is not removed."""
+    file = host.file("file")
+    inventory = {"claims": {str(file.address): {**CLAIM, "fields": ["exists"]}}}
+    assert (await host.target.do(Action("inventory.claim", inventory))).ok
+    (host.folder / "file").write_text("by hand\n")
+    assert not (await host.converge()).converged
+    assert host.text("file") == "by hand\n"
+
+
+async def test_a_file_that_is_declared_in_another_way_is_one_file(host: Host) -> None:
+    """Declared whole first, then by its options, then not at all: our option goes, and nothing of what is not ours."""
+    assert (await host.converge(host.file("conf", "[a]\nx = 1\n"))).converged
+    (host.folder / "conf").write_text("[a]\nx = 1\nby_hand = 1\n")
+    assert (await host.converge(host.conf(x="2"))).converged
+    assert (await host.converge()).converged
+    assert host.text() == "[a]\nby_hand = 1\n"
+
+
+async def test_what_a_paused_document_no_longer_says_stays(host: Host) -> None:
+    """Two documents own options of one file; the paused one loses its own: nothing is taken away while it is paused."""
+    x, y = replace(host.conf(x="1"), origins=(PAUSED,)), replace(host.conf(y="2"), origins=(DOCUMENT,))
+    both = replace(x, desired={**(x.desired or {}), **(y.desired or {})}, origins=(DOCUMENT, PAUSED))
+    assert (await host.converge(both)).converged
+    (step,) = await host.steps(y, paused=True)
+    assert (step.verb, step.held) == (Verb.HELD, "Thing/b is paused")
+    assert (await host.converge(y)).converged
+    assert host.text() == "[a]\ny = 2\n"
+
+
 async def test_what_somebody_has_made_theirs_stays(host: Host) -> None:
     """A file of ours that a hand has changed, or made once more, is not removed: the plan says whose turn it is."""
     assert (await host.converge(host.file("file"))).converged
@@ -214,6 +253,15 @@ async def test_what_somebody_has_made_theirs_stays(host: Host) -> None:
     (host.folder / "file").write_text("text\n")
     assert (await host.converge()).converged
     assert host.text("file") is None
+
+
+async def test_a_section_that_is_spelled_otherwise_is_the_same(host: Host) -> None:
+    """Oslo.config finds sections without regard to case: what is declared in other letters is not what is declared no more."""
+    await host.converge(host.conf(x="1"))
+    respelled = ConfigFile.at(HOST, str(host.folder / "conf"), {"A": {"x": "1"}})
+    assert await host.steps(respelled) == []
+    assert (await host.converge()).converged
+    assert host.text() is None
 
 
 async def test_an_option_that_somebody_has_changed_since_stays(host: Host) -> None:

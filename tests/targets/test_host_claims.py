@@ -141,6 +141,19 @@ def test_an_inventory_that_is_no_inventory_is_not_empty(tmp_path: Path, broken: 
     assert "cannot be read; move it away" in error
 
 
+def test_an_inventory_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    """What a newer Bivisor remembers this one does not understand, and would lose with its first write."""
+    (tmp_path / "state").mkdir()
+    path, text = tmp_path / "state" / "inventory.json", '{"version": 2, "files": {}, "starts": {}, "claims": {}, "more": 1}'
+    path.write_text(text)
+    with HostProcess(tmp_path / "state") as host:
+        ((_, code, error),) = host.ask(("inventory.read", {}))
+        assert (code, error.partition(" was ")[2]) == ("unsupported", "written by another version of Bivisor: use that one")
+        assert write(host, tmp_path / "x", "1", claim=claim("exists"))[0] == "unsupported"
+    assert path.read_text() == text
+    assert not (tmp_path / "x").exists()
+
+
 def test_an_inventory_of_an_older_bivisor_claims_nothing(tmp_path: Path) -> None:
     """What it wrote is not known to be ours."""
     (tmp_path / "state").mkdir()

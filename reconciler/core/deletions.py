@@ -77,7 +77,7 @@ def _remembers_nothing(unit: Unit, seen: Observed) -> bool:
 
 
 def _told(step: Step, count: int) -> Step:
-    if not count:
+    if not count or step.held:
         return step
     things = "1 thing that stands here as declared is" if count == 1 else f"{count} things that stand here as declared are"
     remark = f"{things} not known to be Bivisor's (was the host made anew?): when no document declares them, they stay"

@@ -6,6 +6,7 @@ Ours is what a host remembers. Whatever nobody can be asked about stays: an inve
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 from reconciler.core.compile import Catalog, Former, introduce, order_of
@@ -32,9 +33,10 @@ _HOW_TO = "docs/how-to/remove-from-the-cloud.md"
 def find_former(catalog: Catalog, observed: Mapping[Address, Observed], taking: Taking) -> Former:
     """Return what the hosts remember as ours and the documents in `catalog` do not declare; `catalog` is without it."""
     claims, unread = _remembered(catalog, observed)
-    if not claims:
+    strange = _strange(catalog, observed)
+    if not (claims or strange):
         return Former()
-    search = _Search(catalog, claims, unread, taking)
+    search = _Search(catalog, claims, unread, taking, held=strange)
     search.find()
     return Former(
         units={address: search.units[address] for address in sorted(search.units, key=order_of)},
@@ -48,7 +50,7 @@ def find_former(catalog: Catalog, observed: Mapping[Address, Observed], taking: 
 def kept_back(former: Former) -> Former:
     """Return all of it held: the ways in which things are made have changed so much that the remembered order is of no use."""
     units = {address: replace(unit, needs=()) for address, unit in former.units.items()}
-    held = {address: former.held.get(address, _NO_ORDER) for address in (*former.units, *former.without)}
+    held = {**dict.fromkeys((*former.units, *former.without), _NO_ORDER), **former.held}
     return replace(former, units=units, after={}, held=held)
 
 
@@ -158,6 +160,13 @@ def _remembered(catalog: Catalog, observed: Mapping[Address, Observed]) -> tuple
     return claims, frozenset(unread)
 
 
+def _strange(catalog: Catalog, observed: Mapping[Address, Observed]) -> dict[Address, str]:
+    """Return why nothing is done to the units of a host that is not the one that is declared, by their addresses."""
+    tellers = ((unit, observed.get(address)) for address, unit in catalog.units.items() if _tells(unit))
+    why = {unit.address.target: unit.blocked(seen) for unit, seen in tellers if not isinstance(seen, Unobserved)}
+    return {address: why[address.target] for address in catalog.units if why.get(address.target)} if any(why.values()) else {}
+
+
 def _tellers(catalog: Catalog, target: TargetId) -> tuple[TargetId, ...]:
     """Return the hosts that remember what is ours on a target: the host itself, or the members of the ring."""
     return tuple(getattr(catalog.endpoints.get(target), "members", {}).values()) or (target,)
@@ -195,6 +204,8 @@ class _Search:
         self._keep_together()
         for address, claim in self.gone.items():
             self._order(address, claim)
+        for address, claim in self.without.items():
+            self._moved(address, claim)
 
     def _join_needs(self) -> None:
         """Find what needed each when it was made, and what came to need it later, though it was not written again for that."""
@@ -253,7 +264,7 @@ class _Search:
         self.units[address] = replace(self.units[address], needs=tuple(dict.fromkeys(needs)))
         for service in claim.lodging:
             if service in claim.needed_by:
-                self._replaced(address, service)
+                self._replaced(service, address, "what kept it before must have ended: two of them must never run at once")
 
     def _before(self, address: Address, other: Address) -> Iterator[Need]:
         """Yield that what needed it is gone, or does without it; hold it while nobody knows whether that is ours."""
@@ -292,10 +303,15 @@ class _Search:
         self.units.setdefault(rest.address, rest)
         yield Need(rest.address, "what was started with it must not run any more")
 
-    def _replaced(self, address: Address, service: Address) -> None:
-        """Have whatever keeps a service with lodgers now wait for the end of what kept it before."""
+    def _moved(self, address: Address, claim: Claim) -> None:
+        """Find the services with lodgers that a process kept here, which stays, and something else keeps from now on."""
+        keepers = [other.address for other in self.catalog.units.values() if address in other.loads]
+        for service, keeper in product(claim.lodging, keepers):
+            self._replaced(service, keeper, "what kept it before must do without it: two of them must never run at once")
+
+    def _replaced(self, service: Address, before: Address, why: str) -> None:
+        """Have whatever keeps a service with lodgers now wait for what kept it before."""
         declared = self.catalog.units.get(service)
-        for need in declared.needs if declared is not None else ():
-            if need.address.target.kind in REMEMBERING:
-                before = Need(address, "what kept it before must have ended: two of them must never run at once")
-                self.after[need.address] = (*self.after.get(need.address, ()), before)
+        now = [need.address for need in declared.needs if need.address.target.kind in REMEMBERING] if declared else []
+        for keeper in now if before not in now else ():
+            self.after[keeper] = (*self.after.get(keeper, ()), Need(before, why))

@@ -72,9 +72,23 @@ class Inventory(Unit):
 
     def claims(self, facts: Facts | None) -> tuple[Claim, ...]:
         """Return the claims of this cluster on this host and on what is no host's own. Raises ValueError."""
+        return tuple(claim for claim in self._all(facts) if self._concerns(claim.address.target))
+
+    def blocked(self, facts: Facts | None) -> str:
+        """Say so where all that is remembered of this host was made under another name: what lives there goes by that one."""
+        targets = {claim.address.target for claim in self._all(facts) if claim.address.target.kind == self.address.target.kind}
+        if not targets or self.address.target in targets:
+            return ""
+        names = " or ".join(sorted(target.name for target in targets))
+        return (
+            f"Bivisor knows this host as {names}: give the Node that name again; if it is a copy of that host, move "
+            "/var/lib/bivisor/inventory.json away there"
+        )
+
+    def _all(self, facts: Facts | None) -> tuple[Claim, ...]:
         texts = (facts or {}).get("@claims")
         found = map(_read, texts) if isinstance(texts, tuple) else ()
-        return tuple(claim for claim in found if claim.cloud == self.address.name and self._concerns(claim.address.target))
+        return tuple(claim for claim in found if claim.cloud == self.address.name)
 
     def _concerns(self, target: TargetId) -> bool:
         return target == self.address.target or target.kind != self.address.target.kind

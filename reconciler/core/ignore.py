@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.core.load import IGNORE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from resources.cloud import Resource
     from resources.contract import Address, Key, Unit
@@ -50,6 +50,17 @@ def ignored_by(resources: Mapping[Key, Resource[Any]]) -> Ignored:
     """Return what the documents leave to others: one pattern a line, `TYPE/NAME FIELD`, `*` for anything."""
     texts = ((key, resource.metadata.annotations.get(IGNORE, "")) for key, resource in resources.items())
     return Ignored({key: tuple(map(_pattern, _lines(text))) for key, text in texts if text})
+
+
+def idle(resources: Mapping[Key, Resource[Any]], units: Mapping[Address, Unit]) -> Iterator[tuple[Key, str]]:
+    """Yield the patterns that change nothing, with their documents: none of the units could do without what they fit."""
+    for key, resource in resources.items():
+        lines = _lines(resource.metadata.annotations.get(IGNORE, ""))
+        mine = [unit for unit in units.values() if key in unit.origins] if lines else []
+        for line in lines:
+            alone = Ignored({key: (_pattern(line),)})
+            if all(alone.left_out({unit.address: unit})[unit.address] is unit for unit in mine):
+                yield key, line
 
 
 def _lines(text: str) -> list[str]:

@@ -75,6 +75,24 @@ def test_what_is_ignored_stays_when_its_thing_goes() -> None:
     assert "[libvirt] cpu_mode" not in fields
 
 
+@pytest.mark.parametrize(
+    ("pattern", "idle"),
+    [
+        ("config_file/* [libvirt] cpu_mode", False),
+        ("config_file/* [libvirt] cpumode", True),
+        ("config_file/etc/nova/nova-compute.conf [libvirt] cpu_mode", True),
+        ("service/nova-compute active", True),
+        ("ssh:ctl1/config_file/* *", True),
+    ],
+)
+def test_a_pattern_that_fits_nothing_is_told(pattern: str, idle: object) -> None:
+    """Mistyped, it would leave nothing to others, and nobody would know."""
+    warnings = [str(warning) for warning in compiled(ignoring(pattern)).warnings]
+    place = "desired/zones.yaml:8:5: HypervisorZone/kvm-az: metadata.annotations.bivisor/ignore: warning: "
+    words = "fits nothing that this document declares and could leave to others: write it as plan shows it"
+    assert warnings == ([f'{place}"{pattern}" {words}'] if idle else [])
+
+
 @pytest.mark.parametrize("line", ["[DEFAULT] debug", "config_file//etc/x", "x"])
 def test_a_pattern_without_a_thing_or_a_field_is_an_error(line: str) -> None:
     """The message shows how one is written."""

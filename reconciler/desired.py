@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from reconciler.core.claiming import Claims
 from reconciler.core.compile import compile_units
 from reconciler.core.errors import CycleError, InputError, LocatedProblem, UnknownNameError
 from reconciler.core.forgetting import with_forgotten
 from reconciler.core.graph import build_graph
 from reconciler.core.load import Loaded, load, reconsidered
-from reconciler.core.ownership import Claims, find_former, kept_back, with_former
+from reconciler.core.ownership import find_former, kept_back, with_former
 from reconciler.redact import Redactor
 from resources.contract import SecretText
 from resources.former import TAKING

@@ -6,24 +6,18 @@ Ours is what a host remembers. Whatever nobody can be asked about stays: an inve
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import TYPE_CHECKING
 
+from reconciler.core.claiming import REMEMBERING, same_thing, tells
 from reconciler.core.compile import Catalog, Former, introduce, order_of
 from reconciler.core.diff import Unobserved
-from resources.claims import Claim, Taking, written
-from resources.contract import EXISTS, REMEMBERED, Address, Need, TargetId, Unit, digest_facts
+from resources.contract import EXISTS, Address, Need, TargetId, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
 
     from reconciler.core.diff import Observed
-    from reconciler.core.graph import Graph
-    from resources.contract import Change, Facts
-
-REMEMBERING = ("ssh", "pacemaker")
-"""The kinds of targets on which something can be ours: hosts remember it, and the ring's members what the cluster holds."""
+    from resources.claims import Claim, Taking
 
 _NO_ORDER = "the order in which it was made does not fit that of what is declared now: remove it by hand"
 
@@ -43,6 +37,7 @@ def find_former(catalog: Catalog, observed: Mapping[Address, Observed], taking: 
         without=search.without,
         after=search.after,
         held=search.held,
+        unaware=search.unaware,
         claims=claims,
     )
 
@@ -52,12 +47,6 @@ def kept_back(former: Former) -> Former:
     units = {address: replace(unit, needs=()) for address, unit in former.units.items()}
     held = {**dict.fromkeys((*former.units, *former.without), _NO_ORDER), **former.held}
     return replace(former, units=units, after={}, held=held)
-
-
-def declared_digest(unit: Unit) -> str:
-    """Return the digest of what is declared of a unit, bookkeeping left out."""
-    desired = (unit.desired or {}).items()
-    return digest_facts({name: value for name, value in desired if value is not None and name != REMEMBERED})
 
 
 def with_former(catalog: Catalog, former: Former) -> Catalog:
@@ -74,66 +63,6 @@ def with_former(catalog: Catalog, former: Former) -> Catalog:
     return replace(catalog, units=introduce({a: units[a] for a in sorted(units, key=order_of)}), former=former)
 
 
-class Claims:
-    """Says what the hosts have to remember of what is done to a unit, for the cloud of this catalogue."""
-
-    def __init__(self, catalog: Catalog, graph: Graph, taking: Taking) -> None:
-        """Know the units; the inventories are called after the cloud."""
-        self.catalog = catalog
-        self.graph = graph
-        self.taking = taking
-        self.cloud = next((unit.address.name for unit in catalog.units.values() if _tells(unit)), "")
-
-    def of(self, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> Mapping[str, Any] | None:
-        """Return the claims that go with the actions for these changes, as `inventory.claim` takes them; None for none.
-
-        A claim of None is for what is gone afterwards, or declared in another way from now on.
-        """
-        if not self.cloud or unit.address.target.kind not in REMEMBERING or type(unit).ownable is Unit.ownable:
-            return None
-        if unit.desired is None or unit.address in self.catalog.former.units:
-            return {str(address): None for address in _same(unit.address, self.taking)}
-        wrote = {change.field for change in changes if change.after is not None and change.after is not False}
-        wrote |= {EXISTS} if facts is None else set()
-        gone = {change.field for change in changes} - wrote
-        if taken := self.catalog.former.without.get(unit.address):
-            gone |= taken.fields  # those as well that somebody else had removed already
-        if all(value is None for value in unit.desired.values()):
-            gone |= {EXISTS}
-        claim = Claim(
-            address=unit.address,
-            cloud=self.cloud,
-            origins=unit.origins,
-            fields=frozenset(filter(unit.ownable, wrote)),
-            needed_by=self.graph.needed_by(unit.address),
-            needs=tuple(need.address for need in self.graph.needs(unit.address) if need.address.target.kind in REMEMBERING),
-            lodging=self._lodging(unit.address),
-            about=unit.memory(),
-            wrote=declared_digest(unit),
-        )
-        others = (other for other in _same(unit.address, self.taking) if other != unit.address)
-        before = {str(other): None for other in others if other in self.catalog.former.claims}
-        return {**before, str(unit.address): written(claim, frozenset(gone))}
-
-    def _lodging(self, address: Address) -> tuple[Address, ...]:
-        """Return the services with lodgers that the unit keeps, or whose process reads it."""
-        first = self.graph.needed_by(address)
-        readers = (each for each in first if address in self.catalog.units[each].loads)
-        second = (other for each in readers for other in self.graph.needed_by(each))
-        found = (each for each in (*first, *second) if each.type in self.taking.lodgers)
-        return tuple(sorted(set(found), key=order_of))
-
-
-def _same(address: Address, taking: Taking) -> tuple[Address, ...]:
-    """Return the addresses of the same thing: a file may be declared whole or by its options."""
-    types = taking.paths if address.type in taking.paths else (address.type,)
-    return tuple(replace(address, type=each) for each in types)
-
-
-def _tells(unit: Unit) -> bool:
-    return type(unit).claims is not Unit.claims
-
-
 def _remembered(catalog: Catalog, observed: Mapping[Address, Observed]) -> tuple[dict[Address, Claim], frozenset[TargetId]]:
     """Return the claims of all hosts that told them all, and the hosts that did not.
 
@@ -143,7 +72,7 @@ def _remembered(catalog: Catalog, observed: Mapping[Address, Observed]) -> tuple
     found: dict[Address, list[Claim]] = {}
     unread = set()
     for address, unit in catalog.units.items():
-        if not _tells(unit):
+        if not tells(unit):
             continue
         seen = observed.get(address)
         if seen is None or isinstance(seen, Unobserved):
@@ -162,7 +91,7 @@ def _remembered(catalog: Catalog, observed: Mapping[Address, Observed]) -> tuple
 
 def _strange(catalog: Catalog, observed: Mapping[Address, Observed]) -> dict[Address, str]:
     """Return why nothing is done to the units of a host that is not the one that is declared, by their addresses."""
-    tellers = ((unit, observed.get(address)) for address, unit in catalog.units.items() if _tells(unit))
+    tellers = ((unit, observed.get(address)) for address, unit in catalog.units.items() if tells(unit))
     why = {unit.address.target: unit.blocked(seen) for unit, seen in tellers if not isinstance(seen, Unobserved)}
     return {address: why[address.target] for address in catalog.units if why.get(address.target)} if any(why.values()) else {}
 
@@ -186,13 +115,14 @@ class _Search:
     without: dict[Address, Claim] = field(default_factory=dict)
     after: dict[Address, tuple[Need, ...]] = field(default_factory=dict)
     held: dict[Address, str] = field(default_factory=dict)
+    unaware: dict[Address, tuple[str, ...]] = field(default_factory=dict)
 
     def find(self) -> None:
         self._join_needs()
         for address, claim in self.claims.items():
             declared = self.catalog.units.get(address)
             if declared is None:
-                if self.catalog.units.keys().isdisjoint(_same(address, self.taking)):
+                if self.catalog.units.keys().isdisjoint(same_thing(address, self.taking)):
                     self._undeclared(address, claim)
             elif declared.desired is not None and type(declared).without is not Unit.without:
                 left = self._kept_from_others(address, claim)
@@ -204,8 +134,7 @@ class _Search:
         self._keep_together()
         for address, claim in self.gone.items():
             self._order(address, claim)
-        for address, claim in self.without.items():
-            self._moved(address, claim)
+        self._move()
 
     def _join_needs(self) -> None:
         """Find what needed each when it was made, and what came to need it later, though it was not written again for that."""
@@ -259,8 +188,11 @@ class _Search:
 
     def _order(self, address: Address, claim: Claim) -> None:
         needs = [need for other in self.needed_by[address] for need in self._before(address, other)]
-        for process in claim.remembered("readers").split() if EXISTS in claim.fields else ():
-            needs += self._ended(claim, process)
+        readers = claim.remembered("readers").split()
+        if EXISTS in claim.fields:
+            needs += [need for process in readers for need in self._ended(claim, process)]
+        else:
+            self.unaware[address] = tuple(process for process in readers if not self._keepers(claim, process))
         self.units[address] = replace(self.units[address], needs=tuple(dict.fromkeys(needs)))
         for service in claim.lodging:
             if service in claim.needed_by:
@@ -286,14 +218,9 @@ class _Search:
 
     def _ended(self, claim: Claim, process: str) -> Iterator[Need]:
         """Yield that a process that was started with it runs there no more, unless what needs it says so already."""
-        target, name = claim.address.target, process.removesuffix(".service")
-        keepers = [
-            other
-            for other in self.needed_by[claim.address]
-            if other.name == name and (other in self.gone or other in self.catalog.units)
-        ]
+        target = claim.address.target
         moved: tuple[Need, ...] = ()
-        for keeper in keepers:
+        for keeper in self._keepers(claim, process):
             unit = self.catalog.units.get(keeper)
             if unit is None or keeper.target == target or any(loads.target == target for loads in unit.loads):
                 return
@@ -303,11 +230,19 @@ class _Search:
         self.units.setdefault(rest.address, rest)
         yield Need(rest.address, "what was started with it must not run any more")
 
-    def _moved(self, address: Address, claim: Claim) -> None:
-        """Find the services with lodgers that a process kept here, which stays, and something else keeps from now on."""
-        keepers = [other.address for other in self.catalog.units.values() if address in other.loads]
-        for service, keeper in product(claim.lodging, keepers):
-            self._replaced(service, keeper, "what kept it before must do without it: two of them must never run at once")
+    def _keepers(self, claim: Claim, process: str) -> list[Address]:
+        """Return what keeps that process and needed the thing, if that is declared, or ours."""
+        name, needed_by = process.removesuffix(".service"), self.needed_by[claim.address]
+        return [other for other in needed_by if other.name == name and (other in self.gone or other in self.catalog.units)]
+
+    def _move(self) -> None:
+        """Find the services with lodgers that a process which stays has kept, and something else keeps from now on."""
+        lodging = {address: claim.lodging for address, claim in self.without.items() if claim.lodging}
+        for unit in self.catalog.units.values() if lodging else ():
+            for loads in unit.loads:
+                for service in lodging.get(loads, ()):
+                    why = "what kept it before must do without it: two of them must never run at once"
+                    self._replaced(service, unit.address, why)
 
     def _replaced(self, service: Address, before: Address, why: str) -> None:
         """Have whatever keeps a service with lodgers now wait for what kept it before."""

@@ -269,7 +269,9 @@ def _undeclared(step: Step, former: Former) -> tuple[str, ...]:
     if forgotten := former.forgotten.get(step.address):
         return (f"forgets {named(forgotten)}: it is gone, somebody has changed it, or it was left to others",)
     if step.address in former.units:
-        return ("it is Bivisor's, and no document declares it any more",) if step.intended is not Verb.WAIT else ()
+        unaware = former.unaware.get(step.address, ())
+        later = (f"{named(unaware)} may have loaded it, and no document declares that it restarts",) if unaware else ()
+        return ("it is Bivisor's, and no document declares it any more", *later) if step.intended is not Verb.WAIT else ()
     claim = former.without.get(step.address)
     fields = [change.field for change in step.changes if claim is not None and change.field in claim.fields]
     return (f"no document declares {named(fields)} any more",) if fields else ()

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.claiming import Claims
 from reconciler.core.deletions import Allowance, hold_deletions
 from reconciler.core.diff import diff
 from reconciler.core.graph import build_graph
 from reconciler.core.load import Loaded
-from reconciler.core.ownership import Claims, find_former, with_former
+from reconciler.core.ownership import find_former, with_former
 from reconciler.core.plan import Verb, make_plan
 from reconciler.desired import Desired
 from reconciler.redact import Redactor
@@ -356,3 +357,12 @@ def test_an_order_that_goes_round_in_a_circle_holds_everything() -> None:
     assert both.catalog.units.keys() > after.units.keys()
     assert both.catalog.former.held.keys() >= both.catalog.former.units.keys()
     assert both.catalog.former.held[address_of(conf)].endswith("remove it by hand")
+
+
+def test_a_process_that_nobody_restarts_is_told() -> None:
+    """With the only image store goes what glance-api has loaded, and nobody declares any more that it loads what there is."""
+    conf = address_of("ssh:api1/config_file//etc/glance/glance-api.conf")
+    memory = remembered(world("demo"))
+    memory["api1"][str(conf)]["fields"].remove("exists")  # the package's file
+    former = find_former(world("no store"), told(world("no store"), memory), TAKING)
+    assert former.unaware == {conf: ("glance-api.service",)}

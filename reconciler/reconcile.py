@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler import log
 from reconciler.apply import Applier, Progress
-from reconciler.core.deletions import Allowance, hold_deletions, told_unknown
+from reconciler.core.deletions import Allowance, hold_deletions, taken_by, told_unknown
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.drift import classed
 from reconciler.core.plan import Plan, Verb, make_plan
@@ -167,6 +167,8 @@ class Reconciler:
         self._rollout = replace(self._rollout, failed=_failed(done, self._rollout.failed))
         up = {address for address, result in results.items() if result.outcome in GOOD}
         self._interrupted = (self._interrupted | applier.interrupted) - up
+        taken = {address for address in taken_by(look.plan, desired.catalog) if results[address].outcome is Outcome.CONVERGED}
+        self._allowance = replace(self._allowance, taken=self._allowance.taken | taken)
         self._last = None  # it was planned before that was known
         _log_pass(done, asyncio.get_running_loop().time() - started)
         return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -201,6 +202,22 @@ async def test_more_than_allowed_goes_only_when_it_is_confirmed(host: Host) -> N
     assert len(list(host.folder.iterdir())) == len(files)
     assert (await host.converge(counted=2, confirm_deletes=True)).converged
     assert list(host.folder.iterdir()) == []
+
+
+async def test_pass_by_pass_no_more_goes_than_at_once(host: Host) -> None:
+    """In the second pass of a run another thing turns out to be ours: one is gone, one was allowed, so it waits for a word."""
+    assert (await host.converge(host.file("a"), host.file("b"))).converged
+    claims = json.loads((host.sshd.folder / "state" / "inventory.json").read_text())["claims"]
+    other = str(host.file("b").address)
+    assert (await host.target.do(Action("inventory.claim", {"claims": {other: None}}))).ok
+    engine = host.reconciler(counted=1)
+    await engine.carry_out(await engine.look(), _unheard)
+    assert (host.text("a"), host.text("b")) == (None, "text\n")
+    assert (await host.target.do(Action("inventory.claim", {"claims": {other: claims[other]}, "whole": True}))).ok
+    (step,) = (await engine.look()).plan.held
+    assert step.held.startswith("1 thing that no document declares any more would go, 1 have gone, and maxDeletes allows 1")
+    assert (await host.converge(counted=1)).converged
+    assert host.text("b") is None
 
 
 async def test_what_is_declared_again_is_ours_still(host: Host) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -191,3 +193,14 @@ async def test_a_backend_that_moves_ends_there_before_it_begins_here() -> None:
     assert done[-1].converged, left(done)
     acts = [(name, action.op) for name, action in cloud.done if action.op.startswith("service.")]
     assert acts == [("vol1", "service.restart"), ("vol2", "service.enable"), ("vol2", "service.start")]
+
+
+async def test_no_host_remembers_a_secret() -> None:
+    """Of what is ours the names are remembered, and digests of what is no secret: also of an option that changed."""
+    cloud = await converged()
+    memory = json.dumps([host.claims for host in cloud.hosts.values()])
+    values = [text for secret in SECRETS.values() for name, text in secret.items() if name != "username"]
+    assert not [value for value in values if json.dumps(value.reveal)[1:-1] in memory]
+    hidden = [hashlib.sha256(value.reveal.encode("utf-8", "surrogateescape")).hexdigest()[:16] for value in values]
+    assert not [digest for digest in hidden if digest in memory]
+    assert "[DEFAULT] transport_url" in memory

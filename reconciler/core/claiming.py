@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.core.compile import Catalog
     from reconciler.core.graph import Graph
     from resources.claims import Taking
-    from resources.contract import Address, Change, Facts
+    from resources.contract import Address, Change, Facts, TargetId
 
 REMEMBERING = ("ssh", "pacemaker")
 """The kinds of targets on which something can be ours: hosts remember it, and the ring's members what the cluster holds."""
@@ -87,3 +87,8 @@ def same_thing(address: Address, taking: Taking) -> tuple[Address, ...]:
 def tells(unit: Unit) -> bool:
     """Tell whether the unit reads an inventory."""
     return type(unit).claims is not Unit.claims
+
+
+def tellers(catalog: Catalog, target: TargetId) -> tuple[TargetId, ...]:
+    """Return the hosts that remember what is ours on a target: the host itself, or the members of the ring."""
+    return tuple(getattr(catalog.endpoints.get(target), "members", {}).values()) or (target,)

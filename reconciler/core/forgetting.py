@@ -1,4 +1,4 @@
-"""What hosts remember as ours and is so no more: somebody else has removed it, or it was left to others.
+"""What hosts remember as ours and is so no more: somebody else has removed it, it was left to others, the ring goes on alone.
 
 A claim that stays behind would one day take away what somebody else has made in that place.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.core.claiming import tellers, tells
 from reconciler.core.diff import Unobserved, diff
 from reconciler.core.plan import NOT_ASKED
 from resources.claims import written
@@ -28,13 +29,15 @@ def with_forgotten(former: Former, catalog: Catalog, observed: Mapping[Address, 
     `catalog` is without what is former. What nobody has looked for yet is not gone.
     """
     lost = {**_gone(former, observed), **_left(former, catalog, observed)}
+    seen = ((unit, observed.get(address, NOT_ASKED)) for address, unit in catalog.units.items() if tells(unit))
+    told = {unit.address: unit.claims(facts) for unit, facts in seen if not isinstance(facts, Unobserved)}
     found: dict[Address, Mapping[str, Any]] = {}
-    for address, unit in catalog.units.items() if lost else ():
-        seen = observed.get(address, NOT_ASKED)
-        told = () if isinstance(seen, Unobserved) else unit.claims(seen)
-        claims = {str(claim.address): lost[claim.address] for claim in told if claim.address in lost}
-        if claims:
-            found[address] = claims
+    for address, claims in told.items():
+        forgotten = {str(claim.address): lost[claim.address] for claim in claims if claim.address in lost}
+        others = (claim.address for claim in claims if address.target not in tellers(catalog, claim.address.target))
+        forgotten |= {str(other): None for other in others if other in former.claims}
+        if forgotten:
+            found[address] = forgotten
     return replace(former, forgotten=found)
 
 

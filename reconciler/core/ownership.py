@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from reconciler.core.claiming import REMEMBERING, same_thing, tells
+from reconciler.core.claiming import REMEMBERING, same_thing, tellers, tells
 from reconciler.core.compile import Catalog, Former, introduce, order_of
 from reconciler.core.diff import Unobserved
 from resources.contract import EXISTS, Address, Need, TargetId, Unit
@@ -79,26 +79,36 @@ def _remembered(catalog: Catalog, observed: Mapping[Address, Observed]) -> tuple
             unread.add(address.target)
             continue
         for claim in unit.claims(seen):
-            if address.target in _tellers(catalog, claim.address.target):
+            if address.target in tellers(catalog, claim.address.target):
                 found.setdefault(claim.address, []).append(claim)
     claims = {
-        a: max(said, key=lambda claim: claim.at)
-        for a, said in found.items()
-        if 2 * len(said) > len(_tellers(catalog, a.target))
+        a: max(said, key=lambda claim: claim.at) for a, said in found.items() if 2 * len(said) > len(tellers(catalog, a.target))
     }
     return claims, frozenset(unread)
 
 
 def _strange(catalog: Catalog, observed: Mapping[Address, Observed]) -> dict[Address, str]:
-    """Return why nothing is done to the units of a host that is not the one that is declared, by their addresses."""
-    tellers = ((unit, observed.get(address)) for address, unit in catalog.units.items() if tells(unit))
-    why = {unit.address.target: unit.blocked(seen) for unit, seen in tellers if not isinstance(seen, Unobserved)}
+    """Return why nothing is done to the units of a target that is not the one that is declared, by their addresses.
+
+    A host is another one when all that it remembers was made under another name; a ring is, when hosts remember what it holds
+    and none of its members does: beside the one that runs, its resources would run twice.
+    """
+    why: dict[TargetId, str] = {}
+    told: dict[TargetId, set[TargetId]] = {}
+    for address, unit in catalog.units.items():
+        seen = observed.get(address)
+        if tells(unit) and seen is not None and not isinstance(seen, Unobserved):
+            why[address.target] = unit.blocked(seen)
+            for claim in unit.claims(seen):
+                told.setdefault(claim.address.target, set()).add(address.target)
+    for target, hosts in told.items():
+        members = tellers(catalog, target)
+        if target in catalog.endpoints and hosts.isdisjoint(members) and why.keys() >= set(members):
+            names = ", ".join(sorted(host.name for host in hosts))
+            why[target] = (
+                f"what it holds was made on {names}, none of which is a member any more: move it by one node at a time"
+            )
     return {address: why[address.target] for address in catalog.units if why.get(address.target)} if any(why.values()) else {}
-
-
-def _tellers(catalog: Catalog, target: TargetId) -> tuple[TargetId, ...]:
-    """Return the hosts that remember what is ours on a target: the host itself, or the members of the ring."""
-    return tuple(getattr(catalog.endpoints.get(target), "members", {}).values()) or (target,)
 
 
 @dataclass(slots=True)
@@ -213,8 +223,8 @@ class _Search:
 
     def _silent(self, target: TargetId) -> bool:
         """Tell whether those who told are too few to say what is ours on that target."""
-        tellers = _tellers(self.catalog, target)
-        return 2 * len(self.unread.intersection(tellers)) >= len(tellers)
+        those = tellers(self.catalog, target)
+        return 2 * len(self.unread.intersection(those)) >= len(those)
 
     def _ended(self, claim: Claim, process: str) -> Iterator[Need]:
         """Yield that a process that was started with it runs there no more, unless what needs it says so already."""

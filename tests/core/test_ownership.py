@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from reconciler.core.claiming import Claims
 from reconciler.core.deletions import Allowance, hold_deletions
 from reconciler.core.diff import diff
+from reconciler.core.forgetting import with_forgotten
 from reconciler.core.graph import build_graph
 from reconciler.core.load import Loaded
 from reconciler.core.ownership import find_former, with_former
@@ -21,7 +22,7 @@ from reconciler.redact import Redactor
 from resources.claims import address_of
 from resources.contract import Reply, SecretText, UnreadableError
 from resources.former import TAKING
-from tests.core.claimed import KEPT, PRIMITIVE, VMDK, former_of, needs_of, remembered, told, world
+from tests.core.claimed import KEPT, PRIMITIVE, VMDK, Memory, former_of, needs_of, remembered, told, world
 from tests.kinds.cloud import compiled
 
 if TYPE_CHECKING:
@@ -366,3 +367,29 @@ def test_a_process_that_nobody_restarts_is_told() -> None:
     memory["api1"][str(conf)]["fields"].remove("exists")  # the package's file
     former = find_former(world("no store"), told(world("no store"), memory), TAKING)
     assert former.unaware == {conf: ("glance-api.service",)}
+
+
+def test_a_ring_of_other_nodes_is_another_ring() -> None:
+    """A placement that chooses other controllers would begin a second ring beside the first, with the same computes."""
+    after, memory = world("kept"), remembered(world("kept"))
+    ring = {address: claim for address, claim in memory["ctl1"].items() if address.startswith("pacemaker:")}
+    elsewhere = {"api1": {**memory["api1"], **ring}}
+    empty: Memory = {name: {} for name in ("ctl1", "ctl2", "ctl3")}
+    held = find_former(after, told(after, {**memory, **empty, **elsewhere}), TAKING).held
+    assert held[address_of(PRIMITIVE)] == (
+        "what it holds was made on api1, none of which is a member any more: move it by one node at a time"
+    )
+    assert {str(address.target) for address in held} == {"pacemaker:demo"}
+    assert find_former(after, told(after, {**memory, **elsewhere}), TAKING).held == {}
+    assert find_former(after, told(after, {**memory, **empty, **elsewhere}, silent=["ctl3"]), TAKING).held == {}
+
+
+def test_who_has_left_the_ring_forgets_what_it_holds() -> None:
+    """Nobody listens to it any more; should all others be made anew one day, it would be the only one that remembers."""
+    after, memory = world("two controllers"), remembered(world("kept"))
+    seen = told(after, memory)
+    former = with_forgotten(find_former(after, seen, TAKING), after, seen)
+    claims = former.forgotten[address_of("ssh:ctl3/inventory/demo")]
+    assert set(claims) == {address for address in memory["ctl3"] if address.startswith("pacemaker:")}
+    assert set(claims.values()) == {None}
+    assert len(former.forgotten) == 1

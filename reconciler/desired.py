@@ -124,6 +124,10 @@ def _documents(folder: Path, problems: list[LocatedProblem]) -> list[Path]:
     found: list[Path] = []
     for root, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        links = [name for name in folders if Path(root, name).is_symlink()]
+        problems += [
+            _problem(f"{root}/{name}", "is a link to a folder, which is not followed: link its files") for name in links
+        ]
         names = [name for name in files if name.endswith((".yaml", ".yml")) and not name.startswith(".")]
         found += (Path(root, name) for name in names)
     return sorted(found)

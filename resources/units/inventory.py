@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -85,10 +86,20 @@ class Inventory(Unit):
             "host, see docs/explanation/ownership.md"
         )
 
+    def remarks(self, facts: Facts | None) -> tuple[str, ...]:
+        """Tell whose things stand there as well: another folder's, or this one's from before its Cluster was renamed."""
+        clouds = Counter(claim.cloud for claim in self._told(facts) if claim.cloud != self.address.name)
+        return tuple(
+            f"{'1 thing here is' if count == 1 else f'{count} things here are'} of the Cluster {cloud}, and left to it"
+            for cloud, count in sorted(clouds.items())
+        )
+
     def _all(self, facts: Facts | None) -> tuple[Claim, ...]:
+        return tuple(claim for claim in self._told(facts) if claim.cloud == self.address.name)
+
+    def _told(self, facts: Facts | None) -> tuple[Claim, ...]:
         texts = (facts or {}).get("@claims")
-        found = map(_read, texts) if isinstance(texts, tuple) else ()
-        return tuple(claim for claim in found if claim.cloud == self.address.name)
+        return tuple(map(_read, texts)) if isinstance(texts, tuple) else ()
 
     def _concerns(self, target: TargetId) -> bool:
         return target == self.address.target or target.kind != self.address.target.kind

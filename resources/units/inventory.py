@@ -82,8 +82,8 @@ class Inventory(Unit):
             return ""
         names = " or ".join(sorted(target.name for target in targets))
         return (
-            f"Bivisor knows this host as {names}: give the Node that name again; if it is to have the new one, or is a copy of that "
-            "host, see docs/explanation/ownership.md"
+            f"Bivisor knows this host as {names}: give the Node that name again; if it is to have the new one, or is a copy "
+            "of that host, see docs/explanation/ownership.md"
         )
 
     def remarks(self, facts: Facts | None) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ async def test_a_key_that_is_no_text_is_taken_byte_by_byte(tmp_path: Path) -> No
 
 
 def test_a_link_to_a_folder_is_told(tmp_path: Path) -> None:
-    """It is not followed: silently, everything in it would be declared no more from the day on which the folder became a link."""
+    """It is not followed: silently, all in it would be declared no more from the day on which the folder became a link."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "desired").mkdir()
     (tmp_path / "desired/zones").symlink_to("../elsewhere")

@@ -169,7 +169,8 @@ class _Search:
         unit = kind.former(self._kept_from_others(address, claim)) if kind and known else None
         if unit is not None:
             self.gone[address] = claim
-            self.units[address] = replace(unit, origins=claim.origins)
+            left = self.catalog.ignored.left_out({address: replace(unit, origins=claim.origins)})
+            self.units[address] = left[address]
 
     def _hold_for_lodgers(self, address: Address, claim: Claim) -> None:
         """Hold what instances or volumes live by, if their service is neither declared nor on its declared way out."""

@@ -68,8 +68,9 @@ def test_what_is_ignored_is_not_taken_away_either() -> None:
 
 def test_what_is_ignored_stays_when_its_thing_goes() -> None:
     """The node falls out of the zone's placement: of its configuration goes what the zone did not leave to others."""
-    after = compiled(ignoring("config_file/* [libvirt] cpu_mode"))
+    after = compiled(ignoring("config_file/* [libvirt] cpu_mode", "service/nova-compute enabled"))
     former = find_former(after, told(after, remembered(compiled(ALSO_A_COMPUTE))), TAKING)
+    assert former.units[address_of("ssh:vol2/service/nova-compute")].desired == {"active": False}
     fields = (former.units[address_of(KVM.replace("kvm1", "vol2"))].desired or {}).keys()
     assert "[libvirt] virt_type" in fields
     assert "[libvirt] cpu_mode" not in fields

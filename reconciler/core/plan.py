@@ -267,7 +267,8 @@ def _matters(unit: Unit, name: str) -> bool:
 def _undeclared(step: Step, former: Former) -> tuple[str, ...]:
     """Say what the step takes away because it is declared no more."""
     if forgotten := former.forgotten.get(step.address):
-        return (f"forgets {named(forgotten)}: it is gone, somebody has changed it, or it was left to others",)
+        things = (f"{named(claim['without'])} of {text}" if claim else text for text, claim in forgotten.items())
+        return (f"forgets {named(things)}: gone, changed by somebody, or left to others",)
     if step.address in former.units:
         unaware = former.unaware.get(step.address, ())
         later = (f"{named(unaware)} may have loaded it, and no document declares that it restarts",) if unaware else ()

@@ -304,7 +304,7 @@ async def test_what_somebody_removed_before_us_is_theirs_from_then_on(host: Host
     left = host.conf(y="2")
     (step,) = await host.steps(left)
     assert (step.address.type, step.verb) == ("inventory", Verb.UPDATE)
-    assert step.reasons[0].startswith("forgets ssh:host/config_file/")
+    assert step.reasons[0].startswith("forgets [a] x of ssh:host/config_file/")
     assert (await host.converge(left)).converged
     assert await host.steps(left) == []
     (host.folder / "file").write_text("text\n")

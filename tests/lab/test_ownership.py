@@ -134,7 +134,7 @@ def test_what_a_person_has_changed_or_removed_is_theirs(lab: Lab, desk: Workspac
     desk.edit("desired/cluster.yaml", SETTINGS + MARK, SETTINGS)
     page = said(desk, "plan", exits=0)
     assert "somebody has changed it since Bivisor wrote it: it stays" in page
-    assert f"forgets ssh:ctl1/config_file/{controller}" in page
+    assert f"forgets [DEFAULT] reserved_host_disk_mb of ssh:ctl1/config_file/{controller}" in page
     desk.run("apply", "--yes")
     assert "reserved_host_disk_mb = 8" in lab.exec("kvm1", "cat", CONF).stdout
     assert "reserved_host_disk_mb" not in lab.exec("ctl2", "cat", controller).stdout

@@ -25,6 +25,11 @@ async def commit_of(folder: Path) -> Commit | None:
     return Commit(id=head.strip(), changed=tuple(line[3:] for line in changed.split("\0") if line))
 
 
+async def branch_of(folder: Path) -> str:
+    """Return the branch that is checked out there, '' where there is none."""
+    return (await _git(folder, "symbolic-ref", "--short", "--quiet", "HEAD") or "").strip()
+
+
 async def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git prints, None when it does not do as told."""
     quiet, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
 from reconciler.apply import Applier, Progress
@@ -22,7 +23,8 @@ from reconciler.core.status import GOOD, Outcome, Result, Status, fold
 from reconciler.observe import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from reconciler.desired import Desired
     from reconciler.targets.open import Targets
@@ -67,6 +69,34 @@ class Pass:
     def converged(self) -> bool:
         """Tell whether every unit is known to be as declared, without anything left to do."""
         return all(result.outcome is Outcome.UNCHANGED for result in self.results.values())
+
+
+@dataclass(slots=True)
+class Entry:
+    """What is said of a pass to whoever records it: its progress while it goes on, its results at the end."""
+
+    report: Callable[[Progress], None]
+    results: Mapping[Address, Result] = field(default_factory=dict)
+
+
+class Records(Protocol):
+    """Whoever keeps a history of passes."""
+
+    def one_pass(self, plan: Plan, report: Callable[[Progress], None]) -> AbstractContextManager[Entry]:
+        """Record one pass while it is entered, and pass its progress on."""
+        ...
+
+
+class Unrecorded:
+    """Keeps nothing."""
+
+    @contextmanager
+    def one_pass(self, plan: Plan, report: Callable[[Progress], None]) -> Iterator[Entry]:  # noqa: ARG002 - as whoever keeps it
+        """Pass the progress on."""
+        yield Entry(report)
+
+
+UNRECORDED = Unrecorded()
 
 
 class Reconciler:
@@ -157,12 +187,13 @@ class Reconciler:
             look = await self.look()
         return look
 
-    async def carry_out(self, look: Look, report: Callable[[Progress], None]) -> Pass:
+    async def carry_out(self, look: Look, report: Callable[[Progress], None], records: Records = UNRECORDED) -> Pass:
         """Carry the plan out and fold the results into a status."""
         desired = self._desired
         started = asyncio.get_running_loop().time()
-        applier = Applier(self._targets, self._observer, desired.redact, report, desired.claims().of)
-        results = await applier.apply(look.plan, desired.catalog.units, look.observed)
+        with records.one_pass(look.plan, report) as entry:
+            applier = Applier(self._targets, self._observer, desired.redact, entry.report, desired.claims().of)
+            results = entry.results = await applier.apply(look.plan, desired.catalog.units, look.observed)
         done = Pass(look, results, fold(look.plan, results, desired.catalog))
         self._rollout = replace(self._rollout, failed=_failed(done, self._rollout.failed))
         up = {address for address, result in results.items() if result.outcome in GOOD}
@@ -173,12 +204,14 @@ class Reconciler:
         _log_pass(done, asyncio.get_running_loop().time() - started)
         return done
 
-    async def passes(self, first: Look, report: Callable[[Progress], None]) -> AsyncIterator[Pass]:
+    async def passes(
+        self, first: Look, report: Callable[[Progress], None], records: Records = UNRECORDED
+    ) -> AsyncIterator[Pass]:
         """Yield pass after pass until everything is as declared, or a pass made no progress."""
         look = first
         idle = False
         for _ in range(MOST_PASSES + sum(step.disruption is not None for step in first.plan.steps)):
-            done = await self.carry_out(look, report)
+            done = await self.carry_out(look, report, records)
             yield done
             if done.converged or (idle and not done.acted):
                 return

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from reconciler.cli.main import DESCRIPTION, app  # noqa: E402 - found by the line above
-from reconciler.core import structured  # noqa: E402
+from reconciler.core import past_page, structured  # noqa: E402
 from reconciler.core.explain import field_words, models_in  # noqa: E402
 from reconciler.core.fields import fields_of  # noqa: E402
 from reconciler.core.plan import Plan, Step, Verb  # noqa: E402
@@ -70,6 +70,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield FOLDER / "plan-json.md", plan_page()
     yield FOLDER / "plan.schema.json", f"{json.dumps(plan_schema(), indent=2)}\n"
     yield FOLDER / "saved-plan.md", saved_plan_page()
+    yield FOLDER / "history-json.md", history_page()
     yield FOLDER / "rules.md", rules_page()
     yield FOLDER / "units.md", units_page()
     yield FOLDER / "releases.md", releases_page()
@@ -191,6 +192,17 @@ def plan_page() -> str:
         _flow(rest),
         "Two steps of a plan after a rotated password, as the program writes them:",
         f"```json\n{json.dumps(structured.plan_data(_small_plan()), indent=2)}\n```",
+    )
+
+
+def history_page() -> str:
+    """Return the shape of the history as JSON data."""
+    _, _, shape, rest = re.split(r"\n\n(?=    \{)|(?<=\]\})\n\n|\n\n(?=As data:)", inspect.cleandoc(past_page.__doc__ or ""))
+    return _page(
+        "The history for programs",
+        "`bivisor history --output json` prints one JSON object. [What it is for](../how-to/see-what-was-done.md).",
+        f"```text\n{textwrap.dedent(shape)}\n```",
+        _flow(rest),
     )
 
 

@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import hypothesis
+import pytest
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 # a loaded machine is slow; how long an example takes is a benchmark's matter, never a test's
 hypothesis.settings.register_profile("bivisor", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -35,3 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if "soak" not in item.keywords]
     config.hook.pytest_deselected(items=[item for item in items if "soak" in item.keywords])
     items[:] = kept
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let what the tests apply be recorded beside them, never in the home of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIVISOR_STATE", str(tmp_path_factory.mktemp("state")))
+        yield

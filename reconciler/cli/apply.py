@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import saved, session
+from reconciler.cli import recording, saved, session
 from reconciler.cli.saved import MaxAge, PlanIn
 from reconciler.cli.session import ConfirmDeletes, DesiredFolder, Press, Session
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from reconciler.reconcile import Look, Pass
+    from reconciler.recorder import Recorder
 
 NAME = "apply"
 
@@ -35,6 +36,8 @@ def run(
 
     With --plan it does what that plan showed, and nothing else. It looks again at what the plan touches; if that or the
     documents are not as they were, it changes nothing and ends with 4.
+
+    What it does is recorded on this machine, see bivisor history.
     """
     oldest = saved.age(saved.DAY if max_age is None else max_age)
     if plan is None and max_age is not None:
@@ -52,7 +55,10 @@ async def _apply(folder: Path, *, yes: bool, confirm_deletes: bool) -> int:
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
 
     press = session.press()
-    async with session.session(folder, confirm_deletes=confirm_deletes) as cloud:
+    async with (
+        session.session(folder, confirm_deletes=confirm_deletes) as cloud,
+        recording.recorder(folder, cloud, "apply") as recorder,
+    ):
         look = await cloud.look()
         press.print(report_lines(cloud.report(look), press.paper))
         if not look.plan.pending:
@@ -60,7 +66,7 @@ async def _apply(folder: Path, *, yes: bool, confirm_deletes: bool) -> int:
         agreed = look if yes else await _agreed(cloud, press, look)
         if agreed is None:
             return 1
-        last = await _passes(cloud, press, agreed)
+        last = await _passes(cloud, press, agreed, recorder)
     return exit_code(last.look.plan, last.results)
 
 
@@ -71,7 +77,7 @@ async def _apply_saved(folder: Path, path: Path, max_age: timedelta) -> int:
 
     file = read_plan(path)
     press = session.press()
-    async with session.session(folder) as cloud:
+    async with session.session(folder) as cloud, recording.recorder(folder, cloud, "apply --plan") as recorder:
         within, look = await saved.look_again(path, file, cloud, max_age, press, folder=folder)
         if look is None:
             print("It has nothing to do.")
@@ -79,7 +85,7 @@ async def _apply_saved(folder: Path, path: Path, max_age: timedelta) -> int:
         press.print(plan_lines(look.plan, press.paper))
         if not look.plan.pending:
             return exit_code(look.plan)
-        last = await _passes(within, press, look, "All that was planned is done.")
+        last = await _passes(within, press, look, recorder, "All that was planned is done.")
     return exit_code(last.look.plan, last.results)
 
 
@@ -102,13 +108,15 @@ async def _agreed(cloud: Session, press: Press, look: Look) -> Look | None:
     return None
 
 
-async def _passes(cloud: Session, press: Press, look: Look, good: str = "Everything is as declared.") -> Pass:
+async def _passes(
+    cloud: Session, press: Press, look: Look, recorder: Recorder, good: str = "Everything is as declared."
+) -> Pass:
     from reconciler.cli.progress import Watcher  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.render import report_lines, result_lines  # noqa: PLC0415 - as above
 
     last: Pass | None = None
     with Watcher(press) as watcher:
-        async for done in cloud.reconciler.passes(look, watcher.report):
+        async for done in cloud.reconciler.passes(look, watcher.report, recorder):
             if done.acted:
                 watcher.say("Looking again.")
             last = done

@@ -38,11 +38,11 @@ MaxAge = Annotated[
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def age(text: str) -> timedelta:
-    """Read `30m`. Raises typer.BadParameter."""
+def age(text: str, option: str = "--max-age") -> timedelta:
+    """Read `30m`, the value of that option. Raises typer.BadParameter."""
     found = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no age: write a number and s, m, h or d (30m, 24h, 7d)", param_hint="--max-age")
+        raise typer.BadParameter(f"{text!r} is no age: write a number and s, m, h or d (30m, 24h, 7d)", param_hint=option)
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 

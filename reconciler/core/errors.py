@@ -7,7 +7,8 @@
     ├── UnknownNameError        someone asks about a kind or a field that does not exist
     ├── PlanFileError           a file is no saved plan, or not as it was saved
     ├── StalePlanError          a saved plan does not fit what is declared, or what is there, any more
-    └── BrokenPlanError         a unit would do more than its plan says
+    ├── BrokenPlanError         a unit would do more than its plan says
+    └── HistoryError            the file of what was done cannot be read or written
 
 None of these helps by trying again by itself: someone has to change a document, or plan again, first.
 """
@@ -100,6 +101,10 @@ class UnknownNameError(BivisorError):
 
 class PlanFileError(BivisorError):
     """A file is no saved plan, or not as it was saved."""
+
+
+class HistoryError(BivisorError):
+    """The file of what was done cannot be read or written; nothing else depends on it."""
 
 
 class StalePlanError(BivisorError):

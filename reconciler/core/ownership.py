@@ -113,7 +113,7 @@ def _strange(catalog: Catalog, observed: Mapping[Address, Observed]) -> dict[Add
 
 @dataclass(slots=True)
 class _Search:
-    """Goes through the claims; `gone` are those of whole units that nobody declares."""
+    """Goes through the claims; `gone` are those of whole units that nobody declares, `rests` wait for the end of a process."""
 
     catalog: Catalog
     claims: Mapping[Address, Claim]
@@ -126,6 +126,7 @@ class _Search:
     after: dict[Address, tuple[Need, ...]] = field(default_factory=dict)
     held: dict[Address, str] = field(default_factory=dict)
     unaware: dict[Address, tuple[str, ...]] = field(default_factory=dict)
+    rests: dict[str, list[Address]] = field(default_factory=dict)
 
     def find(self) -> None:
         self._join_needs()
@@ -205,9 +206,6 @@ class _Search:
         else:
             self.unaware[address] = tuple(process for process in readers if not self._keepers(claim, process))
         self.units[address] = replace(self.units[address], needs=tuple(dict.fromkeys(needs)))
-        for service in claim.lodging:
-            if service in claim.needed_by:
-                self._replaced(service, address, "what kept it before must have ended: two of them must never run at once")
 
     def _before(self, address: Address, other: Address) -> Iterator[Need]:
         """Yield that what needed it is gone, or does without it; hold it while nobody knows whether that is ours."""
@@ -229,16 +227,22 @@ class _Search:
 
     def _ended(self, claim: Claim, process: str) -> Iterator[Need]:
         """Yield that a process that was started with it runs there no more, unless what needs it says so already."""
-        target = claim.address.target
+        target, name = claim.address.target, process.removesuffix(".service")
         moved: tuple[Need, ...] = ()
         for keeper in self._keepers(claim, process):
             unit = self.catalog.units.get(keeper)
-            if unit is None or keeper.target == target or any(loads.target == target for loads in unit.loads):
+            loads = () if unit is None else unit.loads
+            if keeper.target == target or keeper in self.held or any(loaded.target == target for loaded in loads):
                 return
+            if unit is None:
+                moved = (Need(keeper, "what kept it running must have gone"),)
+                continue
             places = (each for each, other in self.gone.items() if each.target == keeper.target and keeper in other.needed_by)
             moved = (Need(keeper, "it runs elsewhere"), *(Need(place, "it must not run here") for place in places))
         rest = replace(self.taking.rest(target, process, moved), origins=claim.origins)
-        self.units.setdefault(rest.address, rest)
+        if rest.address not in self.units:
+            self.units[rest.address] = rest
+            self.rests.setdefault(name, []).append(rest.address)
         yield Need(rest.address, "what was started with it must not run any more")
 
     def _keepers(self, claim: Claim, process: str) -> list[Address]:
@@ -247,17 +251,22 @@ class _Search:
         return [other for other in needed_by if other.name == name and (other in self.gone or other in self.catalog.units)]
 
     def _move(self) -> None:
-        """Find the services with lodgers that a process which stays has kept, and something else keeps from now on."""
+        """Find the services with lodgers that something else keeps from now on: what kept them goes, or stays without them."""
+        for address, claim in self.gone.items():
+            ends = (address, *self.rests.get(address.name, ()))
+            for service in claim.lodging:
+                if service in claim.needed_by:
+                    self._replaced(service, ends, "what kept it before must have ended: two of them must never run at once")
         lodging = {address: claim.lodging for address, claim in self.without.items() if claim.lodging}
         for unit in self.catalog.units.values() if lodging else ():
             for loads in unit.loads:
                 for service in lodging.get(loads, ()):
                     why = "what kept it before must do without it: two of them must never run at once"
-                    self._replaced(service, unit.address, why)
+                    self._replaced(service, (unit.address,), why)
 
-    def _replaced(self, service: Address, before: Address, why: str) -> None:
-        """Have whatever keeps a service with lodgers now wait for what kept it before."""
+    def _replaced(self, service: Address, before: tuple[Address, ...], why: str) -> None:
+        """Have whatever keeps a service with lodgers now wait for what kept it before, and for its processes."""
         declared = self.catalog.units.get(service)
         now = [need.address for need in declared.needs if need.address.target.kind in REMEMBERING] if declared else []
-        for keeper in now if before not in now else ():
-            self.after[keeper] = (*self.after.get(keeper, ()), Need(before, why))
+        for keeper in now if before[0] not in now else ():
+            self.after[keeper] = (*self.after.get(keeper, ()), *(Need(end, why) for end in before))

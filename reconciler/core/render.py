@@ -74,14 +74,14 @@ def report_lines(report: Report, paper: Paper = _BARE, by: Grouping = Grouping.R
     lines = [*_head_lines(report, paper), *_document_lines(report, paper)]
     for group in groups(report.plan, by):
         lines += [(Span(group.title, Tone.TITLE),), *_group_lines(group, twins, paper), ()]
-    return _set((*lines, *_remark_lines(report.plan, paper), *totals_lines(report, paper)), paper)
+    return set_lines((*lines, *_remark_lines(report.plan, paper), *totals_lines(report, paper)), paper)
 
 
 def _head_lines(report: Report, paper: Paper) -> Iterable[Line]:
     """Return the head of a plan that is only for looking at, nothing above any other."""
     if report.said:
-        yield from _sentence("", report.said, "", Tone.TITLE, paper)
-        yield from _sentence("", report.note, "", Tone.REASON, paper)
+        yield from sentence_lines("", report.said, "", Tone.TITLE, paper)
+        yield from sentence_lines("", report.note, "", Tone.REASON, paper)
         yield ()
 
 
@@ -102,8 +102,8 @@ def totals_lines(report: Report, paper: Paper = _BARE) -> tuple[Line, ...]:
     comma = Span(", ")
     totals = (Span("Plan: ", Tone.TITLE), *[span for each in todo for span in (each, comma)][:-1], Span("."))
     tone = Tone.RESTART if report.interrupts else Tone.DIM
-    return _set(
-        (totals, *_sentence("", interrupted(report, full=paper.full), "", tone, paper), *_wave_lines(report, paper)), paper
+    return set_lines(
+        (totals, *sentence_lines("", interrupted(report, full=paper.full), "", tone, paper), *_wave_lines(report, paper)), paper
     )
 
 
@@ -113,7 +113,9 @@ def _wave_lines(report: Report, paper: Paper) -> Iterable[Line]:
     if kept:
         yield (Span("Who is down when, if everything goes well:", Tone.TITLE),)
     for number, services in enumerate(kept, start=1):
-        yield from _sentence("  ", ", ".join(services), f"{number:>3}. ", Tone.RESTART if number == 1 else Tone.HELD, paper)
+        yield from sentence_lines(
+            "  ", ", ".join(services), f"{number:>3}. ", Tone.RESTART if number == 1 else Tone.HELD, paper
+        )
     if len(kept) < len(report.waves):
         yield (Span(f"       {paper.ellipsis} {len(report.waves) - len(kept)} more waves", Tone.DIM),)
 
@@ -129,14 +131,14 @@ def result_lines(plan: Plan, results: Mapping[Address, Result], paper: Paper = _
     counted = [f"{outcomes.count(outcome)} {outcome}" for outcome in Outcome if outcome in outcomes]
     good = all(outcome in GOOD for outcome in outcomes)
     total = (Span(f"Result: {', '.join(counted) or 'nothing to do'}.", Tone.GOOD if good else Tone.BAD),)
-    return _set((*lines, total), paper)
+    return set_lines((*lines, total), paper)
 
 
 def outcome_lines(step: Step, result: Result, paper: Paper = _BARE) -> tuple[Line, ...]:
     """Return what came of one step: its line, and the message below it."""
     tone = Tone.GOOD if result.outcome in GOOD else Tone.BAD
     done = (Span(f"{result.outcome:<9} ", tone), Span(f" {step.verb:<7}  ", _tone(step.verb)), *step_line(step)[1:])
-    return _set((done, *_sentence(_INDENT, result.message, "", Tone.REASON, paper)), paper)
+    return set_lines((done, *sentence_lines(_INDENT, result.message, "", Tone.REASON, paper)), paper)
 
 
 def status_lines(status: Status, paper: Paper = _BARE) -> tuple[Line, ...]:
@@ -151,12 +153,12 @@ def status_lines(status: Status, paper: Paper = _BARE) -> tuple[Line, ...]:
         ready = resource.condition("Ready")
         tone = {Truth.TRUE: Tone.GOOD, Truth.FALSE: Tone.BAD, Truth.UNKNOWN: Tone.UNKNOWN}[ready.status]
         lines.append((Span(f"{key:<{first}}  "), Span(f"{standing:<{second}}", tone), Span(f"  {units:>{third}}")))
-        lines += _sentence("    ", ready.message, "", Tone.REASON, paper)
+        lines += sentence_lines("    ", ready.message, "", Tone.REASON, paper)
         for remark in resource.remarks:
-            lines += _sentence("    ", remark, "note: ", Tone.REASON, paper)
+            lines += sentence_lines("    ", remark, "note: ", Tone.REASON, paper)
     if others := [str(resource.key) for resource in status.resources if not resource.units]:
-        lines += _sentence("", ", ".join(others), "Nothing of their own to converge: ", Tone.DIM, paper)
-    return _set(lines, paper)
+        lines += sentence_lines("", ", ".join(others), "Nothing of their own to converge: ", Tone.DIM, paper)
+    return set_lines(lines, paper)
 
 
 def _remark_lines(plan: Plan, paper: Paper) -> Iterable[Line]:
@@ -164,7 +166,7 @@ def _remark_lines(plan: Plan, paper: Paper) -> Iterable[Line]:
     if remarks := remarks_of(plan):
         yield (Span("Worth knowing", Tone.TITLE),)
         for remark in remarks:
-            yield from _sentence("  ", remark, "* ", Tone.REASON, paper)
+            yield from sentence_lines("  ", remark, "* ", Tone.REASON, paper)
         yield ()
 
 
@@ -193,7 +195,7 @@ def _unknown_lines(item: Item, paper: Paper) -> Iterable[Line]:
     yield (Span(f"  ? {item.word:<8}", Tone.UNKNOWN), Span(f" {len(item.steps)} units"))
     for step in item.steps if paper.full else ():
         yield (Span(f"{_INDENT}{step.address.type} "), Span(printable(step.address.name), Tone.TITLE))
-    yield from _sentence(_INDENT, item.step.held, "nobody knows: ", Tone.REASON, paper)
+    yield from sentence_lines(_INDENT, item.step.held, "nobody knows: ", Tone.REASON, paper)
 
 
 def _item_lines(item: Item, group: Group, twins: _Twins, widest: int, paper: Paper) -> Iterable[Line]:
@@ -224,7 +226,7 @@ def _why_lines(item: Item, twin: Step, paper: Paper) -> Iterable[Line]:
         if step.root is None or word == "held" or paper.full:
             tone = Tone.REASON if isinstance(said, str) else _tone(step.verb)
             text = said if isinstance(said, str) else _listed(said, paper)
-            yield from _sentence(_INDENT, text, f"{word}: " if word else "", tone, paper)
+            yield from sentence_lines(_INDENT, text, f"{word}: " if word else "", tone, paper)
 
 
 def _listed(names: Sequence[str], paper: Paper) -> str:
@@ -288,7 +290,7 @@ def _file_lines(change: Change, label: str, paper: Paper) -> Iterable[Line]:
         yield (Span(f"{_INDENT}  {paper.ellipsis} {len(lines) - len(kept)} more lines", Tone.DIM),)
 
 
-def _sentence(indent: str, text: str, lead: str, tone: Tone, paper: Paper) -> Iterable[Line]:
+def sentence_lines(indent: str, text: str, lead: str, tone: Tone, paper: Paper) -> Iterable[Line]:
     """Return a sentence wrapped to the page, continued under its first word."""
     hanging = " " * len(lead)
     room = max(paper.width - len(indent) - len(lead), 24)
@@ -297,7 +299,7 @@ def _sentence(indent: str, text: str, lead: str, tone: Tone, paper: Paper) -> It
         yield (Span(indent + (lead if number == 0 else hanging), Tone.DIM), Span(line, tone))
 
 
-def _set(lines: Iterable[Line], paper: Paper) -> tuple[Line, ...]:
+def set_lines(lines: Iterable[Line], paper: Paper) -> tuple[Line, ...]:
     """Return the lines as this paper takes them: where it takes ASCII only, all else is written as an escape."""
     if paper.unicode:
         return tuple(lines)

@@ -185,16 +185,18 @@ def test_a_compute_that_leaves_as_declared_is_not_held() -> None:
 
 
 def test_what_kept_a_backend_ends_before_what_keeps_it_now_begins() -> None:
-    """From Pacemaker to a boot link and back, two processes with one identity never run at once."""
+    """From Pacemaker to a boot link and back: what the CIB forgets runs on until it was stopped, and that is waited for."""
     packaged = address_of("ssh:vol1/service/cinder-volume")
-    for before, after, old, new in (
-        ("kept", "demo", address_of(PRIMITIVE), packaged),
-        ("demo", "kept", packaged, address_of(PRIMITIVE)),
+    processes = [address_of(f"ssh:{member}/at_rest/{VMDK}.service") for member in ("ctl1", "ctl2", "ctl3")]
+    for before, after, old, new, ends in (
+        ("kept", "demo", address_of(PRIMITIVE), packaged, processes),
+        ("demo", "kept", packaged, address_of(PRIMITIVE), []),
     ):
         former = former_of(world(before), world(after))
         assert former.held == {}
         assert old in former.units
-        assert [need.address for need in former.after[new]] == [old]
+        assert [need.address for need in former.after[new]] == [old, *ends]
+        assert all(needs_of(former.units[end]) == {str(old)} for end in ends)
 
 
 def test_a_node_that_left_the_ring_keeps_its_files_until_nothing_runs_there() -> None:

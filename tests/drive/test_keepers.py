@@ -36,7 +36,10 @@ CLUSTER = {"running": True, "quorate": True, "maintenance": False, "managed": Tr
 
 @dataclass
 class Hosts:
-    """Hosts with files and services, a ring with a CIB, a Cinder that hears of whatever lives. `order` is what was done."""
+    """Hosts with files and services, a ring with a CIB, a Cinder that hears of whatever lives. `order` is what was done.
+
+    What Pacemaker stops takes its time: `ending` says where it lives on, and until systemd was asked about it how often.
+    """
 
     folder: Path
     files: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -44,6 +47,7 @@ class Hosts:
     active: set[tuple[str, str]] = field(default_factory=set)
     cib: dict[str, str] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
+    ending: dict[str, int] = field(default_factory=dict)
 
     def get(self, target: TargetId) -> Target:
         """Return a target."""
@@ -65,12 +69,18 @@ class Hosts:
     def alive(self) -> list[tuple[str, str]]:
         """Return where a cinder-volume of the backend lives, and as what."""
         kept = [(self.node(), VMDK)] if self.node() else []
-        return [*kept, *(self.active & {PACKAGED})]
+        return [*kept, *((node, VMDK) for node in self.ending), *(self.active & {PACKAGED})]
 
     def node(self) -> str:
         """Return where Pacemaker runs the resource: on the first node that has a permission and the unit."""
         places = [node for node in MEMBERS if f"{VMDK}-on-{node}" in self.cib]
         return places[0] if VMDK in self.cib and places else ""
+
+    def _ends(self, host: str) -> bool:
+        left = self.ending.pop(host, 0) - 1
+        if left > 0:
+            self.ending[host] = left
+        return left >= 0
 
     def _remember(self, hosts: tuple[str, ...], claims: dict[str, Any]) -> None:
         for host in hosts:
@@ -96,7 +106,7 @@ class Hosts:
                     "disabled_reason": "",
                 }
             case "service.show":
-                kept = args["unit"] == f"{VMDK}.service" and self.node() == host
+                kept = args["unit"] == f"{VMDK}.service" and (self.node() == host or self._ends(host))
                 active = "active" if kept or (host, args["unit"]) in self.active else "inactive"
                 at_boot = "enabled" if (host, args["unit"]) in self.active else "disabled"
                 return {"load": "loaded", "active": active, "enabled": at_boot, "stale": [], "reload_needed": False}
@@ -125,6 +135,8 @@ class Hosts:
             case "cib.upsert":
                 self.cib[args["element"].split('id="')[1].split('"')[0]] = args["element"]
             case "cib.remove":
+                if args["id"] == VMDK and self.node():
+                    self.ending[self.node()] = 3
                 del self.cib[args["id"]]
 
 

@@ -31,11 +31,11 @@ ACCOUNT = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def converged(lab: Lab, tmp_path: Path) -> Workspace:
-    """A cloud from nothing, as the demo declares it."""
+@pytest.fixture(scope="module", autouse=True)
+def _converged(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A cloud from nothing, as the demo declares it; nobody has its documents afterwards."""
     lab.reset()
-    return Workspace.converged(tmp_path / "before", lab)
+    Workspace.converged(tmp_path_factory.mktemp("before"), lab)
 
 
 def forget(lab: Lab) -> None:
@@ -57,9 +57,8 @@ def adopt(lab: Lab, folder: Path) -> tuple[Workspace, subprocess.CompletedProces
     return desk, subprocess.CompletedProcess((), process.returncode, out, err)
 
 
-def test_what_is_forgotten_is_adopted_again(lab: Lab, converged: Workspace, tmp_path: Path) -> None:
+def test_what_is_forgotten_is_adopted_again(lab: Lab, tmp_path: Path) -> None:
     """Without the documents and without the hosts' memory, adopting finds all of it: no change, and nothing restarts."""
-    del converged
     forget(lab)
     processes = invocations(lab)
     desk, done = adopt(lab, tmp_path / "after")
@@ -75,9 +74,8 @@ def test_what_is_forgotten_is_adopted_again(lab: Lab, converged: Workspace, tmp_
     assert PASSWORD not in texts
 
 
-def test_a_compute_of_fuels_layout_comes_over(lab: Lab, converged: Workspace, tmp_path: Path) -> None:
+def test_a_compute_of_fuels_layout_comes_over(lab: Lab, tmp_path: Path) -> None:
     """One shared nova.conf and nova-compute.d: the plan holds all of it, handing over keeps the row, never two alive."""
-    del converged
     row = row_of(lab)
     as_fuel_makes_it(lab)
     forget(lab)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,7 @@ class Workspace:
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start `bivisor` in the folder; its output is piped."""
+        state = {name: value for name, value in os.environ.items() if name == "BIVISOR_STATE"}  # the tests' own, if it is one
         return subprocess.Popen(
             [PROGRAM, *arguments],
             cwd=self.folder,
@@ -67,7 +69,7 @@ class Workspace:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **(environment or {})},
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **state, **(environment or {})},
         )
 
     def run(self, *arguments: str, exits: int | None = 0, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,173 @@
+"""The file of what was done: SQLite, in write-ahead mode, so that readers and several writers do not wait for each other.
+
+A cache and a history: it may be deleted at any time. It is opened here, by its owner alone, and brought to the present
+version; whatever goes wrong with it becomes a HistoryError that says what, and what helps.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from reconciler.core.errors import HistoryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATIENCE_S = 1.0
+"""How long another writer is waited for. A write takes milliseconds; nothing else goes on meanwhile."""
+
+STATE = "BIVISOR_STATE"
+"""The environment variable that names the folder of such files."""
+
+_VERSIONS = (
+    """
+    CREATE TABLE passes (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        began TEXT NOT NULL,                       -- UTC, ISO 8601, always of the same length: texts sort as times
+        duration_s REAL,                           -- NULL: it is running, or was interrupted
+        result TEXT NOT NULL DEFAULT '',
+        note TEXT NOT NULL DEFAULT '',
+        command TEXT NOT NULL,
+        version TEXT NOT NULL,
+        commit_id TEXT NOT NULL,
+        branch TEXT NOT NULL,
+        dirty INTEGER NOT NULL,
+        user TEXT NOT NULL,
+        process TEXT NOT NULL                      -- which process writes it
+    );
+    CREATE TABLE steps (
+        id INTEGER PRIMARY KEY,
+        pass INTEGER NOT NULL REFERENCES passes ON DELETE CASCADE,
+        address TEXT NOT NULL,
+        verb TEXT NOT NULL,
+        pending INTEGER NOT NULL,                  -- whether the verb is one that is carried out
+        outcome TEXT NOT NULL,
+        message TEXT NOT NULL,
+        reasons TEXT NOT NULL,                     -- JSON: ["…"]
+        changes TEXT NOT NULL,                     -- JSON: [[field, before, after]]
+        duration_s REAL,
+        UNIQUE (pass, address)
+    );
+    CREATE INDEX steps_by_address ON steps (address, pass);
+    CREATE TABLE origins (
+        step INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,
+        key TEXT NOT NULL
+    );
+    CREATE INDEX origins_by_step ON origins (step);
+    CREATE INDEX origins_by_key ON origins (key, step);
+    """,
+)
+"""What brings a file from one version to the next, the first one from nothing. Add to it, and never change what is there."""
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """Return the file ready to be written, made where it is not there. Raises HistoryError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        where = "" if error.filename in (None, str(path)) else f"{error.filename}: "
+        raise HistoryError(
+            f"{path}: cannot be written: {where}{error.strerror}. Name a folder of your own with {STATE}"
+        ) from None
+    try:
+        connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
+    except sqlite3.Error as error:
+        raise trouble(path, error, "written") from None
+    try:
+        _upgrade(path, connection)
+    except (sqlite3.Error, HistoryError) as error:
+        connection.close()
+        raise (trouble(path, error, "written") if isinstance(error, sqlite3.Error) else error) from None
+    return connection
+
+
+def open_to_read(path: Path) -> closing[sqlite3.Connection]:
+    """Return the file to be read, closed when that is left; an empty one where there is none, or none has begun to be.
+
+    Raises HistoryError, sqlite3.Error and OSError.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return _empty()
+    address = f"file:{quote(str(path))}"
+    try:
+        return _begun(path, f"{address}?mode=rw")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname not in _UNWRITABLE:
+            raise
+        # beside the file SQLite keeps what its readers share; where nothing can be written nobody writes the file either
+        return _begun(path, f"{address}?mode=ro&immutable=1")
+
+
+_UNWRITABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT")
+"""What SQLite says of a file in a folder that it cannot write to, where it was once written in write-ahead mode."""
+
+
+def _begun(path: Path, address: str) -> closing[sqlite3.Connection]:
+    """Return the file at that address, or an empty one where nothing was ever written to it."""
+    connection = sqlite3.connect(address, timeout=PATIENCE_S, isolation_level=None, uri=True)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        begun = _check(path, connection)
+    except (sqlite3.Error, HistoryError):
+        connection.close()
+        raise
+    if begun:
+        return closing(connection)
+    connection.close()
+    return _empty()
+
+
+def _empty() -> closing[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _create(connection, 0)
+    return closing(connection)
+
+
+def trouble(path: Path, error: sqlite3.Error, done: str) -> HistoryError:
+    """Say what SQLite has against the file, and what helps; `done` is what cannot be done with it."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return HistoryError(f"{path}: cannot be {done}, it is damaged ({error}). Delete it: only the history is lost")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return HistoryError(f"{path}: cannot be {done}: another program holds it. Find out which: fuser {path}", retry=True)
+    if name.startswith("SQLITE_FULL"):
+        return HistoryError(f"{path}: cannot be {done}: the disk is full. Make room, or name another folder with {STATE}")
+    remedy = f"Name a folder of your own with {STATE}, or delete the file: only the history is lost"
+    return HistoryError(f"{path}: cannot be {done}: {error}. {remedy}")
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> int:
+    """Return the version of the file. Raises HistoryError for a newer one than this program knows."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(_VERSIONS):
+        raise HistoryError(
+            f"{path}: written by a newer bivisor (version {version} of the file, this one knows {len(_VERSIONS)}). "
+            f"Upgrade this one, or name another folder with {STATE}"
+        )
+    return version
+
+
+def _upgrade(path: Path, connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")  # a crash of the machine may cost the last passes, never the file
+    connection.execute("PRAGMA foreign_keys = ON")
+    if _check(path, connection) == len(_VERSIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    _create(connection, _check(path, connection))  # asked again: another one may have been first
+    connection.execute("COMMIT")
+
+
+def _create(connection: sqlite3.Connection, since: int) -> None:
+    """Bring the tables from that version to the present one."""
+    for version in range(since, len(_VERSIONS)):
+        for statement in filter(str.strip, _VERSIONS[version].split(";")):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version + 1}")

@@ -1,0 +1,206 @@
+"""Records what an apply does, while it does it: each pass when it begins, each step when something comes of it.
+
+Whoever is killed leaves behind what had been begun. Recording never stops, fails or delays an apply for long: what cannot
+be written is told once, and tried again when the pass ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import os
+import sqlite3
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from reconciler.alive import mark_of
+from reconciler.apply import Phase, Progress
+from reconciler.commit import branch_of, commit_of
+from reconciler.core.errors import BivisorError, HistoryError
+from reconciler.core.past import BEGUN, StepRecord, kept, planned, storable
+from reconciler.core.plan import PENDING, Verb
+from reconciler.core.status import GOOD
+from reconciler.history import History
+from reconciler.history_file import open_to_write, trouble
+from reconciler.reconcile import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from reconciler.core.plan import Plan
+
+    Write: TypeAlias = Callable[[sqlite3.Connection], object]
+
+MOST_PASSES = 10_000
+"""As many passes are kept; older ones go when a new one begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who applies what: `commit`, `branch` and `dirty` are of the documents."""
+
+    command: str
+    commit: str = ""
+    branch: str = ""
+    dirty: bool = False
+
+
+async def origin_of(folder: Path, command: str) -> Origin:
+    """Return of which state the documents are, as far as git knows."""
+    commit, branch = await asyncio.gather(commit_of(folder), branch_of(folder))
+    return Origin(command) if commit is None else Origin(command, commit.id, branch, bool(commit.changed))
+
+
+class Recorder:
+    """Writes the passes of one apply."""
+
+    def __init__(self, folder: Path, origin: Origin, redact: Callable[[str], str], warn: Callable[[str], None]) -> None:
+        """Write to the history of that folder of documents.
+
+        Whatever is kept passes `redact`; `warn` is told once what stands against it.
+        """
+        self._folder = folder
+        self._path: Path | None = None
+        self._origin = origin
+        self._redact = redact
+        self._warn = warn
+        self._connection: sqlite3.Connection | None = None
+        self._unwritten: list[Write] = []
+        self._troubled = False
+        self._warned = False
+        self._number = 0
+        self._began: dict[str, float] = {}
+
+    @contextmanager
+    def one_pass(self, plan: Plan, report: Callable[[Progress], None]) -> Iterator[Entry]:
+        """Record one pass while it is entered. It failed by an error of ours; by anything else it was interrupted."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        self._begin(plan)
+
+        def heard(progress: Progress) -> None:
+            self._heard(progress, loop.time())
+            report(progress)
+
+        entry = Entry(heard)
+        try:
+            yield entry
+        except BivisorError as error:
+            self._end("failed", loop.time() - since, str(error))
+            raise
+        except BaseException:
+            self._end("interrupted", None)
+            raise
+        good = all(result.outcome in GOOD for result in entry.results.values())
+        self._end("converged" if good else "partial", loop.time() - since)
+
+    def __enter__(self) -> Self:
+        """Begin to record."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Let go of the file."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _begin(self, plan: Plan) -> None:
+        began = datetime.now(UTC).isoformat(timespec="microseconds")
+        origin = self._origin
+        texts = (began, origin.command, origin.commit, origin.branch, version("bivisor"), _user(), mark_of(os.getpid()))
+        row = (*map(storable, texts), origin.dirty)
+        steps = [planned(step, self._redact) for step in plan.steps if step.verb is not Verb.NOTHING]
+        self._began.clear()
+
+        def write(connection: sqlite3.Connection) -> None:
+            self._number = connection.execute(_BEGIN, row).lastrowid or 0
+            for step in steps:
+                self._insert(connection, step)
+            connection.execute("DELETE FROM passes WHERE number <= ?", (self._number - MOST_PASSES,))
+
+        self._write(write, always=True)
+
+    def _insert(self, connection: sqlite3.Connection, step: StepRecord) -> None:
+        changes = [(change.field, change.before, change.after) for change in step.changes]
+        texts = (step.address, step.verb, step.outcome, step.message, json.dumps(step.reasons), json.dumps(changes))
+        number = connection.execute(_STEP, (self._number, step.verb in PENDING, *texts)).lastrowid
+        connection.executemany(_ORIGIN, [(number, key) for key in step.origins])
+
+    def _heard(self, progress: Progress, now: float) -> None:
+        address, result = storable(str(progress.step.address)), progress.result
+        if progress.phase is Phase.STARTED:
+            self._began[address] = now
+        if progress.phase is Phase.SETTLING:
+            return
+        outcome = BEGUN if result is None else str(result.outcome)
+        message = "" if result is None else kept(result.message, self._redact)
+        duration_s = now - self._began[address] if result is not None and address in self._began else None
+        self._write(lambda connection: self._update(connection, progress, (outcome, message, duration_s, address)))
+
+    def _update(self, connection: sqlite3.Connection, progress: Progress, what: tuple[str, str, float | None, str]) -> None:
+        if not connection.execute(_OUTCOME, (*what, self._number)).rowcount:
+            # nothing was to be done about it; it was waited for since another step had moved it
+            self._insert(connection, planned(progress.step, self._redact))
+            connection.execute(_OUTCOME, (*what, self._number))
+
+    def _end(self, result: str, duration_s: float | None, note: str = "") -> None:
+        ended = (result, duration_s, kept(note, self._redact))
+        self._write(lambda connection: connection.execute(_END, (*ended, self._number)), always=True)
+
+    def _write(self, write: Write, *, always: bool = False) -> None:
+        """Write this and all that could not be written before; after trouble only with `always`, else it is kept."""
+        self._unwritten.append(write)
+        if self._troubled and not always:
+            return
+        try:
+            path = self._path = self._path or History.place(self._folder)
+            self._connection = self._connection or open_to_write(path)
+            _together(path, self._connection, self._unwritten)
+        except HistoryError as error:
+            if not self._warned:
+                self._warn(f"warning: what this apply does is not recorded; it goes on all the same. {error}")
+            self._troubled = self._warned = True
+            self._close()
+        else:
+            self._unwritten.clear()
+            self._troubled = False
+
+
+_BEGIN = """
+    INSERT INTO passes (began, command, commit_id, branch, version, user, process, dirty) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_STEP = "INSERT INTO steps (pass, pending, address, verb, outcome, message, reasons, changes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ORIGIN = "INSERT INTO origins (step, key) VALUES (?, ?)"
+_OUTCOME = "UPDATE steps SET outcome = ?, message = ?, duration_s = ? WHERE address = ? AND pass = ?"
+_END = "UPDATE passes SET result = ?, duration_s = ?, note = ? WHERE number = ?"
+
+
+def _together(path: Path, connection: sqlite3.Connection, writes: Sequence[Write]) -> None:
+    """Write all of it or nothing. Raises HistoryError; the connection is then to be closed."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for write in writes:
+            write(connection)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise trouble(path, error, "written") from None
+
+
+def _user() -> str:
+    """Return who runs this, and for whom where that was said: `root (sudo by anna)`."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have a number only
+        name = f"uid {os.getuid()}"
+    by = os.environ.get("SUDO_USER", "")
+    return f"{name} (sudo by {by})" if by and by != name else name

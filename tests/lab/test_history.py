@@ -1,0 +1,84 @@
+"""What was done on real daemons stands in the history, also of an apply that was killed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.history import History
+from tests.lab.test_converge import COMPUTE, _next_interval, wait_for
+from tests.lab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.lab.lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+
+RESTARTS = {"ssh:kvm1/service/nova-compute", f"pacemaker:demo/primitive/{COMPUTE}"}
+
+
+@pytest.fixture(scope="module")
+def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A converged cloud."""
+    return Workspace.converged(tmp_path_factory.mktemp("desk"), lab)
+
+
+def history(desk: Workspace) -> History:
+    """Return the history that the program writes at this desk."""
+    return History(History.place(desk.folder / "desired"))
+
+
+def passes(desk: Workspace, *arguments: str) -> list[dict[str, Any]]:
+    """Return what history tells, newest first."""
+    found: list[dict[str, Any]] = json.loads(desk.run("history", *arguments, "-o", "json").stdout)["passes"]
+    return found
+
+
+def test_what_an_apply_did_is_told(desk: Workspace) -> None:
+    """Each restart of a rollout is told once, with its reason, what it took, and for whom; no secret is in the file."""
+    before = history(desk).numbers()[1]
+    desk.edit("desired/cluster.yaml", *_next_interval(desk))
+    desk.run("apply", "--yes")
+    done = [one for one in passes(desk) if one["number"] > before]
+    assert (done[0]["result"], done[0]["steps"]) == ("converged", [])
+    restarts = [step for one in done for step in one["steps"] if (step["verb"], step["outcome"]) == ("restart", "converged")]
+    assert {step["address"] for step in restarts} == RESTARTS
+    assert len(restarts) == len(RESTARTS)
+    assert all(step["duration_s"] > 0.1 and step["reasons"] and step["origins"] for step in restarts)
+    told = desk.run("history", "ssh:kvm1/service/nova-compute", "--limit", "1").stdout
+    assert "converged  restart  ssh:kvm1  service nova-compute" in told
+    written = b"".join(path.read_bytes() for path in history(desk).path.parent.iterdir())
+    for secret in secrets(desk.folder / "secrets"):
+        assert secret.encode() not in written
+
+
+def test_a_killed_apply_leaves_what_it_had_begun(desk: Workspace) -> None:
+    """SIGKILL while a compute restarts: history tells it as interrupted, that step as begun; the next apply stands after it."""
+    before = history(desk).numbers()[1]
+    desk.edit("desired/cluster.yaml", *_next_interval(desk))
+    process = desk.start("apply", "--yes")
+
+    def restarting() -> bool:
+        assert process.poll() is None, "the apply ended before a restart was seen"
+        steps = [step for one in history(desk).passes() if one.number > before for step in one.steps]
+        return any((step.verb, step.outcome) == ("restart", "begun") for step in steps)
+
+    wait_for(restarting, "a restart has begun", 120)
+    process.kill()
+    process.communicate()
+    killed = passes(desk, "--limit", "1")[0]
+    assert (killed["result"], killed["duration_s"]) == ("interrupted", None)
+    desk.run("apply", "--yes")
+    assert passes(desk, "--limit", "1")[0]["result"] == "converged"
+    assert "  interrupted\n" in desk.run("history", str(killed["number"])).stdout
+
+
+def secrets(folder: Path) -> list[str]:
+    """Return what nobody may read: the lines and values of the secrets that are long enough to be found by no accident."""
+    files = [path for path in folder.iterdir() if path.suffix != ".pem"]  # a certificate is no secret
+    words = {word.strip("'\"{},") for path in files for word in path.read_text(errors="ignore").split()}
+    return [word for word in words if len(word) > 11 and not word.startswith("-----")]

@@ -16,9 +16,9 @@ from reconciler.apply import Applier, Progress
 from reconciler.core.deletions import Allowance, hold_deletions, taken_by, told_unknown
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.drift import classed
-from reconciler.core.plan import Plan, Verb, make_plan
+from reconciler.core.plan import NOT_ASKED, Plan, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
-from reconciler.core.scope import Scope, limited, mends, narrowed
+from reconciler.core.scope import Scope, around, limited, mends, narrowed, without_unasked
 from reconciler.core.status import GOOD, Outcome, Result, Status, fold
 from reconciler.observe import Observer
 
@@ -159,6 +159,27 @@ class Reconciler:
             self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
         return self._last
 
+    async def look_at(self, asked: tuple[Address, ...]) -> Look:
+        """Observe these units and what they need, and plan for that alone; change nothing.
+
+        Everything is looked at where less does not tell: what else is down decides whether one may be interrupted, and how
+        much leaves, whether it may go.
+        """
+        for _ in range(MOST_LOOKS):
+            desired = self._desired
+            if not desired.catalog.units.keys() >= set(asked):
+                return await self.look()
+            looked = around(asked, desired.catalog, desired.graph)
+            observed = await self._observer.everything(looked)
+            self._desired = self._seen(observed)
+            if self._desired.catalog.units is desired.catalog.units:
+                break
+        catalog, graph = self._desired.catalog, self._desired.graph
+        plan = without_unasked(classed(make_plan(catalog, graph, observed), catalog), looked)
+        if catalog.former.units or catalog.former.without or any(step.disruption for step in plan.pending):
+            return await self.look()
+        return Look(observed, apply_policy(plan, catalog, observed, self._rollout))
+
     def _seen(self, observed: Mapping[Address, Observed]) -> Desired:
         """Return what is desired in view of what was seen: what was renamed is followed, what is ours and undeclared goes."""
         aliases = _aliases(self._desired, observed)
@@ -235,7 +256,7 @@ def _aliases(desired: Desired, observed: Mapping[Address, Observed]) -> dict[Add
     """Return the present names of what was renamed. Of what nobody sees now the last known one stays."""
     found: dict[Address, str] = {}
     for address, unit in desired.catalog.units.items():
-        seen = observed[address]
+        seen = observed.get(address, NOT_ASKED)
         name = desired.aliases.get(address, "") if isinstance(seen, Unobserved) else unit.alias(seen)
         if name:
             found[address] = name

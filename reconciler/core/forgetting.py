@@ -59,7 +59,7 @@ def _left(former: Former, catalog: Catalog, observed: Mapping[Address, Observed]
         unit = catalog.units.get(address)
         if unit is None:
             continue
-        fields = {n for n in claim.fields - {EXISTS} if catalog.ignored.fits(address, unit.origins, n) and unit.dispensable(n)}
+        fields = {n for n in claim.fields - {EXISTS} if catalog.ignored.fits(unit, n) and unit.dispensable(n)}
         seen = observed.get(address, NOT_ASKED)
         if address in former.without and not isinstance(seen, Unobserved):
             fields |= {n for n in former.without[address].fields if seen is None or (n in seen and seen[n] is None)}

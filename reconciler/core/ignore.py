@@ -24,8 +24,12 @@ class Ignored:
 
     patterns: Mapping[Key, tuple[re.Pattern[str], ...]]
 
-    def fits(self, address: Address, origins: tuple[Key, ...], name: str) -> bool:
-        """Tell whether one of the documents that declare the unit, or did, leaves that field to others."""
+    def fits(self, unit: Unit, name: str) -> bool:
+        """Tell whether one of the unit's documents leaves that field to others."""
+        return self.left_by(unit.origins, unit.address, name)
+
+    def left_by(self, origins: tuple[Key, ...], address: Address, name: str) -> bool:
+        """Tell whether one of these documents, which declare the unit or did, leaves that field to others."""
         if not self.patterns:
             return False
         texts = (f"{address.type}/{address.name} {name}", f"{address} {name}")
@@ -41,7 +45,7 @@ class Ignored:
     def _left_out(self, unit: Unit) -> Unit:
         if unit.desired is None or self.patterns.keys().isdisjoint(unit.origins):
             return unit
-        ignored = {name for name in unit.desired if unit.dispensable(name) and self.fits(unit.address, unit.origins, name)}
+        ignored = {name for name in unit.desired if unit.dispensable(name) and self.fits(unit, name)}
         kept = {name: value for name, value in unit.desired.items() if name not in ignored}
         return replace(unit, desired=kept) if ignored else unit
 

@@ -161,7 +161,7 @@ class _Search:
         unit = self.catalog.units.get(address)
         origins = dict.fromkeys((*(unit.origins if unit else ()), *claim.origins))
         ignored = self.catalog.ignored
-        fields = (name for name in claim.fields if name == EXISTS or not ignored.fits(address, tuple(origins), name))
+        fields = (name for name in claim.fields if name == EXISTS or not ignored.left_by(tuple(origins), address, name))
         return replace(claim, fields=frozenset(fields)) if ignored.patterns else claim
 
     def _undeclared(self, address: Address, claim: Claim) -> None:

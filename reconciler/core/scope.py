@@ -64,6 +64,26 @@ def make_scope(
     return Scope(allowed, frozenset(resting_on), looked)
 
 
+def around(asked: Iterable[Address], catalog: Catalog, graph: Graph) -> Mapping[Address, Unit]:
+    """Return these units, all that they need, and what remembers what of that is ours."""
+    wanted: set[Address] = set()
+    rest = list(asked)
+    while rest:
+        address = rest.pop()
+        if address not in wanted:
+            wanted.add(address)
+            rest += [need.address for need in graph.needs(address)]
+    targets = {address.target for address in wanted}
+    for target in tuple(targets):
+        targets.update(getattr(catalog.endpoints.get(target), "members", {}).values())
+    return {a: unit for a, unit in catalog.units.items() if a in wanted or (a.target in targets and _remembers(unit))}
+
+
+def without_unasked(plan: Plan, asked: Mapping[Address, Unit]) -> Plan:
+    """Return the plan of those units alone: of all others nothing is known because nobody asked."""
+    return replace(plan, steps=tuple(step for step in plan.steps if step.address in asked))
+
+
 def limited(plan: Plan, scope: Scope, mended: Mapping[Address, frozenset[str]] | None = None) -> Plan:
     """Return the plan before policy with everything held that the scope does not allow, and without what nobody looked at.
 
@@ -104,6 +124,10 @@ def _limited(step: Step, scope: Scope, mended: frozenset[str]) -> Step:
         more = beyond(step, scope.allowed[step.address], mended)
         return hold(step, f"{more}, which the saved plan did not show: plan again") if more else step
     return step if step.verb is Verb.WAIT and step.address in scope.rests_on else hold(step, ELSEWHERE)
+
+
+def _remembers(unit: Unit) -> bool:
+    return type(unit).claims is not Unit.claims
 
 
 def _disruptive(allowed: Mapping[Address, Step]) -> Iterable[Address]:

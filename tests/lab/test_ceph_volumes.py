@@ -86,6 +86,17 @@ def test_an_instance_attaches_a_volume_in_ceph_and_one_node_may_be_missed(lab: L
     assert rows(lab) == [("kvm-az", "up")]
 
 
+def test_it_leaves_both_nodes(lab: Lab, desk: Workspace) -> None:
+    """Neither node serves it any more, each goes on with the backend that it had before, and nothing is left to do."""
+    desk.edit("desired/ceph.yaml", "  ha: shared-host\n", "  ha: shared-host\n  remove: true\n")
+    desk.run("apply", "--yes")
+    for host in VOLUME_NODES:
+        assert "ceph" not in lab.exec(host, "cat", "/etc/cinder/cinder.conf").stdout
+        assert lab.exec(host, "systemctl", "is-active", "cinder-volume").stdout.strip() == "active"
+    (desk.folder / "desired/ceph.yaml").unlink()
+    assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout
+
+
 def attach(lab: Lab, cloud: Connection, server: Any) -> None:
     """Attach a new volume; see in Ceph that somebody has it open; detach it."""
     with volume(cloud) as made:

@@ -26,7 +26,7 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A cloud whose vmdk backend Pacemaker keeps; what left in one test is gone in the next."""
     lab.vcenter.clear_faults()
     desk = kept_off_the_controllers(Workspace.make(tmp_path_factory.mktemp("desk"), lab))
-    desk.run("apply", "--yes")
+    desk.run("apply", "--yes", "--confirm-deletes")
     return desk
 
 

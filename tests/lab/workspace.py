@@ -52,11 +52,11 @@ class Workspace:
 
     @classmethod
     def converged(cls, folder: Path, lab: Lab) -> Self:
-        """Return a desk of the demo's documents whose cloud is as declared, whatever earlier tests did to the vCenter."""
+        """Return a desk of the demo's documents whose cloud is as declared, whatever earlier tests declared and did."""
         lab.vcenter.clear_faults()
         lab.vcenter.set_password(VCENTER_PASSWORD)
         desk = cls.make(folder, lab)
-        desk.run("apply", "--yes")
+        desk.run("apply", "--yes", "--confirm-deletes")
         return desk
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

@@ -21,6 +21,7 @@ class Claim:
     `origins`    the documents that declared it then.
     `fields`     those that it wrote; `exists` among them: it made the whole thing.
     `needed_by`  what needed it then: that must be gone, or have become something else, before it goes.
+    `needs`      what it needed then of what hosts remember: whatever came to need another later says so itself.
     `lodging`    the services of an API whose lodgers (instances, volumes) live by it.
     `about`      what the unit type wanted to be remembered.
     `wrote`      the digest of what was declared when it was last written, and `at` when that was, by the host's clock in UTC.
@@ -31,6 +32,7 @@ class Claim:
     origins: tuple[Key, ...]
     fields: frozenset[str]
     needed_by: tuple[Address, ...] = ()
+    needs: tuple[Address, ...] = ()
     lodging: tuple[Address, ...] = ()
     about: Mapping[str, str] | None = None
     wrote: str = ""
@@ -68,6 +70,7 @@ def written(claim: Claim, without: frozenset[str]) -> dict[str, Any]:
         "fields": sorted(claim.fields),
         "without": sorted(without),
         "needed_by": [str(address) for address in claim.needed_by],
+        "needs": [str(address) for address in claim.needs],
         "lodging": [str(address) for address in claim.lodging],
         "about": dict(claim.about or {}),
         "wrote": claim.wrote,
@@ -83,6 +86,7 @@ def read(address: str, data: Mapping[str, Any]) -> Claim:
             origins=tuple(Key(*str(key).split("/", 1)) for key in data["origins"]),
             fields=frozenset(map(str, data["fields"])),
             needed_by=tuple(map(address_of, data["needed_by"])),
+            needs=tuple(map(address_of, data.get("needs", ()))),
             lodging=tuple(map(address_of, data["lodging"])),
             about={str(name): str(value) for name, value in data["about"].items()},
             wrote=str(data["wrote"]),

@@ -50,6 +50,7 @@ class Taking:
     `types`    those that can be taken away, by their type's name.
     `paths`    those of them whose name is a path: one file, whichever of them declares it.
     `lodgers`  what lives by a unit of an API, by the name of that unit's type.
+    `stores`   what is kept by what a document of that kind declares, without any unit of an API that could tell how much.
     `exits`    the type of the units `HOST empty` that say that such a service leaves, likewise.
     `rest`     makes the unit that waits until a process has ended on a host, once those that it needs have converged; that
                needs nobody, it says who has to end it.
@@ -59,6 +60,7 @@ class Taking:
     paths: tuple[str, ...]
     lodgers: Mapping[str, str]
     exits: Mapping[str, str]
+    stores: Mapping[str, str]
     rest: Callable[[TargetId, str, tuple[Need, ...]], Unit]
 
 

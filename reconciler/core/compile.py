@@ -42,6 +42,7 @@ class Former:
     `without`  are declared units, each with a claim of the fields that must go from it.
     `after`    is what declared units need besides: the end of what stood in their place.
     `held`     says why something stays for the time being.
+    `doubtful` says of what may still keep something, which nobody can count, why a person has to agree before it goes.
     `unaware`  are processes that have loaded what goes, and that nobody restarts or ends.
     `claims`   are all that is ours, declared or not.
     `forgotten` is what hosts have to forget because it is ours no more: claims by the address of the host's inventory.
@@ -51,6 +52,7 @@ class Former:
     without: Mapping[Address, Claim] = field(default_factory=dict)
     after: Mapping[Address, tuple[Need, ...]] = field(default_factory=dict)
     held: Mapping[Address, str] = field(default_factory=dict)
+    doubtful: Mapping[Address, str] = field(default_factory=dict)
     unaware: Mapping[Address, tuple[str, ...]] = field(default_factory=dict)
     claims: Mapping[Address, Claim] = field(default_factory=dict)
     forgotten: Mapping[Address, Mapping[str, Any]] = field(default_factory=dict)

@@ -42,12 +42,15 @@ class Allowance:
 
 
 def hold_deletions(plan: Plan, catalog: Catalog, allowance: Allowance) -> Plan:
-    """Hold all that is taken away if it is more than allowed, and what needs it; else return the plan as it is."""
+    """Hold all that is taken away if it is more than allowed, else what may still keep something; and what needs it."""
     taken = taken_by(plan, catalog)
     owned = len(catalog.former.claims.keys() | allowance.taken)
     most = allowance.of(owned)
-    if allowance.confirmed or not taken or len(taken | allowance.taken) <= most:
+    doubtful = {address: why for address, why in catalog.former.doubtful.items() if address in taken}
+    if allowance.confirmed or not taken:
         return plan
+    if len(taken | allowance.taken) <= most:
+        return _holding(plan, doubtful)
     gone = f", {len(allowance.taken)} have gone" if allowance.taken else ""
     things = "1 thing" if len(taken) == 1 else f"{len(taken)} things"
     why = (
@@ -55,11 +58,15 @@ def hold_deletions(plan: Plan, catalog: Catalog, allowance: Allowance) -> Plan:
         f"({allowance.count}, and {allowance.percent} % of the {owned} that are Bivisor's): "
         "look at them, then apply with --confirm-deletes"
     )
+    return _holding(plan, dict.fromkeys(taken, why))
+
+
+def _holding(plan: Plan, reasons: Mapping[Address, str]) -> Plan:
     steps: dict[Address, Step] = {}
     for step in plan.steps:
-        kept = hold(step, why) if step.address in taken and step.verb is not Verb.UNKNOWN else step
-        steps[step.address] = held_by_needs(kept, steps)
-    return replace(plan, steps=tuple(steps.values()))
+        why = reasons.get(step.address)
+        steps[step.address] = held_by_needs(hold(step, why) if why and step.verb is not Verb.UNKNOWN else step, steps)
+    return replace(plan, steps=tuple(steps.values())) if reasons else plan
 
 
 def taken_by(plan: Plan, catalog: Catalog) -> frozenset[Address]:

@@ -37,6 +37,7 @@ def find_former(catalog: Catalog, observed: Mapping[Address, Observed], taking: 
         without=search.without,
         after=search.after,
         held=search.held,
+        doubtful=dict(search.doubtful()),
         unaware=search.unaware,
         claims=claims,
     )
@@ -185,6 +186,21 @@ class _Search:
                 f"{who} no longer declares {lost[0].name}, where {lodgers} may live: declare it again, and say that it leaves "
                 f"({_HOW_TO})"
             )
+
+    def doubtful(self) -> Iterator[tuple[Address, str]]:
+        """Yield what a document declared that kept something, images say, and that is gone; and why a person has to agree."""
+        for address in (*self.gone, *self.without):
+            origins = (each for each in self.claims[address].origins if each not in self.catalog.resources)
+            stores = [each for each in origins if each.kind in self.taking.stores]
+            if stores:
+                kept = self.taking.stores[stores[0].kind]
+                yield (
+                    address,
+                    (
+                        f"no document declares {', '.join(map(str, stores))} any more, and {kept} may be kept there: "
+                        "when none are, apply with --confirm-deletes"
+                    ),
+                )
 
     def _spoken_of(self, service: Address) -> bool:
         leaving = Address(service.target, self.taking.exits[service.type], f"{service.name} empty")

@@ -395,3 +395,15 @@ def test_who_has_left_the_ring_forgets_what_it_holds() -> None:
     assert set(claims) == {address for address in memory["ctl3"] if address.startswith("pacemaker:")}
     assert set(claims.values()) == {None}
     assert len(former.forgotten) == 1
+
+
+def test_what_may_keep_images_goes_when_a_person_says_so() -> None:
+    """Nobody counts the images of a store: the only thing to go waits for a word, however much is allowed."""
+    after, memory = world("no store"), remembered(world("demo"))
+    conf = "ssh:api1/config_file//etc/glance/glance-api.conf"
+    memory["api1"][conf]["fields"].remove("exists")
+    (why,) = find_former(after, told(after, memory), TAKING).doubtful.values()
+    assert why == (
+        "no document declares ImageStore/file any more, and images may be kept there: "
+        "when none are, apply with --confirm-deletes"
+    )

@@ -22,23 +22,13 @@ if TYPE_CHECKING:
 _LOGINS = ("service_user", "placement", "neutron", "cinder", "keystone_authtoken")
 """Sections of a service's configuration with its account, the most telling first."""
 
-_OURS = ("symmetric-cluster", "start-failure-is-fatal", "cluster-recheck-interval")
-"""Options of Pacemaker that Bivisor decides, but for what `properties` say: what is there stays."""
+_OURS = {"symmetric-cluster": "true", "start-failure-is-fatal": "true", "cluster-recheck-interval": ""}
+"""Options of Pacemaker that Bivisor decides, but for what `properties` say: what is there stays. With their defaults (Pacemaker
+Explained, cluster options): unset, the first one lets every resource run anywhere, and all would stop if it became false."""
 
-_TOTEM = {"transport": "knet", "crypto_cipher": "aes256", "crypto_hash": "sha256"}
-"""How members of Bivisor's ring talk to each other; those who talk otherwise are no ring with them."""
-
-_TOTEM_DEFAULT = {"transport": "knet", "crypto_cipher": "none", "crypto_hash": "none"}
-"""What is so where the file says nothing (corosync.conf(5), release 3)."""
-
-_SPLIT = (
-    "observed only: the members of this ring talk otherwise ({strange}) than Bivisor's corosync.conf lets them, so while they "
-    "restart one after the other they are two rings. Take the annotation away when what Pacemaker runs may be interrupted"
-)
-
-_RENAMED = (
-    "observed only: Pacemaker calls its members otherwise than the Nodes are called ({renamed}), and would take them for new "
-    "ones. Give the hosts names that a Node can have, in corosync.conf as well, when what Pacemaker runs may be interrupted"
+_KEPT = (
+    "kept as they are, or as Pacemaker has them where nobody set them; without this block Bivisor decides them, and with "
+    "symmetric-cluster: false every resource stops that no constraint lets run"
 )
 
 _TRUE = frozenset({"true", "yes", "on", "1", "y"})
@@ -87,19 +77,10 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
     if url is None:
         notes["messaging", "transportUrl"] = "no service said it: write it into the file"
     annotations = {}
-    if strange := _strange(survey):
+    if survey.ring and (risk := survey.ring.risk()):
         annotations["bivisor/manage"] = "observe"
-        notes[()] = _SPLIT.format(strange=strange)
-    elif survey.renamed:
-        annotations["bivisor/manage"] = "observe"
-        notes[()] = _RENAMED.format(renamed=", ".join(survey.renamed))
+        notes[()] = risk
     return Document("Cluster", wanted.name, spec, notes, annotations), secrets
-
-
-def _strange(survey: Survey) -> str:
-    """Say how the ring's members talk to each other, if they do it otherwise than Bivisor's would; else ''."""
-    totem = {**_TOTEM_DEFAULT, **(survey.ring.totem if survey.ring else _TOTEM)}
-    return ", ".join(f"{name}: {totem[name]}" for name, ours in _TOTEM.items() if totem[name] != ours)
 
 
 def _rabbit(survey: Survey) -> str | None:
@@ -220,10 +201,12 @@ def _pacemaker(survey: Survey, wanted: Wanted, secrets: dict[str, Any], notes: d
     if options.get("stonith-enabled", "true").lower() not in _TRUE:
         spec["stonith"] = {"enabled": False, "reason": "It was off when this cloud was adopted."}
         notes["pacemaker", "stonith", "reason"] = "say why: without fencing, a node that only lost its network goes on"
-    kept = {name: options[name] for name in _OURS if name in options and not _as_ours(name, options[name])}
+    inhabited = survey.cib is not None and survey.cib.find("configuration/resources/*") is not None
+    held = {name: options.get(name, default if inhabited else "") for name, default in _OURS.items()}
+    kept = {name: value for name, value in held.items() if value and not _as_ours(name, value)}
     if kept:
         spec["properties"] = kept
-        notes["pacemaker", "properties"] = "kept as they are; without this block Bivisor decides them"
+        notes["pacemaker", "properties"] = _KEPT
     return spec
 
 

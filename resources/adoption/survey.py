@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from resources import cib
 from resources.adoption.draft import as_name, is_name
 from resources.adoption.questions import FUEL_COMPUTES, HOMES
+from resources.adoption.ring import RingFound, ring_of
 from resources.contract import UnreadableError
 from resources.releases.table import RELEASES
 
@@ -66,23 +67,9 @@ class VsphereFound:
         return first(self.on[0][1], section, name)
 
 
-@dataclass(frozen=True, slots=True)
-class RingFound:
-    """What corosync.conf says: the cluster's name, node name to id and address, its `totem` and `system` sections."""
-
-    name: str
-    ids: dict[str, int]
-    addresses: dict[str, str]
-    totem: dict[str, str]
-    system: dict[str, str]
-
-
 @dataclass(frozen=True)
 class Survey:
-    """Everything; `unnamed` are the nodes with a libvirt compute that no document can say.
-
-    The ring's ids are by Node; `renamed` tells of the members that Pacemaker calls otherwise.
-    """
+    """Everything; `unnamed` are the nodes with a packaged compute that no document can say."""
 
     seen: Seen
     release: str
@@ -91,7 +78,6 @@ class Survey:
     members: tuple[Host, ...]
     libvirt: tuple[LibvirtFound, ...]
     vsphere: tuple[VsphereFound, ...]
-    renamed: tuple[str, ...] = ()
     unnamed: frozenset[str] = frozenset()
     left_out: tuple[str, ...] = ()
 
@@ -117,9 +103,8 @@ def first(layers: Layers, section: str, name: str) -> str | None:
 def survey(seen: Seen) -> Survey:
     """Sort out what was seen. Raises UnreadableError where an answer does not say what is."""
     release, left_out = _release(seen)
-    ring = next(_rings(seen), None)
-    called = {} if ring is None else _members(ring, seen)
-    members = tuple(host for host in seen.hosts if host in called.values())
+    ring = ring_of(seen)
+    members = tuple(host for host in seen.hosts if ring and host in ring.hosts.values())
     # what a running member says counts before what a stopped one has saved
     texts = sorted((not host.has_live_cib, host.cib) for host in members)
     root = next((cib.parse(text) for _, text in texts if text), None)
@@ -136,8 +121,7 @@ def survey(seen: Seen) -> Survey:
     return Survey(
         seen,
         release,
-        ring=ring and replace(ring, ids={called[name].node: number for name, number in ring.ids.items()}),
-        renamed=tuple(_renamed(ring, called)),
+        ring=ring,
         cib=root,
         members=members,
         libvirt=tuple(libvirt),
@@ -182,61 +166,6 @@ def _release(seen: Seen) -> tuple[str, list[str]]:
     release = min(found, key=lambda name: RELEASES[name].nova)
     notes = [f"Nova has several releases: {', '.join(sorted(found))}; the oldest one is written"] if len(found) > 1 else []
     return release, notes
-
-
-def _rings(seen: Seen) -> Iterator[RingFound]:
-    """Yield what the running members say; Debian's package brings a ring of node1 alone, on the loopback, which is none."""
-    for host in seen.hosts:
-        text = host.text("/etc/corosync/corosync.conf")
-        if text and (host.runs("corosync") or host.at_boot("corosync")):
-            ring = _ring(text)
-            if set(ring.addresses.values()) != {"127.0.0.1"}:
-                yield ring
-
-
-def _members(ring: RingFound, seen: Seen) -> dict[str, Host]:
-    """Return the hosts by the names that the ring has for them. Raises UnreadableError for a member that was not named."""
-    found: dict[str, Host] = {}
-    for name, address in ring.addresses.items():
-        known = (host for host in seen.hosts if name in (host.node, host.hostname) or address in (host.address, host.node))
-        host = next(known, None)
-        if host is not None:
-            found[name] = host
-    if missing := sorted(ring.ids.keys() - found.keys()):
-        raise UnreadableError(f"the ring has members that were not named: {', '.join(missing)}; name each as NAME=ADDRESS")
-    return found
-
-
-def _renamed(ring: RingFound | None, called: dict[str, Host]) -> Iterator[str]:
-    """Yield which member is which Node; one without a name in the file is called as its host (corosync.conf(5))."""
-    for name, host in called.items():
-        known = host.hostname if ring and name == ring.addresses[name] else name
-        if known != host.node:
-            yield f"{known} is Node/{host.node}"
-
-
-def _ring(text: str) -> RingFound:
-    """Read corosync.conf(5): sections of `key: value`, one inside the other."""
-    ids: dict[str, int] = {}
-    addresses: dict[str, str] = {}
-    found: dict[str, dict[str, str]] = {}
-    stack: list[tuple[str, dict[str, str]]] = []
-    for line in (line.strip() for line in text.splitlines()):
-        if line.endswith("{"):
-            stack.append((line[:-1].strip(), {}))
-        elif line == "}" and stack:
-            section, values = stack.pop()
-            if section in {"totem", "system"}:
-                found[section] = values
-            elif section == "node":
-                node = values.get("name") or values.get("ring0_addr", "")
-                ids[node] = int(values.get("nodeid", len(ids) + 1))
-                addresses[node] = values.get("ring0_addr", "")
-        elif stack and not line.startswith("#") and ":" in line:
-            key, _, value = line.partition(":")
-            stack[-1][1][key.strip()] = value.strip()
-    totem = found.get("totem", {})
-    return RingFound(totem.get("cluster_name", ""), ids, addresses, totem, found.get("system", {}))
 
 
 def _layers(host: Host, release: str, *paths: str) -> Layers:

@@ -430,3 +430,35 @@ def test_words_for_hosts() -> None:
     assert (full.address, full.user, full.port, full.name) == ("kvm1.example.com", "ops", 2222, "kvm1")
     with pytest.raises(AdoptError, match="is no host: write"):
         hosts_of(["a=b=c"], login)
+
+
+@pytest.mark.parametrize(
+    ("node", "told"),
+    [
+        ("ring0_addr: 192.0.2.11", "ctl1 by 192.0.2.11, and its Node has 10.77.0.11"),
+        ("ring0_addr: 10.77.0.11\n    ring1_addr: 192.0.2.11", "ctl1 by a further link, ring1_addr: 192.0.2.11"),
+    ],
+    ids=["network", "links"],
+)
+def test_a_ring_of_another_network_is_not_torn_apart(demo: World, tmp_path: Path, node: str, told: str) -> None:
+    """Members that talk over addresses which no Node has, or over two links: the Cluster is only observed."""
+    path = "/etc/corosync/corosync.conf"
+    for name in CONTROLLERS:
+        demo.files[name][path] = demo.files[name][path].replace("ring0_addr: 10.77.0.11", node)
+    done = draft_of(demo, tmp_path)
+    assert documents(done)["Cluster", "demo"]["metadata"]["annotations"] == {"bivisor/manage": "observe"}
+    assert told in " ".join(done.texts["cluster.yaml"].replace("#", "").split())
+
+
+def test_what_others_gave_to_pacemaker_goes_on(demo: World, tmp_path: Path) -> None:
+    """Unset, symmetric-cluster is true: the documents say so, else whatever no constraint names would stop."""
+    options = demo.pacemaker.find("configuration/crm_config/cluster_property_set")
+    resources = demo.pacemaker.find("configuration/resources")
+    assert options is not None
+    assert resources is not None
+    for pair in list(options):
+        if pair.get("name") in {"symmetric-cluster", "start-failure-is-fatal"}:
+            options.remove(pair)
+    resources.append(ET.fromstring('<primitive id="vip" class="ocf" provider="heartbeat" type="IPaddr2"/>'))  # noqa: S314
+    found = documents(draft_of(demo, tmp_path))["Cluster", "demo"]["spec"]["pacemaker"]["properties"]
+    assert found == {"symmetric-cluster": "true", "start-failure-is-fatal": "true"}

@@ -23,6 +23,7 @@ from resources.adoption.draft import secret_file, unknown_secrets
 from resources.adoption.questions import host_questions, openstack_questions
 from resources.adoption.seen import Host, Seen, asked
 from resources.adoption.settings import settled
+from resources.adoption.survey import named
 from resources.adoption.text import secret_text, text_of
 from resources.adoption.whole import adopt
 from resources.contract import SecretText, TargetId, UnreadableError
@@ -123,6 +124,7 @@ async def everything(targets: Targets, hosts: Sequence[Host], account: OpenStack
 def drafted(seen: Seen, choices: Choices, folder: Path) -> Drafted:
     """Return the documents with their settings, and their texts. Raises AdoptError."""
     try:
+        seen = named(seen)
         names = [host.node for host in seen.hosts]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise AdoptError(f"two hosts are called {twice[0]}: give one of them another name, NAME=ADDRESS")

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from resources import cib
+from resources.adoption import pacemaker
+from resources.adoption.computes import SHARED
+from resources.adoption.conf import first
 from resources.adoption.draft import Document, as_name, is_name
-from resources.adoption.survey import SHARED, first
 from resources.releases.table import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from resources.adoption.conf import Conf, Layers
     from resources.adoption.draft import Path
-    from resources.adoption.seen import Conf
-    from resources.adoption.survey import Layers, Survey
+    from resources.adoption.survey import Survey
     from resources.endpoints import OpenStackEndpoint
 
 _LOGINS = ("service_user", "placement", "neutron", "cinder", "keystone_authtoken")
@@ -195,7 +196,7 @@ def _pacemaker(survey: Survey, wanted: Wanted, secrets: dict[str, Any], notes: d
         for name, key in (("moveToRootCgroup", "move_to_root_cgroup"), ("schedRr", "sched_rr"))
         if key in survey.ring.system
     }
-    options = cluster_options(survey)
+    options = pacemaker.options(survey.cib)
     if options.get("no-quorum-policy", "stop") != "stop":
         spec["noQuorumPolicy"] = options["no-quorum-policy"]
     if options.get("stonith-enabled", "true").lower() not in _TRUE:
@@ -213,12 +214,6 @@ def _pacemaker(survey: Survey, wanted: Wanted, secrets: dict[str, Any], notes: d
 def _as_ours(name: str, value: str) -> bool:
     """Tell whether it is what is compiled anyway; how long to wait until a recheck is compiled only now and then."""
     return name != "cluster-recheck-interval" and value.lower() not in _TRUE
-
-
-def cluster_options(survey: Survey) -> dict[str, str]:
-    """Return Pacemaker's options by name."""
-    home = None if survey.cib is None else survey.cib.find("configuration/crm_config")
-    return {} if home is None else cib.nvpairs(home, "cluster_property_set")
 
 
 def _login(computes: Iterable[Layers], sections: tuple[str, ...]) -> dict[str, str] | None:

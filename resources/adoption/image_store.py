@@ -15,7 +15,8 @@ from resources.releases.table import RELEASES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from resources.adoption.seen import Conf, Host
+    from resources.adoption.conf import Conf
+    from resources.adoption.seen import Host
     from resources.adoption.survey import Survey
 
 _DRIVERS = {scheme: driver for driver, scheme in SCHEMES.items()}

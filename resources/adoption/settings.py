@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from resources.adoption.computes import OWN, SHARED
 from resources.adoption.questions import AGENT_HOMES, CINDER, GLANCE_CONF, HOMES
-from resources.adoption.survey import OWN, SHARED
 from resources.contract import SecretText
 from resources.ini import normal_section, parse
 from resources.releases.rows import ACCOUNT

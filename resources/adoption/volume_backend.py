@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from resources.adoption import pacemaker
+from resources.adoption.computes import port
 from resources.adoption.draft import Document, is_name
 from resources.adoption.questions import CINDER, FUEL_VOLUMES
 from resources.adoption.vcenter import Login
@@ -13,8 +15,9 @@ from resources.kinds.volume_backend import DRIVERS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from resources.adoption.conf import Conf
     from resources.adoption.draft import Path
-    from resources.adoption.seen import Conf, Host
+    from resources.adoption.seen import Host
     from resources.adoption.survey import Survey
 
 _KINDS = {driver: name for name, driver in DRIVERS.items()}
@@ -86,7 +89,7 @@ def logins(found: tuple[BackendFound, ...]) -> Iterator[Login]:
         if one.driver in _VMWARE:
             yield Login(
                 host=one.get("vmware_host_ip") or "",
-                port=int(one.get("vmware_host_port") or 443),
+                port=port(one.on[0][1].place, one.get("vmware_host_port")),
                 username=one.get("vmware_host_username") or "",
                 password=one.get("vmware_host_password") or "",
                 insecure=(one.get("vmware_insecure") or "").lower() in _TRUE,
@@ -116,7 +119,8 @@ def volume_backends(
         role = f"cinder-{one.name}"
         for host in one.hosts:
             roles.setdefault(host, []).append(role)
-        documents.append(Document("VolumeBackend", one.name, _spec(survey, one, zone.name, role, notes), notes))
+        annotations = _observed(survey, one, notes)
+        documents.append(Document("VolumeBackend", one.name, _spec(survey, one, zone.name, role, notes), notes, annotations))
     return tuple(documents), roles, (*left_out, *alone)
 
 
@@ -189,6 +193,20 @@ def _zone(one: BackendFound, zones: tuple[Document, ...], notes: dict[Path, str]
         "nothing could be attached without crossing zones; volumes that exist keep the zone in which they were made"
     )
     return fitting[0]
+
+
+def _observed(survey: Survey, one: BackendFound, notes: dict[Path, str]) -> dict[str, str]:
+    """Return the annotation that lets nothing be done where somebody else starts and stops its service, with a note."""
+    keepers = (pacemaker.keeping(survey.cib, "cinder-volume", host) for host, _ in one.on if not one.kept)
+    keeper = next(filter(None, keepers), "")
+    if not keeper:
+        return {}
+    notes[()] = (
+        f"observed only: {keeper} runs its cinder-volume, and started by systemd as well there would be two. To hand over: "
+        "stop and remove that resource, wait until Cinder calls the service down, write the nodes and ha that you want, take "
+        "the annotation away, apply"
+    )
+    return {"bivisor/manage": "observe"}
 
 
 def _spec(survey: Survey, one: BackendFound, zone: str, role: str, notes: dict[Path, str]) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
-import yaml
 
-from reconciler.adopt import AdoptError, Drafted, drafted, hosts_of, unwritten, write
+from reconciler.adopt import AdoptError, drafted, hosts_of, unwritten, write
 from reconciler.adopt import Login as HostLogin
 from reconciler.cli import adopt as cli
 from reconciler.core.compile import compile_units
@@ -21,29 +20,13 @@ from resources.adoption.whole import Choices
 from resources.contract import Reply
 from resources.kinds.registry import KINDS
 from resources.rules.registry import RULES
-from tests.adoption.world import World
-from tests.kinds.cloud import SECRETS, demo_texts
+from tests.adoption.adopted import CONTROLLERS, HAND_WRITTEN, HOST, comments, documents, draft_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONTROLLERS = ("ctl1", "ctl2", "ctl3")
-HOST = "vcenter-az1-cluster1"
-HAND_WRITTEN = """\
-[DEFAULT]
-host = vcenter-az1-cluster1
-compute_driver = vmwareapi.VMwareVCDriver
+    from tests.adoption.world import World
 
-[vmware]
-host_ip = 10.77.0.1
-host_username = administrator@vsphere.local
-host_password = pa$$$$word
-cluster_name = DC0_C0
-datastore_regex = ^LocalDS
-insecure = True
-api_retry_count = 7
-cache_prefix = $host
-"""
 RESOURCE = f"""\
 <primitive id="p_nova_compute_vmware_{HOST}" class="ocf" provider="fuel" type="nova-compute">
   <instance_attributes id="a">
@@ -52,12 +35,6 @@ RESOURCE = f"""\
   </instance_attributes>
 </primitive>
 """
-
-
-@pytest.fixture
-def demo() -> World:
-    """The demo's cloud."""
-    return World.of(demo_texts(), SECRETS)
 
 
 @pytest.fixture
@@ -84,17 +61,6 @@ def fuels(demo: World) -> World:
     return demo
 
 
-def draft_of(world: World, folder: Path) -> Drafted:
-    """Adopt a world."""
-    return drafted(world.seen(), Choices(), folder / "desired")
-
-
-def documents(done: Drafted) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the written documents as data, by kind and name."""
-    found = (one for text in done.texts.values() for one in yaml.safe_load_all(text))
-    return {(one["kind"], one["metadata"]["name"]): one for one in found}
-
-
 def test_fuels_layout_is_observed_and_keeps_its_host(fuels: World, tmp_path: Path) -> None:
     """A compute that Fuel made keeps host, cluster and zone; nothing of it is done while Fuel's resource runs it."""
     done = draft_of(fuels, tmp_path)
@@ -104,9 +70,7 @@ def test_fuels_layout_is_observed_and_keeps_its_host(fuels: World, tmp_path: Pat
     assert zone["spec"]["vmware"]["computes"] == [{"cluster": "DC0_C0", "host": HOST, "datastoreRegex": "^LocalDS"}]
     assert zone["spec"]["placement"] == "controllers"
     assert zone["spec"]["vmware"]["settings"] == {"vmware": {"api_retry_count": 7, "pbm_enabled": True}}
-    assert f"the resource p_nova_compute_vmware_{HOST} of Pacemaker" in " ".join(
-        done.texts["zones.yaml"].replace("#", "").split()
-    )
+    assert f"the resource p_nova_compute_vmware_{HOST} of Pacemaker" in comments(done, "zones.yaml")
     assert done.draft.secrets["vc1"] == {"username": "administrator@vsphere.local", "password": "pa$$word"}
 
 
@@ -152,7 +116,7 @@ def test_no_packaged_compute_is_masked_that_runs_instances(demo: World, tmp_path
     done = draft_of(demo, tmp_path)
     zone = documents(done)["HypervisorZone", "vcenter-az"]
     assert zone["metadata"]["annotations"] == {"bivisor/manage": "observe"}
-    assert "would be masked on ctl1" in " ".join(done.texts["zones.yaml"].replace("#", "").split())
+    assert "would be masked on ctl1" in comments(done, "zones.yaml")
 
 
 def test_computes_without_a_zone_get_a_guess_that_is_told(demo: World, tmp_path: Path) -> None:
@@ -171,9 +135,7 @@ def test_a_zone_that_cinder_calls_otherwise_is_told(demo: World, tmp_path: Path)
     )
     done = draft_of(demo, tmp_path)
     assert documents(done)["VolumeBackend", "vmdk"]["spec"]["zone"] == "vcenter-az"
-    assert "volumes that exist keep the zone in which they were made" in " ".join(
-        done.texts["volumes.yaml"].replace("#", "").split()
-    )
+    assert "volumes that exist keep the zone in which they were made" in comments(done, "volumes.yaml")
 
 
 def test_one_section_on_two_nodes_is_two_backends(demo: World, tmp_path: Path) -> None:
@@ -292,7 +254,7 @@ def test_without_a_ring_the_guess_is_valid_and_told(demo: World, tmp_path: Path)
     demo.computes.remove("vcenter-c0")
     done = draft_of(demo, tmp_path)
     assert not done.problem
-    assert "there is no ring on these hosts" in " ".join(done.texts["cluster.yaml"].replace("#", "").split())
+    assert "there is no ring on these hosts" in comments(done, "cluster.yaml")
     key = done.draft.secrets["corosync-authkey"]
     assert isinstance(key, str)
     assert 128 <= len(key) <= 4096
@@ -345,7 +307,7 @@ def test_members_of_names_that_no_node_can_have_are_not_renamed(demo: World, tmp
     assert not done.problem
     assert cluster["metadata"]["annotations"] == {"bivisor/manage": "observe"}
     assert cluster["spec"]["pacemaker"]["nodeIds"] == {"ctl1": 1, "ctl2": 2, "ctl3": 3}
-    assert "ctl1.example.com is Node/ctl1" in " ".join(done.texts["cluster.yaml"].replace("#", "").split())
+    assert "ctl1.example.com is Node/ctl1" in comments(done, "cluster.yaml")
 
 
 def test_members_without_a_name_are_called_as_their_hosts(demo: World, tmp_path: Path) -> None:
@@ -447,7 +409,7 @@ def test_a_ring_of_another_network_is_not_torn_apart(demo: World, tmp_path: Path
         demo.files[name][path] = demo.files[name][path].replace("ring0_addr: 10.77.0.11", node)
     done = draft_of(demo, tmp_path)
     assert documents(done)["Cluster", "demo"]["metadata"]["annotations"] == {"bivisor/manage": "observe"}
-    assert told in " ".join(done.texts["cluster.yaml"].replace("#", "").split())
+    assert told in comments(done, "cluster.yaml")
 
 
 def test_what_others_gave_to_pacemaker_goes_on(demo: World, tmp_path: Path) -> None:

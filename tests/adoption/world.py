@@ -53,6 +53,7 @@ class World:
     images: list[dict[str, Any]] = field(default_factory=list)
     hypervisors: list[dict[str, Any]] = field(default_factory=list)
     hostnames: dict[str, str] = field(default_factory=dict)
+    at_boot: dict[str, set[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, texts: Mapping[str, str], secrets: Secrets) -> World:
@@ -146,10 +147,12 @@ class World:
                 there = {*self.packages.get(node, ()), "nova-common"}
                 return Reply({"versions": {name: release if name in there else None for name in args["names"]}})
             case "service.show":
-                declared = self.services.get(node, {}).get(args["unit"].removesuffix(".service"))
+                name = args["unit"].removesuffix(".service")
+                declared = self.services.get(node, {}).get(name)
                 # of a service that others run, only its freshness is declared
                 runs = declared is not None and declared.get("active", True) is True
-                return Reply({"active": "active" if runs else "inactive", "enabled": "enabled" if runs else "disabled"})
+                at_boot = runs or name in self.at_boot.get(node, ())
+                return Reply({"active": "active" if runs else "inactive", "enabled": "enabled" if at_boot else "disabled"})
             case "cib.read":
                 (members,) = (unit.desired for unit in self.catalog.units.values() if unit.type == "membership")
                 if node not in (members or {})["members"]:  # type: ignore[operator]

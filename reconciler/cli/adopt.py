@@ -13,7 +13,8 @@ from reconciler.cli import session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.adopt import Drafted, Login
+    from reconciler.adopt import Login
+    from reconciler.adopted_files import Drafted
     from reconciler.core.plan import Plan
     from resources.adoption.whole import Choices
 
@@ -57,27 +58,30 @@ def run(
     key = str(key_file.expanduser().resolve()) if key_file else ""
     login = Login(user=user, port=port, key_file=key, accept=accept_host_keys)
     ssh = {"user": user, "port": port, "keyFile": _beside(key, out) if key else None}
-    choices = Choices(name=name, vcenters=_vcenters(vcenter or []), ssh={one: value for one, value in ssh.items() if value})
+    choices = Choices(
+        name=_fit(name, "--name"), vcenters=_vcenters(vcenter or []), ssh={one: value for one, value in ssh.items() if value}
+    )
     raise typer.Exit(session.run(_adopt(hosts, out, os_cloud, login, choices)))
 
 
 async def _adopt(words: list[str], out: Path, os_cloud: str, login: Login, choices: Choices) -> int:
-    from reconciler import adopt  # noqa: PLC0415 - keeps --help fast
+    from reconciler import adopt, adopted_files  # noqa: PLC0415 - keeps --help fast
     from reconciler.targets import TargetError  # noqa: PLC0415 - as above
     from reconciler.targets.openstack_account import account  # noqa: PLC0415 - as above
 
-    adopt.refuse_taken(out)
+    adopted_files.refuse_taken(out)
+    hosts = adopt.hosts_of(words, login)
     try:
         admin = account(adopt.OPENSTACK, os_cloud)
     except TargetError as error:
-        raise adopt.AdoptError(error.reason) from error
-    seen = await adopt.look(adopt.hosts_of(words, login), admin, login)
+        raise adopted_files.AdoptError(error.reason) from error
+    seen = await adopt.look(hosts, admin, login)
     done = adopt.drafted(seen, choices, out)
-    written = adopt.write(done, out)
+    written = adopted_files.write(done, out)
     press = session.press()
     for line in _told(done, written, accepted=login.accept):
         print(line)
-    missing = adopt.unwritten(done, out)
+    missing = adopted_files.unwritten(done, out)
     if missing:
         print(f"\nNobody said what belongs into these files; write them: {', '.join(map(str, missing))}")
     if missing or done.problem:
@@ -130,13 +134,24 @@ def _reasons(plan: Plan) -> dict[str, list[str]]:
 
 def _vcenters(words: list[str]) -> dict[str, str]:
     """Return names by host. Raises typer.BadParameter."""
-    found = {}
+    found: dict[str, str] = {}
     for word in words:
         name, sign, host = word.partition("=")
         if not (name and sign and host):
             raise typer.BadParameter(f'write NAME=HOST, not "{word}"', param_hint="--vcenter")
-        found[host] = name
+        if name in found.values() or host in found:
+            raise typer.BadParameter(f'"{word}": two vCenters, or two names of one', param_hint="--vcenter")
+        found[host] = _fit(name, "--vcenter")
     return found
+
+
+def _fit(name: str, option: str) -> str:
+    """Return a name that a document can have. Raises typer.BadParameter."""
+    from resources.adoption.draft import is_name  # noqa: PLC0415 - keeps --help fast
+
+    if name and not is_name(name):
+        raise typer.BadParameter(f'no document can be called "{name}": write a-z, 0-9 and -', param_hint=option)
+    return name
 
 
 def _beside(key: str, out: Path) -> str:

@@ -42,6 +42,8 @@ class Conf:
         """Return every value of a multi-valued option. Raises UnreadableError."""
         section, name = _place(self.release, self.service, section, name, own)
         values = self.document.values(section, name)
+        if any("\udc80" <= char <= "\udcff" for value in values for char in value):
+            raise UnreadableError(f"{self.place}: [{section}] {name} holds bytes that are no UTF-8: save the file as UTF-8")
         return tuple(self._meant(value, section, f"[{section}] {name}", _DEEPEST) for value in values)
 
     def has(self, section: str) -> bool:

@@ -35,7 +35,13 @@ _NEVER = frozenset({*ACCOUNT, "region_name", "os_region_name", "transport_url", 
 _PER_HOST = re.compile(r"^my_|(_ip|_address|_addr|_listen|_hostname)$")
 """Options of a nova-compute that are a host's own, even where there is one host only."""
 
+_SECRET = re.compile(r"(^|_)(keys?|tokens?|secrets?|pass|passwd|passphrase|pwd|credentials?)$", re.IGNORECASE)
+"""Names of options that hold secrets, beyond those that settings refuse: `fixed_key`, `hmac_keys`, `datera_api_token`, …"""
+
 _ACCESS = re.compile(r"://[^/\s]*@")
+_BYTES = re.compile("[\udc80-\udcff]")
+"""What is no UTF-8 in the file, and could not be in a document."""
+
 _SECTION = re.compile(r"[^\[\]\s]([^\[\]\r\n]*\S)?")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -186,9 +192,10 @@ def _may(option: Option, values: tuple[str, ...], host: Host) -> bool:
     return (
         not taken(section, name)
         and name not in _NEVER
+        and _SECRET.search(name) is None
         and _SECTION.fullmatch(section) is not None
         and _NAME.fullmatch(name) is not None
-        and not any(_ACCESS.search(value) or mine.search(value) for value in values)
+        and not any(_ACCESS.search(value) or mine.search(value) or _BYTES.search(value) for value in values)
     )
 
 

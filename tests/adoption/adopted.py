@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from reconciler.adopt import Drafted, drafted
+from reconciler.adopt import drafted
 from resources.adoption.whole import Choices
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from reconciler.adopted_files import Drafted
     from tests.adoption.world import World
 
 CONTROLLERS = ("ctl1", "ctl2", "ctl3")

@@ -6,7 +6,8 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.adopt import drafted, write
+from reconciler.adopt import drafted
+from reconciler.adopted_files import write
 from reconciler.desired import read_desired
 from resources.adoption.whole import Choices
 from resources.contract import REMEMBERED, SecretText
@@ -29,7 +30,9 @@ SHARED = ("/etc/nova/nova.conf", "/etc/cinder/cinder.conf", "/etc/glance/glance-
 def differences(world: World, folder: Path, vcenters: Mapping[str, str], name: str = "") -> list[str]:
     """Return how the adopted documents differ from those of the world, as sentences."""
     ssh = world.cluster.spec.ssh
-    done = drafted(world.seen(), Choices(name=name, vcenters=dict(vcenters), ssh={"user": ssh.user, "port": ssh.port}), folder)
+    there = {key.name for key in world.loaded.resources if key.kind == "VCenter"}
+    given = {host: vcenter for host, vcenter in vcenters.items() if vcenter in there}
+    done = drafted(world.seen(), Choices(name=name, vcenters=given, ssh={"user": ssh.user, "port": ssh.port}), folder)
     found = [f"not valid: {done.problem}"] if done.problem else []
     found += [f"left out: {sentence}" for sentence in done.draft.left_out]
     write(done, folder)

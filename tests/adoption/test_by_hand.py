@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import resource
+from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from reconciler.adopt import AdoptError, drafted, hosts_of, unwritten, write
 from reconciler.adopt import Login as HostLogin
+from reconciler.adopt import drafted, hosts_of
+from reconciler.adopted_files import AdoptError, unwritten, write
 from reconciler.cli import adopt as cli
 from reconciler.core.compile import compile_units
 from reconciler.core.diff import diff
@@ -23,8 +26,6 @@ from resources.rules.registry import RULES
 from tests.adoption.adopted import CONTROLLERS, HAND_WRITTEN, HOST, comments, documents, draft_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.adoption.world import World
 
 RESOURCE = f"""\
@@ -229,6 +230,57 @@ def test_secrets_are_files_of_their_owner_and_nothing_is_overwritten(demo: World
     with pytest.raises(AdoptError, match="nothing is overwritten"):
         write(done, folder)
     assert {path: path.read_bytes() for path in written} == before
+
+
+def test_what_finds_no_room_leaves_nothing(demo: World, tmp_path: Path) -> None:
+    """The disk is full in the middle: what was written is taken away again, so that the next try is none over something."""
+    done = draft_of(demo, tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1200, hard))
+    try:
+        with pytest.raises(AdoptError, match="nothing was written"):
+            write(done, tmp_path / "desired")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert write(done, tmp_path / "desired")
+
+
+def test_documents_written_here_find_their_secrets(demo: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the present folder named as such, secrets stand beside it and not in it."""
+    (tmp_path / "desired").mkdir()
+    monkeypatch.chdir(tmp_path / "desired")
+    write(drafted(demo.seen(), Choices(), Path()), Path())
+    assert (tmp_path / "secrets/keystone-admin.yaml").exists()
+    assert not (tmp_path / "desired/secrets").exists()
+
+
+def test_no_secret_becomes_a_setting(demo: World, tmp_path: Path) -> None:
+    """What is called like a secret stays where it is: documents are for git."""
+    files, path = demo.files["kvm1"], "/etc/nova/nova-compute.conf"
+    more = "[key_manager]\nfixed_key = canary1\n[profiler]\nhmac_keys = canary2\n[x]\napi_token = canary3\ncpus = 7\n"
+    files[path] += more
+    done = draft_of(demo, tmp_path)
+    assert documents(done)["HypervisorZone", "kvm-az"]["spec"]["libvirt"]["settings"] == {"x": {"cpus": 7}}
+    assert "canary" not in "".join(done.texts.values())
+
+
+def test_bytes_that_are_no_text_are_told(demo: World, tmp_path: Path) -> None:
+    """A password of another encoding than UTF-8 can be in no YAML; as a setting it stays where it is."""
+    files, path = demo.files["kvm1"], "/etc/nova/nova-compute.conf"
+    files[path] += "[x]\nname = caf\udce9\ncpus = 7\n"
+    assert documents(draft_of(demo, tmp_path))["HypervisorZone", "kvm-az"]["spec"]["libvirt"]["settings"] == {"x": {"cpus": 7}}
+    for node in demo.files.values():
+        for path, text in node.items():
+            node[path] = text.replace("password = pa$$$$word", "password = caf\udce9")
+    with pytest.raises(AdoptError, match=r"nova\.conf: \[\w+\] \w+ holds bytes that are no UTF-8"):
+        draft_of(demo, tmp_path)
+
+
+def test_a_name_for_a_vcenter_that_nobody_uses_is_told(demo: World, tmp_path: Path) -> None:
+    """Somebody mistyped the address: the VCenter is called vc1 then, and that has a reason."""
+    done = drafted(demo.seen(), Choices(vcenters={"10.77.0.9": "main"}), tmp_path / "desired")
+    assert done.draft.left_out == ("--vcenter main=10.77.0.9: no service on these hosts logs in there",)
 
 
 def test_a_secret_that_nobody_said_is_named_and_not_made_up(demo: World, tmp_path: Path) -> None:

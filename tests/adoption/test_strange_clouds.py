@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from reconciler.adopt import AdoptError
+from reconciler.adopted_files import AdoptError
 from tests.adoption.adopted import CONTROLLERS, HAND_WRITTEN, HOST, comments, documents, draft_of
 
 if TYPE_CHECKING:

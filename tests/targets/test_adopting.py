@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 HOST, CLOUD = TargetId("ssh", "host"), TargetId("openstack", "adopted")
+ACCOUNT = {"OS_AUTH_URL": "http://keystone:5000/v3", "OS_USERNAME": "a", "OS_PASSWORD": "p", "OS_PROJECT_NAME": "ops"}
 LISTS = ("aggregates.list", "volume_services.list", "volume_types.list", "images.list")
 
 
@@ -100,3 +101,20 @@ def test_an_account_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert (found.username, found.auth_url) == ("u", "http://k/v3")
     with pytest.raises(TargetError, match="--os-cloud"):
         account(CLOUD, "other")
+
+
+def test_a_ca_is_found_from_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the environment says relative to where a person stands, a document would take for relative to itself."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {**ACCOUNT, "OS_CACERT": "ca.pem", "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    assert account(CLOUD, "").ca_file == str(tmp_path / "ca.pem")
+
+
+def test_a_domain_that_only_an_id_tells_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An id is no name: taken for one, the login would fail as with a wrong password."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {**ACCOUNT, "OS_USER_DOMAIN_ID": "a1b2c3", "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(TargetError, match="set OS_USER_DOMAIN_NAME"):
+        account(CLOUD, "")

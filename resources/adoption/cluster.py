@@ -10,6 +10,7 @@ from resources.adoption import pacemaker
 from resources.adoption.computes import SHARED
 from resources.adoption.conf import first
 from resources.adoption.draft import Document, as_name, is_name
+from resources.contract import UnreadableError
 from resources.releases.table import RELEASES
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _KEPT = (
     "kept as they are, or as Pacemaker has them where nobody set them; without this block Bivisor decides them, and with "
     "symmetric-cluster: false every resource stops that no constraint lets run"
 )
+
+_REGION = "set OS_REGION_NAME, or region_name in clouds.yaml"
 
 _TRUE = frozenset({"true", "yes", "on", "1", "y"})
 
@@ -59,7 +62,7 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
     """Return the document and the secrets that it names."""
     secrets: dict[str, str | dict[str, str]] = {}
     notes: dict[Path, str] = {}
-    account = survey.seen.account
+    account = _in_its_region(survey)
     spec = {
         "release": survey.release,
         "region": account.region,
@@ -82,6 +85,19 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
         annotations["bivisor/manage"] = "observe"
         notes[()] = risk
     return Document("Cluster", wanted.name, spec, notes, annotations), secrets
+
+
+def _in_its_region(survey: Survey) -> OpenStackEndpoint:
+    """Return how somebody logged in. Raises UnreadableError where that is another region than the hosts': two clouds in one."""
+    account = survey.seen.account
+    asked = ((section, name) for section in _LOGINS for name in ("region_name", "os_region_name"))
+    found = {region for section, name in asked if (region := _first(survey.every_nova, section, name))}
+    if found and account.region not in found:
+        said = ", ".join(sorted(found))
+        raise UnreadableError(
+            f'the hosts are of the region {said}, and the APIs that answered of "{account.region}": {_REGION}'
+        )
+    return account
 
 
 def _rabbit(survey: Survey) -> str | None:

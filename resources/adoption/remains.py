@@ -30,6 +30,8 @@ _TYPES = {
     "session": "the vCenter does not let the account in that its services use",
     "compute_cluster": "the vCenter does not have the cluster as it is declared",
     "datastores": "no datastore of the cluster is usable",
+    "image_datastores": "the vCenter does not have the datastores that Glance keeps images in",
+    "distributed_switch": "the vCenter does not have the switch that a DVS agent works on",
 }
 
 _FIELDS = {
@@ -47,6 +49,12 @@ _FIELDS = {
     ("config_file", "[DEFAULT] my_ip"): "the address of its Node: name the host by the one that should stand there",
 }
 
+_OPTIONS = {
+    "volume_backend_name": "a backend is called as its section; volume types that name it otherwise find it no more",
+    "target_ip_address": "the address of its Node: settings of the backend say otherwise",
+}
+"""By the name of an option, in whatever section."""
+
 
 def why(unit_type: str, changes: Iterable[Change]) -> tuple[str, ...]:
     """Return the reasons of a step's changes, each once; every change has one."""
@@ -54,7 +62,7 @@ def why(unit_type: str, changes: Iterable[Change]) -> tuple[str, ...]:
 
 
 def _why(unit_type: str, change: Change) -> str:
-    known = _FIELDS.get((unit_type, change.field))
+    known = _FIELDS.get((unit_type, change.field)) or _OPTIONS.get(change.field.rpartition("] ")[2])
     if known:
         return known
     if change.field in ATTRIBUTES:

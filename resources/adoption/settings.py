@@ -94,7 +94,9 @@ def _with_settings(document: Document, files: Files, common: Options, draft: Dra
             found = _common(_of_zone(document, files, draft))
             if block == "vmware":  # of libvirt the two stand in two files
                 found = {option: values for option, values in found.items() if option not in common}
-            return replace(document, spec={**spec, block: {**spec[block], "settings": _nested(found)}}) if found else document
+            notes = {**document.notes, **_left(document, files, draft)}
+            more = {block: {**spec[block], "settings": _nested(found)}} if found else {}
+            return replace(document, spec={**spec, **more}, notes=notes)
         case "VolumeBackend":
             found = _common(_of_backend(document, files, draft))
         case "ImageStore":
@@ -107,15 +109,24 @@ def _with_settings(document: Document, files: Files, common: Options, draft: Dra
 
 def _left(document: Document, files: Files, draft: Draft) -> dict[tuple[str | int, ...], str]:
     """Return a note on what stands in a file that services share, and is no word of the document."""
-    if document.kind != "VolumeBackend" or document.spec["ha"] == "active-passive":
-        return {}
-    path = f"{CINDER}/cinder.conf"
-    found = [files[name, path] for name in _nodes(document, draft) if (name, path) in files]
-    names = sorted({f"[{section}] {name}" for spare in found for section, name in spare.beside if section != document.name})
+    spec = document.spec
+    match document.kind:
+        case "VolumeBackend" if spec["ha"] != "active-passive":
+            path, nodes, at = f"{CINDER}/cinder.conf", spec["placement"]["nodes"], "placement"
+        case "HypervisorZone" if spec["hypervisor"] == "libvirt":
+            path, nodes, at = SHARED, spec["placement"]["nodes"], "placement"
+        case "ImageStore" if document is next(one for one in draft.documents if one.kind == "ImageStore"):
+            path, nodes, at = GLANCE_CONF, spec["nodes"], "nodes"
+        case _:
+            return {}
+    found = [files[name, path] for name in nodes_of(draft, nodes) if (name, path) in files]
+    others = {normal_section(one.name) for one in draft.documents if one.kind == document.kind}
+    names = sorted({f"[{section}] {name}" for spare in found for section, name in spare.beside if section not in others})
     if not names:
         return {}
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return {("placement",): f"also set in its nodes' cinder.conf, and left as it is: {', '.join(names[:MOST_NAMED])}{more}"}
+    file = path.rpartition("/")[2]
+    return {(at,): f"also set in its nodes' {file}, and left as it is: {', '.join(names[:MOST_NAMED])}{more}"}
 
 
 def _of_every_compute(files: Files, zones: list[Document], draft: Draft) -> Options:

@@ -219,17 +219,29 @@ def _spec(survey: Survey, one: BackendFound, zone: str, role: str, notes: dict[P
         "driver": one.driver,
         "placement": {"nodes": {"roles": [role]}},
         "ha": ha,
-        "volumeType": _volume_type(survey, one),
+        "volumeType": _volume_type(survey, one, notes),
         "backendHost": host if host != one.name else None,
         **_block(one, notes),
     }
 
 
-def _volume_type(survey: Survey, one: BackendFound) -> str | None:
-    listed = survey.seen.listed("volume_types.list", "volume_types")
-    called = {one.name, one.get("volume_backend_name")}
-    names = sorted(str(each["name"]) for each in listed if each["specs"].get("volume_backend_name") in called)
-    return one.name if one.name in names else next(iter(names), None)
+def _volume_type(survey: Survey, one: BackendFound, notes: dict[Path, str]) -> str | None:
+    """Return the type that leads to it. Others that do so by another name than its section are told: it will lose that."""
+    listed = {
+        str(each["name"]): each["specs"].get("volume_backend_name")
+        for each in survey.seen.listed("volume_types.list", "volume_types")
+    }
+    called = one.get("volume_backend_name") or one.name
+    names = sorted(name for name, leads in listed.items() if leads in {one.name, called})
+    chosen = one.name if one.name in names else next(iter(names), None)
+    others = [name for name in names if name != chosen and listed[name] != one.name]
+    if called != one.name:
+        more = f": change {', '.join(others)} when you apply this" if others else ""
+        notes["driver",] = (
+            f'its volume_backend_name is "{called}", and becomes "{one.name}", as its section is called; no other volume type '
+            f"than that of this document follows{more}"
+        )
+    return chosen
 
 
 def _block(one: BackendFound, notes: dict[Path, str]) -> dict[str, Any]:

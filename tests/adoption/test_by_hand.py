@@ -20,7 +20,7 @@ from reconciler.core.load import load
 from reconciler.core.plan import Verb, make_plan
 from resources.adoption.remains import why
 from resources.adoption.whole import Choices
-from resources.contract import Reply
+from resources.contract import Change, Reply, Unit
 from resources.kinds.registry import KINDS
 from resources.rules.registry import RULES
 from tests.adoption.adopted import CONTROLLERS, HAND_WRITTEN, HOST, comments, documents, draft_of
@@ -417,6 +417,13 @@ def test_every_change_of_a_first_plan_has_a_reason(demo: World) -> None:
             (reason,) = why(unit.address.type, (change,))
             assert reason
             assert reason != "not as it is declared", unit.address
+
+
+def test_every_type_of_unit_has_a_reason() -> None:
+    """Whatever documents of adoption may bring: only what leaves, and what nothing is declared of, needs none."""
+    types = {kind.type for kind in Unit.__subclasses__()} - {"at_rest", "computes", "compute_exit", "volume_exit"}
+    reasons = {name: why(name, (Change("x", None, "y"),)) for name in types - {"service", "config_file"}}
+    assert not [name for name, said in reasons.items() if said == ("not as it is declared",)]
 
 
 def test_the_command_tells_what_remains_by_reason(demo: World, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -9,11 +10,11 @@ import pytest
 
 from reconciler.adopted_files import AdoptError
 from tests.adoption.adopted import CONTROLLERS, HAND_WRITTEN, HOST, comments, documents, draft_of
+from tests.adoption.world import World
+from tests.kinds.cloud import SECRETS, demo_texts
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.adoption.world import World
 
 NOVA, COMPUTE, CINDER = "/etc/nova/nova.conf", "/etc/nova/nova-compute.conf", "/etc/cinder/cinder.conf"
 OBSERVED = {"bivisor/manage": "observe"}
@@ -226,3 +227,49 @@ def test_a_name_that_no_file_explains_is_not_taken_for_the_value(demo: World, tm
     with pytest.raises(AdoptError, match=r"nova\.conf: \[DEFAULT\] transport_url has a \$ that means") as told:
         draft_of(demo, tmp_path)
     assert "canary" not in str(told.value)
+
+
+def test_types_that_lead_to_a_backend_by_another_name_are_told(demo: World, tmp_path: Path) -> None:
+    """A backend is called as its section; every volume type that knows it otherwise would lose it without a word."""
+    files = demo.files["vol1"]
+    files[CINDER] = files[CINDER].replace("volume_backend_name = vmdk", "volume_backend_name = VMDK_SSD")
+    for one in demo.volume_types:
+        if one["specs"]["volume_backend_name"] == "vmdk":
+            one["specs"]["volume_backend_name"] = "VMDK_SSD"
+    demo.volume_types.append({"name": "gold", "public": True, "specs": {"volume_backend_name": "VMDK_SSD"}})
+    done = draft_of(demo, tmp_path)
+    assert documents(done)["VolumeBackend", "vmdk"]["spec"]["volumeType"] == "vmdk"
+    assert 'its volume_backend_name is "VMDK_SSD", and becomes "vmdk"' in comments(done, "volumes.yaml")
+    assert "change gold when you apply this" in comments(done, "volumes.yaml")
+
+
+def test_what_stays_in_shared_files_is_named(demo: World, tmp_path: Path) -> None:
+    """Options that nobody declares stay as they are, and each document of such a file tells which they are."""
+    demo.files["kvm1"][NOVA] += "[quota]\ncores = 9\n"
+    demo.files["vol2"][CINDER] += "[backend_defaults]\nmax_over_subscription_ratio = 1.5\n"
+    demo.files["api1"]["/etc/glance/glance-api.conf"] += "[paste_deploy]\nflavor = keystone\n"
+    done = draft_of(demo, tmp_path)
+    assert "also set in its nodes' nova.conf, and left as it is: [quota] cores" in comments(done, "zones.yaml")
+    assert "nodes' cinder.conf, and left as it is: [backend_defaults] max_over" in comments(done, "volumes.yaml")
+    assert "nodes' glance-api.conf, and left as it is: [paste_deploy] flavor" in comments(done, "images.yaml")
+
+
+def test_an_account_of_another_region_is_another_cloud(demo: World, tmp_path: Path) -> None:
+    """Without OS_REGION_NAME the first region is taken; hosts of the second one would be declared as the first one's."""
+    for files in demo.files.values():
+        for path, text in files.items():
+            files[path] = text.replace("region_name = RegionOne", "region_name = RegionTwo")
+    with pytest.raises(AdoptError, match='of the region RegionTwo, and the APIs that answered of "RegionOne": set OS_REGION'):
+        draft_of(demo, tmp_path)
+
+
+@pytest.mark.parametrize(("stores", "names"), [("file,http", ["file"]), ("file,http,cinder", [])])
+def test_older_stores_are_declared_all_or_none(tmp_path: Path, stores: str, names: list[str]) -> None:
+    """Before Train too one option lists them all; http, which keeps nothing, is in it anyway."""
+    texts = {path: text.replace("release: zed", "release: stein") for path, text in demo_texts().items()}
+    world = World.of(texts, SECRETS)
+    path = "/etc/glance/glance-api.conf"
+    world.files["api1"][path] = re.sub(r"(?m)^stores = .*$", f"stores = {stores}", world.files["api1"][path])
+    done = draft_of(world, tmp_path)
+    assert [name for kind, name in documents(done) if kind == "ImageStore"] == names
+    assert bool(names) is not any("stores that no ImageStore can name (cinder)" in told for told in done.draft.left_out)

@@ -74,6 +74,7 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
         "ssh": wanted.ssh or None,
         "api": {"nodes": {"roles": ["api"]}} if wanted.api else None,
         "pacemaker": _pacemaker(survey, wanted, secrets, notes),
+        "compute": _compute(survey),
     }
     url = _first(survey.every_nova, "DEFAULT", "transport_url") or _of((*wanted.cinder,), "DEFAULT", "transport_url")
     url = url or _rabbit(survey)
@@ -137,7 +138,10 @@ def _services(survey: Survey, wanted: Wanted, secrets: dict[str, Any], notes: di
     found = _login(survey.every_nova, _LOGINS) or _login(((conf,) for conf in wanted.cinder), ("nova",))
     secrets["nova-service"] = _account(found)
     if found is None:
-        notes["services", "nova"] = "no service said it: write Nova's account in Keystone into the file"
+        notes["services", "nova"] = (
+            "no service said it: write Nova's account in Keystone into the file; project and domains belong here if they are not "
+            "service and Default"
+        )
     spec: dict[str, Any] = {"nova": {"secret": "nova-service"}}
     if wanted.cinder:
         own = _login(((conf,) for conf in wanted.cinder), ("service_user", "keystone_authtoken"))
@@ -163,6 +167,14 @@ def _databases(confs: tuple[Conf, ...], secrets: dict[str, Any]) -> dict[str, An
         return None
     secrets["cinder-database"] = _of(confs, "database", "connection") or ""
     return {"cinder": {"secret": "cinder-database"}}
+
+
+def _compute(survey: Survey) -> dict[str, Any] | None:
+    """Return the one setting without which these documents mean nothing: before Queens a Nova must be told where Glance is."""
+    if not RELEASES[survey.release].within("juno", "pike"):
+        return None
+    servers = _first(survey.every_nova, "glance", "api_servers")
+    return {"settings": {"glance": {"api_servers": servers}}} if servers else None
 
 
 def _network(survey: Survey, wanted: Wanted) -> dict[str, Any]:

@@ -84,7 +84,9 @@ def _with_settings(document: Document, files: Files, common: Options, draft: Dra
     match document.kind:
         case "Cluster":
             agents = [spare.beside for (_, path), spare in files.items() if path.startswith(f"{AGENT_HOMES}/")]
-            more = {"compute": {"settings": _nested(common)}} if common else {}
+            known, wanted = _nested(common), (spec["compute"] or {}).get("settings", {})
+            known |= {section: {**known.get(section, {}), **options} for section, options in wanted.items()}
+            more = {"compute": {"settings": known}} if known else {}
             if agents and (shared := _common(agents)):
                 dvs = {**spec["network"]["dvs"], "settings": _nested(shared)}
                 more["network"] = {**spec["network"], "dvs": dvs}

@@ -42,6 +42,7 @@ class World:
 
     loaded: Loaded
     catalog: Catalog
+    secrets: Secrets
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     services: dict[str, dict[str, Facts]] = field(default_factory=dict)
     packages: dict[str, set[str]] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class World:
         """Make the world that these documents declare."""
         loaded = load(texts, KINDS, RULES)
         catalog = compile_units(loaded, KINDS, secrets, {read.file: CA for read in loaded.reads})
-        world = cls(loaded, catalog)
+        world = cls(loaded, catalog, secrets)
         for unit in catalog.units.values():
             if unit.desired is not None:
                 world.hold(unit)

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 NAME = "adopt"
 
+_WITHOUT_SETTINGS = (
+    "Until that is mended, options beyond those that Bivisor decides are in no document: what such a file says otherwise than "
+    "Bivisor would is a line of the plan, and belongs into settings if it shall stay."
+)
+
 
 def run(
     hosts: Annotated[
@@ -85,7 +90,9 @@ async def _adopt(words: list[str], out: Path, os_cloud: str, login: Login, choic
     if missing:
         print(f"\nNobody said what belongs into these files; write them: {', '.join(map(str, missing))}")
     if missing or done.problem:
-        print(f"\nThese documents are not whole yet. Then look: bivisor plan --desired {out}\n{done.problem}".rstrip())
+        print(f"\nThese documents are not whole yet. Then look: bivisor plan --desired {_quoted(out)}")
+        if done.problem:
+            print(f"{done.problem}\n{_WITHOUT_SETTINGS}")
         return 1
     return await _remaining(out, press)
 
@@ -106,8 +113,15 @@ async def _remaining(out: Path, press: session.Press) -> int:
             print(f"  {reason}")
             for address in addresses:
                 print(f"    {address}")
-        print(f"\nNothing was changed. Read {out}, then carry out what is right: bivisor apply --desired {out}")
+        print(f"\nNothing was changed. Read {out}, then carry out what is right: bivisor apply --desired {_quoted(out)}")
     return exit_code(look.plan)
+
+
+def _quoted(folder: Path) -> str:
+    """Return the folder as it is typed behind an option."""
+    from shlex import quote  # noqa: PLC0415 - not needed for help
+
+    return quote(str(folder))
 
 
 def _told(done: Drafted, written: list[Path], *, accepted: bool) -> Iterator[str]:

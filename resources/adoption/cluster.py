@@ -139,8 +139,8 @@ def _services(survey: Survey, wanted: Wanted, secrets: dict[str, Any], notes: di
     secrets["nova-service"] = _account(found)
     if found is None:
         notes["services", "nova"] = (
-            "no service said it: write Nova's account in Keystone into the file; project and domains belong here if they are not "
-            "service and Default"
+            "no service said it: write Nova's account in Keystone into the file; project and domains belong here if they are "
+            "not service and Default"
         )
     spec: dict[str, Any] = {"nova": {"secret": "nova-service"}}
     if wanted.cinder:

@@ -219,12 +219,15 @@ def _compute(survey: Survey, found: VsphereFound, notes: dict[Path, str], index:
 
 
 def _identity(survey: Survey, found: VsphereFound) -> str | None:
-    """Return the UUID by which Nova knows the compute: as its file says, else as Nova itself does."""
-    paths = (f"/etc/nova/vcenter/{found.compute}/compute_id", *(("/var/lib/nova/compute_id",) if found.foreign else ()))
-    texts = (host.text(path) for path in paths for host, _ in found.on)
+    """Return the UUID by which Nova knows the compute: as its own file says, else as Nova itself does.
+
+    What several computes share, and a packaged one beside them, comes last.
+    """
+    own = (host.text(f"{HOMES}/{found.compute}/compute_id") for host, _ in found.on)
     listed = survey.seen.listed("hypervisors.list", "hypervisors", **IDENTITIES)
     known = (str(each["uuid"]) for each in listed if each["host"] == found.compute)
-    return next((text.strip() for text in (*texts, *known) if text and text.strip()), None)
+    shared = (host.text("/var/lib/nova/compute_id") for host, _ in found.on if found.foreign)
+    return next((text.strip() for text in (*own, *known, *shared) if text and text.strip()), None)
 
 
 def _program(found: list[VsphereFound]) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from resources.adoption.conf import Conf
@@ -137,6 +137,7 @@ class Seen:
         return tuple(reply.data[what])
 
 
+@lru_cache(maxsize=1024)  # files of thousands of lines, of many hosts, are looked into for every option
 def _parsed(place: str, text: str) -> Document:
     try:
         return parse(text)

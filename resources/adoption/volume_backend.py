@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _KINDS = {driver: name for name, driver in DRIVERS.items()}
 _VMWARE = ("vmdk", "fcd")
 _OWN_FILE = f"{CINDER}/cinder-volume-"
+_SHARED = "backend_defaults"
 _TRUE = frozenset({"true", "yes", "on", "1"})
 
 
@@ -37,7 +38,7 @@ class BackendFound:
 
     def get(self, name: str) -> str | None:
         """Return an option of its section."""
-        return self.on[0][1].get(self.name, name, own=self.name)
+        return _option(self.on[0][1], self.name, name)
 
     @property
     def identities(self) -> frozenset[str]:
@@ -75,7 +76,7 @@ def backends(survey: Survey) -> tuple[tuple[BackendFound, ...], tuple[str, ...]]
                 elif conf is not None:
                     found.setdefault((name, kept), []).append((host, conf))
     backends = [
-        BackendFound(name, _KINDS[on[0][1].get(name, "volume_driver", own=name) or ""], tuple(on), kept)
+        BackendFound(name, _KINDS[_option(on[0][1], name, "volume_driver") or ""], tuple(on), kept)
         for (name, kept), on in sorted(found.items(), key=lambda item: item[0])
     ]
     one = [backend for backend in backends if len(backend.identities) == 1]
@@ -150,6 +151,12 @@ def _enabled(conf: Conf | None) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
+def _option(conf: Conf, section: str, name: str) -> str | None:
+    """Return an option of a backend's section, or what all of them share (Cinder since Queens, `backend_defaults`)."""
+    own = conf.get(section, name, own=section)
+    return own if own is not None else conf.get(_SHARED, name, own=_SHARED)
+
+
 def _files(host: Host) -> Iterator[tuple[str, bool]]:
     if host.runs("cinder-volume") or host.at_boot("cinder-volume"):
         yield f"{CINDER}/cinder.conf", False
@@ -160,7 +167,7 @@ def _files(host: Host) -> Iterator[tuple[str, bool]]:
 
 def _unfit(name: str, conf: Conf) -> str:
     """Say why a section cannot be a document, or ''."""
-    driver = conf.get(name, "volume_driver", own=name)
+    driver = _option(conf, name, "volume_driver")
     if driver not in _KINDS:
         return f"has the driver {driver}, which no VolumeBackend can name"
     return "" if is_name(name) else "cannot be the name of a document (a-z, 0-9 and -), and volumes belong to that name"

@@ -273,3 +273,25 @@ def test_older_stores_are_declared_all_or_none(tmp_path: Path, stores: str, name
     done = draft_of(world, tmp_path)
     assert [name for kind, name in documents(done) if kind == "ImageStore"] == names
     assert bool(names) is not any("stores that no ImageStore can name (cinder)" in told for told in done.draft.left_out)
+
+
+def test_what_backends_share_counts_for_each(demo: World, tmp_path: Path) -> None:
+    """Options of Cinder's backend_defaults are those of a backend that does not say them itself."""
+    files = demo.files["vol1"]
+    line = next(line for line in files[CINDER].splitlines(keepends=True) if line.startswith("vmware_host_username"))
+    files[CINDER] = files[CINDER].replace(line, "") + f"[backend_defaults]\n{line}"
+    done = draft_of(demo, tmp_path)
+    assert ("VolumeBackend", "vmdk") in documents(done)
+    assert done.draft.left_out == ()  # the account is the one of the vCenter's computes
+
+
+def test_nova_knows_a_compute_better_than_a_file_that_others_share(tmp_path: Path) -> None:
+    """/var/lib/nova/compute_id of a controller may be that of its packaged compute: it is asked last."""
+    texts = {path: text.replace("release: zed", 'release: "2024.1"') for path, text in demo_texts().items()}
+    world = World.of(texts, SECRETS)
+    move(world, "vol1", HAND_WRITTEN)
+    world.files["vol1"]["/var/lib/nova/compute_id"] = "5f0c0a3e-0000-4000-8000-00000000aaaa"
+    world.computes.append(HOST)
+    world.hypervisors.append({"host": HOST, "hostname": "domain-c1.x", "uuid": "5f0c0a3e-0000-4000-8000-00000000bbbb"})
+    (compute,) = documents(draft_of(world, tmp_path))["HypervisorZone", "vcenter-az"]["spec"]["vmware"]["computes"]
+    assert compute["computeId"].endswith("bbbb")

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _LOGINS = ("service_user", "placement", "neutron", "cinder", "keystone_authtoken")
 """Sections of a service's configuration with its account, the most telling first."""
 
+_ACCOUNTS = ("service_user", "keystone_authtoken", "placement", "neutron", "cinder")
+"""The same, where Nova's own account stands before those by which it may speak to one other service."""
+
 _OURS = {"symmetric-cluster": "true", "start-failure-is-fatal": "true", "cluster-recheck-interval": ""}
 """Options of Pacemaker that Bivisor decides, but for what `properties` say: what is there stays. With their defaults (Pacemaker
 Explained, cluster options): unset, the first one lets every resource run anywhere, and all would stop if it became false."""
@@ -91,13 +94,12 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
 def _in_its_region(survey: Survey) -> OpenStackEndpoint:
     """Return how somebody logged in. Raises UnreadableError where that is another region than the hosts': two clouds in one."""
     account = survey.seen.account
-    asked = ((section, name) for section in _LOGINS for name in ("region_name", "os_region_name"))
+    # Debian's file has a region of its own making in [keystone_authtoken]
+    asked = ((section, name) for section in _LOGINS[:-1] for name in ("region_name", "os_region_name"))
     found = {region for section, name in asked if (region := _first(survey.every_nova, section, name))}
-    if found and account.region not in found:
+    if found and account.region.lower() not in map(str.lower, found):
         said = ", ".join(sorted(found))
-        raise UnreadableError(
-            f'the hosts are of the region {said}, and the APIs that answered of "{account.region}": {_REGION}'
-        )
+        raise UnreadableError(f"the hosts are of the region {said}, the APIs that answered of {account.region}: {_REGION}")
     return account
 
 
@@ -135,7 +137,7 @@ def _identity(survey: Survey, account: OpenStackEndpoint, secrets: dict[str, Any
 
 
 def _services(survey: Survey, wanted: Wanted, secrets: dict[str, Any], notes: dict[Path, str]) -> dict[str, Any]:
-    found = _login(survey.every_nova, _LOGINS) or _login(((conf,) for conf in wanted.cinder), ("nova",))
+    found = _login(survey.every_nova, _ACCOUNTS) or _login(((conf,) for conf in wanted.cinder), ("nova",))
     secrets["nova-service"] = _account(found)
     if found is None:
         notes["services", "nova"] = (

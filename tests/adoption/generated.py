@@ -248,7 +248,13 @@ def image_stores(draw: Draw, release: str, *, vmware: bool) -> list[dict[str, An
     return [
         document(
             "ImageStore", f"images{number}" if named else driver,
-            {"driver": driver, "default": number == 0, "nodes": {"roles": ["image"]}, driver: draw(blocks[driver])},
+            {
+                "driver": driver,
+                "default": number == 0,
+                "nodes": {"roles": ["image"]},
+                driver: draw(blocks[driver]),
+                "settings": draw(st.sampled_from([{}, {f"images{number}" if named else "glance_store": {"some_option": 7}}])),
+            },
         )
         for number, driver in enumerate(chosen)
     ]  # fmt: skip

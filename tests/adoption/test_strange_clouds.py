@@ -259,8 +259,28 @@ def test_an_account_of_another_region_is_another_cloud(demo: World, tmp_path: Pa
     for files in demo.files.values():
         for path, text in files.items():
             files[path] = text.replace("region_name = RegionOne", "region_name = RegionTwo")
-    with pytest.raises(AdoptError, match='of the region RegionTwo, and the APIs that answered of "RegionOne": set OS_REGION'):
+    with pytest.raises(AdoptError, match="of the region RegionTwo, the APIs that answered of RegionOne: set OS_REGION"):
         draft_of(demo, tmp_path)
+
+
+def test_what_debian_ships_is_nobodys_word(demo: World, tmp_path: Path) -> None:
+    """The package's file has a region and a user without a password, which say nothing of the cloud."""
+    shipped = "[keystone_authtoken]\nusername = nova\nauth_url = http://localhost:5000\nregion_name = regionOne\n"
+    for files in demo.files.values():
+        for path in files:
+            files[path] += shipped if path == NOVA else ""
+    done = draft_of(demo, tmp_path)
+    assert documents(done)["Cluster", "demo"]["spec"]["identity"]["authUrl"] == "http://10.77.0.50:5000/v3"
+    assert done.draft.secrets["nova-service"] == {"username": "user", "password": "pa$$word"}
+
+
+def test_novas_own_account_is_not_that_of_another_service(demo: World, tmp_path: Path) -> None:
+    """As installation guides make it: an account for each service that Nova speaks to, and one of its own."""
+    for files in demo.files.values():
+        for path, text in files.items():
+            files[path] = text.replace("[service_user]", "[of_nobody]")
+    demo.files["kvm1"][NOVA] += "[keystone_authtoken]\nusername = nova\npassword = own\n"
+    assert draft_of(demo, tmp_path).draft.secrets["nova-service"] == {"username": "nova", "password": "own"}
 
 
 @pytest.mark.parametrize(("stores", "names"), [("file,http", ["file"]), ("file,http,cinder", [])])

@@ -170,5 +170,5 @@ def _fit(name: str, option: str) -> str:
 
 def _beside(key: str, out: Path) -> str:
     """Return the key's path as a document in the folder says it: relative where it is near."""
-    folder = out.resolve()
+    folder = Path(os.path.normpath(out.absolute()))  # links are not followed: documents are read by that path as well
     return os.path.relpath(key, folder) if Path(key).is_relative_to(folder.parent) else key

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from resources.contract import Change
 
 _TYPES = {
-    "package": "Bivisor wants this package there, and does not remove another one that does its work",
+    "package": "Bivisor wants this package there; another one that excludes it (nova-compute-qemu or -kvm) goes when it comes",
     "directory": "services of Bivisor's layout live in directories of their own",
     "systemd_unit": "Bivisor writes the whole unit file of a service that it runs",
     "file": "Bivisor writes the whole file, and this one is not as it would write it",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import asyncssh
 import pytest
 
 from reconciler.targets import TargetError
@@ -73,6 +74,23 @@ async def test_the_key_that_a_host_presents(tmp_path: Path) -> None:
         assert key.startswith("ssh-ed25519 AAAA")
     with pytest.raises(TargetError, match="tells no host key"):
         await presented_host_key(HOST, "127.0.0.1", port)
+
+
+@pytest.mark.parametrize("known", ["same", "other type", "other", "revoked"])
+async def test_what_is_known_is_no_first_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, known: str) -> None:
+    """A key that contradicts the user's known_hosts is not trusted, whoever asks for it; one of another type says nothing."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with Sshd(tmp_path) as sshd:
+        other = asyncssh.generate_private_key("ecdsa-sha2-nistp256" if known == "other type" else "ssh-ed25519")
+        key = (sshd.host_key if known in {"same", "revoked"} else other).export_public_key().decode()
+        (tmp_path / ".ssh").mkdir()
+        where = "@revoked *" if known == "revoked" else f"[127.0.0.1]:{sshd.port}"
+        (tmp_path / ".ssh/known_hosts").write_text(f"{where} {key}")
+        if known in {"same", "other type"}:
+            assert await presented_host_key(HOST, "127.0.0.1", sshd.port)
+        else:
+            with pytest.raises(TargetError, match=r"another host key .* than your known_hosts file has"):
+                await presented_host_key(HOST, "127.0.0.1", sshd.port)
 
 
 def test_an_account_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

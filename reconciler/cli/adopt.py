@@ -125,6 +125,8 @@ def _quoted(folder: Path) -> str:
 
 
 def _told(done: Drafted, written: list[Path], *, accepted: bool) -> Iterator[str]:
+    from resources.adoption.text import printable  # noqa: PLC0415 - keeps --help fast
+
     yield f"Written: {', '.join(map(str, written))}"
     guesses = [(one, path, note) for one in done.draft.documents for path, note in one.notes.items()]
     yield f"{len(guesses)} comments in them say what was guessed and what to look at."
@@ -132,7 +134,7 @@ def _told(done: Drafted, written: list[Path], *, accepted: bool) -> Iterator[str
         yield "The hosts' keys were trusted as they were seen: compare them with the hosts' own before you rely on them."
     if done.draft.left_out:
         yield "\nNot in the documents:"
-        yield from (f"  - {sentence}" for sentence in done.draft.left_out)
+        yield from (f"  - {printable(sentence)}" for sentence in done.draft.left_out)
 
 
 def _reasons(plan: Plan) -> dict[str, list[str]]:

@@ -36,6 +36,10 @@ _KEPT = (
     "symmetric-cluster: false every resource stops that no constraint lets run"
 )
 
+_NO_RING = (
+    "observed only: there is no ring on these hosts, and none shall be formed on one that nobody meant for it. Give the role "
+    "controller to those that shall be its members, and take the annotation away when computes or volumes need Pacemaker"
+)
 _REGION = "set OS_REGION_NAME, or region_name in clouds.yaml"
 
 _TRUE = frozenset({"true", "yes", "on", "1", "y"})
@@ -85,7 +89,7 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
     if url is None:
         notes["messaging", "transportUrl"] = "no service said it: write it into the file"
     annotations = {}
-    if survey.ring and (risk := survey.ring.risk()):
+    if risk := survey.ring.risk() if survey.ring else _NO_RING:
         annotations["bivisor/manage"] = "observe"
         notes[()] = risk
     return Document("Cluster", wanted.name, spec, notes, annotations), secrets

@@ -296,7 +296,7 @@ def test_a_secret_that_nobody_said_is_named_and_not_made_up(demo: World, tmp_pat
 
 
 def test_without_a_ring_the_guess_is_valid_and_told(demo: World, tmp_path: Path) -> None:
-    """Hosts without Corosync: the documents load, with a new key for the ring that they would form."""
+    """Hosts without Corosync: the documents load, with a new key for the ring that is not formed before somebody says where."""
     for name in CONTROLLERS:
         demo.files[name] = {}
         demo.services[name] = {}
@@ -307,6 +307,7 @@ def test_without_a_ring_the_guess_is_valid_and_told(demo: World, tmp_path: Path)
     done = draft_of(demo, tmp_path)
     assert not done.problem
     assert "there is no ring on these hosts" in comments(done, "cluster.yaml")
+    assert documents(done)["Cluster", "cloud"]["metadata"]["annotations"] == {"bivisor/manage": "observe"}
     key = done.draft.secrets["corosync-authkey"]
     assert isinstance(key, str)
     assert 128 <= len(key) <= 4096

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from reconciler.adopted_files import AdoptError
+from reconciler.cli import adopt as cli
 from tests.adoption.adopted import CONTROLLERS, HAND_WRITTEN, HOST, comments, documents, draft_of
 from tests.adoption.world import World
 from tests.kinds.cloud import SECRETS, demo_texts
@@ -315,3 +316,13 @@ def test_nova_knows_a_compute_better_than_a_file_that_others_share(tmp_path: Pat
     world.hypervisors.append({"host": HOST, "hostname": "domain-c1.x", "uuid": "5f0c0a3e-0000-4000-8000-00000000bbbb"})
     (compute,) = documents(draft_of(world, tmp_path))["HypervisorZone", "vcenter-az"]["spec"]["vmware"]["computes"]
     assert compute["computeId"].endswith("bbbb")
+
+
+def test_names_of_others_are_no_control_characters(demo: World, tmp_path: Path) -> None:
+    """Nova takes any name for an aggregate; a comment must be a line, and a terminal must not obey it."""
+    next(one for one in demo.aggregates if one["name"] == "kvm-az")["name"] = "kvm\x1b[2J\naz\x07"
+    demo.computes.append("gone\x1b[31m")
+    done = draft_of(demo, tmp_path)
+    assert not done.problem
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", "".join(done.texts.values()))
+    assert "\x1b" not in "".join(cli._told(done, [], accepted=False))

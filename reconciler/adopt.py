@@ -141,9 +141,7 @@ def _refuse_bytes(draft: Draft) -> None:
     for name, value in draft.secrets.items():
         wrong += [f"{name}.{key}" for key, text in value.items() if not is_text(text)] if isinstance(value, dict) else []
     if wrong:
-        raise AdoptError(
-            f"these hold bytes that are no UTF-8, as a file on a host has them: {', '.join(wrong)}; write that anew"
-        )
+        raise AdoptError(f"these would hold bytes that are no UTF-8, as a file on a host has them: {', '.join(wrong)}")
 
 
 def texts(draft: Draft) -> dict[str, str]:

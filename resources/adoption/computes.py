@@ -65,6 +65,17 @@ class VsphereFound:
         return self.get("vmware", "host_ip") or "", port(layers[0].place, self.get("vmware", "host_port"))
 
 
+_ALIKE: tuple[tuple[Callable[[VsphereFound], object], str], ...] = (
+    (lambda one: one.place, "its zone has computes of another vCenter, and a zone has one"),
+    (lambda one: one.kept, "of its zone's computes Pacemaker keeps some and some not, and a zone has one placement"),
+    (
+        lambda one: one.kept or one.on[0][0].node,
+        "other computes of its zone run on another host, and off Pacemaker all run on one: move it there",
+    ),
+)
+"""In what all computes of a zone must be alike, and what is said of those that are not like most."""
+
+
 def port(place: str, text: str | None) -> int:
     """Return the port of a vCenter. Raises UnreadableError."""
     if text and not text.strip().isdecimal():
@@ -107,10 +118,9 @@ def vsphere(seen: Seen, release: str, root: ET.Element | None) -> tuple[tuple[Vs
             fit.append(one)
     for zone in {one.zone.availability_zone.lower(): None for one in fit}:
         inside = [one for one in fit if one.zone.availability_zone.lower() == zone]
-        here = _others(inside, lambda one: one.place, "its zone has computes of another vCenter, and a zone has one")
-        where = "other computes of its zone run on another host, and off Pacemaker all run on one: move it there"
-        free = [one for one in inside if not one.kept and one.compute not in here]
-        here |= _others(free, lambda one: one.on[0][0].node, where)
+        here: dict[str, str] = {}
+        for what, why in _ALIKE:
+            here |= _others([one for one in inside if one.compute not in here], what, why)
         left_out |= {name: f"the compute {name} of a vSphere cluster is left alone: {why}" for name, why in here.items()}
     return tuple(one for one in fit if one.compute not in left_out), left_out
 

@@ -61,7 +61,7 @@ def survey(seen: Seen) -> Survey:
     members = tuple(host for host in seen.hosts if ring and host in ring.hosts.values())
     # what a running member says counts before what a stopped one has saved
     texts = sorted((not host.has_live_cib, host.cib) for host in members)
-    root = next((cib.parse(text) for _, text in texts if text), None)
+    root = next((_parsed(text) for _, text in texts if text), None)
     kvm, no_kvm = libvirt(seen, release, root)
     vcenter, no_vcenter = vsphere(seen, release, root)
     declared = {found.host.node for found in kvm}.union(*(found.packaged for found in vcenter))
@@ -79,6 +79,15 @@ def survey(seen: Seen) -> Survey:
         unnamed=frozenset(host.node for host in seen.hosts if host.runs("nova-compute") and host.node not in declared),
         left_out=tuple(dict.fromkeys(left_out)),
     )
+
+
+def _parsed(text: str) -> ET.Element:
+    try:
+        return cib.parse(text)
+    except ValueError as error:
+        raise UnreadableError(
+            f"Pacemaker's configuration cannot be read: {error}; start Pacemaker, and see what it says"
+        ) from error
 
 
 def named(seen: Seen) -> Seen:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from reconciler.adopt import drafted
 from reconciler.adopted_files import AdoptError
 from reconciler.cli import adopt as cli
+from resources.adoption.whole import Choices
+from resources.contract import Reply
 from tests.adoption.adopted import CONTROLLERS, HAND_WRITTEN, HOST, comments, documents, draft_of
 from tests.adoption.world import World
 from tests.kinds.cloud import SECRETS, demo_texts
@@ -104,6 +108,29 @@ def test_computes_of_a_zone_that_run_on_two_hosts_are_not_declared_for_both(demo
     assert not done.problem
     assert len(documents(done)["HypervisorZone", "esx"]["spec"]["vmware"]["computes"]) == 1
     assert any("other computes of its zone run on another host" in told for told in done.draft.left_out)
+
+
+def test_a_zone_is_kept_by_pacemaker_or_not(demo: World, tmp_path: Path) -> None:
+    """A compute on a host of its own beside one on the controllers: the zone has one placement, and the other is told."""
+    demo.files["vol1"][COMPUTE] = HAND_WRITTEN.replace("DC0_C0", "DC0_C1").replace(
+        "10.77.0.1\n", "10.77.0.1\nhost_port = 9443\n"
+    )
+    demo.services["vol1"]["nova-compute"] = {"active": True}
+    demo.computes.append(HOST)
+    next(one for one in demo.aggregates if one["name"] == "vcenter-az")["hosts"].append(HOST)
+    done = draft_of(demo, tmp_path)
+    assert not done.problem
+    assert len(documents(done)["HypervisorZone", "vcenter-az"]["spec"]["vmware"]["computes"]) == 1
+    assert "a zone has one placement" in done.draft.left_out[0]
+
+
+def test_a_damaged_configuration_of_pacemaker_is_told(demo: World, tmp_path: Path) -> None:
+    """Cut off by a full disk, say: nothing is written on half of it."""
+    seen = demo.seen()
+    broken = {("cib.read", "{}"): Reply({"saved": "<cib><config"}, "not-running", "")}
+    hosts = tuple(replace(host, replies={**host.replies, **broken}) for host in seen.hosts)
+    with pytest.raises(AdoptError, match="Pacemaker's configuration cannot be read: not XML"):
+        drafted(replace(seen, hosts=hosts), Choices(), tmp_path / "desired")
 
 
 def test_a_compute_called_as_its_host_keeps_its_name(demo: World, tmp_path: Path) -> None:

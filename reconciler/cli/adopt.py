@@ -139,11 +139,12 @@ def _told(done: Drafted, written: list[Path], *, accepted: bool) -> Iterator[str
 
 def _reasons(plan: Plan) -> dict[str, list[str]]:
     """Return for each reason the addresses of the lines that it explains; why something is unknown, the plan tells itself."""
-    from resources.adoption.remains import why  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.plan import STALE  # noqa: PLC0415 - keeps --help fast
+    from resources.adoption.remains import why  # noqa: PLC0415 - as above
 
     found: dict[str, list[str]] = {}
     for step in plan.steps:
-        for reason in why(step.address.type, step.changes):
+        for reason in why(step.address.type, step.changes, reads=bool(step.reasons) and STALE not in step.reasons):
             found.setdefault(reason, []).append(str(step.address))
     return found
 

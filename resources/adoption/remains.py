@@ -15,7 +15,7 @@ _TYPES = {
     "package": "Bivisor wants this package there; another one that excludes it (nova-compute-qemu or -kvm) goes when it comes",
     "directory": "services of Bivisor's layout live in directories of their own",
     "systemd_unit": "Bivisor writes the whole unit file of a service that it runs",
-    "file": "Bivisor writes the whole file, and this one is not as it would write it",
+    "file": "Bivisor writes the whole file, and it is not there, or not as it would write it",
     "membership": "not every member is online, or there is no quorum",
     "property": "an option of Pacemaker that Bivisor decides (Cluster.spec.pacemaker.properties says otherwise)",
     "inventory": "what a host remembers as Bivisor's",
@@ -56,16 +56,23 @@ _OPTIONS = {
 """By the name of an option, in whatever section."""
 
 
-def why(unit_type: str, changes: Iterable[Change]) -> tuple[str, ...]:
-    """Return the reasons of a step's changes, each once; every change has one."""
-    return tuple(dict.fromkeys(_why(unit_type, change) for change in changes))
+_READS = "it has to load a file that has a line of its own here"
+
+
+def why(unit_type: str, changes: Iterable[Change], *, reads: bool = False) -> tuple[str, ...]:
+    """Return the reasons of a step's changes, each once; every change has one.
+
+    `reads` tells that the step is there because something else of the plan changes what its process loads.
+    """
+    said = (_READS if reads and change.field == "fresh" else _why(unit_type, change) for change in changes)
+    return tuple(dict.fromkeys(said))
 
 
 def _why(unit_type: str, change: Change) -> str:
     known = _FIELDS.get((unit_type, change.field)) or _OPTIONS.get(change.field.rpartition("] ")[2])
     if known:
         return known
-    if change.field in ATTRIBUTES:
+    if change.field in ATTRIBUTES and change.before is not None:
         return f"{change.field}: who may read what holds a secret"
     if unit_type == "config_file" and change.before is None:
         return f"{change.field}: not set there; Bivisor says it in every such file"

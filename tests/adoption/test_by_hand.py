@@ -437,6 +437,12 @@ def test_the_command_tells_what_remains_by_reason(demo: World, tmp_path: Path) -
     assert cli._reasons(plan) == {
         "with the default, volumes of one hypervisor can be attached on the other": ["ssh:api1/config_file//etc/nova/nova.conf"]
     }
+    service = next(unit for unit in catalog.units.values() if str(unit.address) == "ssh:api1/service/nova-api")
+    plan = make_plan(catalog, build_graph(catalog.units), {**found, service.address: {"active": True, "fresh": False}})
+    assert ["ssh:api1/service/nova-api"] in cli._reasons(plan).values()
+    assert "it has to load a file that has a line of its own here" in cli._reasons(plan)
+    plan = make_plan(catalog, build_graph(catalog.units), {conf.address: conf.desired, service.address: {"fresh": False}})
+    assert "was changed after it was started" in next(iter(cli._reasons(plan)))
     demo.computes.append("gone1")
     done = draft_of(demo, tmp_path)
     told = list(cli._told(done, [tmp_path / "desired/cluster.yaml"], accepted=True))

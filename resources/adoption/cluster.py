@@ -10,7 +10,9 @@ from resources.adoption import pacemaker
 from resources.adoption.computes import SHARED
 from resources.adoption.conf import first
 from resources.adoption.draft import Document, as_name, is_name
+from resources.cloud import UnfitReleaseError
 from resources.contract import UnreadableError
+from resources.releases.spelling import written
 from resources.releases.table import RELEASES
 
 if TYPE_CHECKING:
@@ -176,11 +178,13 @@ def _databases(confs: tuple[Conf, ...], secrets: dict[str, Any]) -> dict[str, An
 
 
 def _compute(survey: Survey) -> dict[str, Any] | None:
-    """Return the one setting without which these documents mean nothing: before Queens a Nova must be told where Glance is."""
-    if not RELEASES[survey.release].within("juno", "pike"):
-        return None
-    servers = _first(survey.every_nova, "glance", "api_servers")
-    return {"settings": {"glance": {"api_servers": servers}}} if servers else None
+    """Return the one setting without which documents of some releases mean nothing: where Glance is."""
+    try:
+        written(survey.release, "nova", {"glance": {"region_name": "any"}})
+    except UnfitReleaseError:  # such a Nova does not find it in Keystone's catalogue
+        servers = _first(survey.every_nova, "glance", "api_servers")
+        return {"settings": {"glance": {"api_servers": servers}}} if servers else None
+    return None
 
 
 def _network(survey: Survey, wanted: Wanted) -> dict[str, Any]:

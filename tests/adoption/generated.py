@@ -62,7 +62,7 @@ def clouds(draw: Draw) -> Declared:
     vmware = draw(st.booleans())
     dvs = vmware and draw(st.booleans())
     zones = [*draw(libvirt_zones(0 if vmware else 1)), *(draw(vmware_zones(release, dvs=dvs)) if vmware else [])]
-    backends = draw(volume_backends(zones))
+    backends = draw(volume_backends(zones, release))
     stores = draw(image_stores(release, vmware=vmware))
     nodes = draw(_nodes(zones))
     secrets = draw(_secrets())
@@ -198,7 +198,7 @@ def _compute(draw: Draw, release: str, number: int, index: int) -> dict[str, Any
 
 
 @st.composite
-def volume_backends(draw: Draw, zones: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def volume_backends(draw: Draw, zones: list[dict[str, Any]], release: str) -> list[dict[str, Any]]:
     """Return up to three backends for these zones."""
     found: list[dict[str, Any]] = []
     for number in range(draw(st.integers(0, 3)) if zones else 0):
@@ -207,12 +207,13 @@ def volume_backends(draw: Draw, zones: list[dict[str, Any]]) -> list[dict[str, A
         vmware = zone["spec"]["hypervisor"] == "vmware"
         driver = draw(st.sampled_from(["vmdk", "fcd"] if vmware else ["lvm", "rbd", "nfs"]))
         disks = st.sampled_from([None, {"folder": "Disks of ours", "allowedTypes": ["streamOptimized"]}])
-        nvmet = {"volumeGroup": "vg-1", "targetHelper": "nvmet", "targetProtocol": "nvmet_tcp"}
+        # older releases have no such helper
+        modern = [{"volumeGroup": "vg-1", "targetHelper": "nvmet", "targetProtocol": "nvmet_tcp"}] if release in NEW else []
         rbd = {"pool": "p", "user": "u", "secretUuid": "5f0c0a3e-0000-4000-8000-000000000001", "cephConf": "/etc/ceph/b.conf"}
         blocks = {
             "vmdk": disks,
             "fcd": disks,
-            "lvm": st.sampled_from([{"volumeGroup": "vg0"}, {"volumeGroup": "vg0", "targetHelper": "lioadm"}, nvmet]),
+            "lvm": st.sampled_from([{"volumeGroup": "vg0"}, {"volumeGroup": "vg0", "targetHelper": "lioadm"}, *modern]),
             "rbd": st.sampled_from([{"pool": "p"}, rbd]),
             "nfs": st.sampled_from([{"shares": ["a:/x", "b:/y"]}, {"shares": ["a:/x"], "mountOptions": "vers=4.1,nosuid"}]),
         }

@@ -5,6 +5,9 @@ BIN := .venv/bin
 # the lab needs root; a user with sudo is enough
 SUDO := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo -n -E)
 
+# the tests that need no lab, on every core; there is one lab, so its tests follow each other
+UNIT := -m "not lab and not soak" -n auto --maxprocesses 4 --dist worksteal
+
 .PHONY: help setup lab-tools demo test unit check soak bench lab-up lab-down format docs
 
 help: ## this list
@@ -14,10 +17,11 @@ demo: setup lab-tools ## the main job: from YAML to one OpenStack with two hyper
 	@$(SUDO) $(BIN)/python -m tests.lab.demo
 
 test: setup lab-tools ## every test, the lab's included (about 35 min, 40 the first time; see docs/how-to/run-the-lab.md)
-	$(SUDO) $(BIN)/python -m pytest --require-lab $(PYTEST_ARGS)
+	$(SUDO) $(BIN)/python -m pytest $(UNIT) $(PYTEST_ARGS)
+	$(SUDO) $(BIN)/python -m pytest --require-lab -m "lab and not soak" $(PYTEST_ARGS)
 
 unit: setup ## the tests that need no lab (seconds)
-	$(BIN)/python -m pytest -m "not lab and not soak" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(UNIT) $(PYTEST_ARGS)
 
 check: setup ## format, lint, types, imports
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Look at a running cloud, draft the documents that say so, and write them: never over anything, secrets apart.
+"""Look at a running cloud, and draft the documents that say so.
 
 What answers mean is decided in `resources.adoption`; here is when, where, and that half a look writes nothing.
 """
@@ -6,7 +6,6 @@ What answers mean is decided in `resources.adoption`; here is when, where, and t
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import secrets as random_secrets
 from dataclasses import dataclass, replace
@@ -14,16 +13,19 @@ from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from reconciler.adopted_files import AdoptError, Drafted
 from reconciler.core.compile import compile_units
 from reconciler.core.errors import BivisorError
 from reconciler.core.load import load
+from reconciler.desired import is_text
 from reconciler.targets import TargetError
 from reconciler.targets.open import Targets
-from resources.adoption.draft import secret_file, unknown_secrets
+from resources.adoption.draft import is_name
 from resources.adoption.questions import host_questions, openstack_questions
 from resources.adoption.seen import Host, Seen, asked
 from resources.adoption.settings import settled
-from resources.adoption.text import secret_text, text_of
+from resources.adoption.survey import named
+from resources.adoption.text import text_of
 from resources.adoption.whole import adopt
 from resources.contract import SecretText, TargetId, UnreadableError
 from resources.endpoints import SshEndpoint
@@ -31,7 +33,7 @@ from resources.kinds.registry import KINDS
 from resources.rules.registry import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
     from resources.adoption.draft import Draft
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OPENSTACK = TargetId("openstack", "adopted")
-SECRETS = "secrets"
 MOST_ROUNDS = 5
 """Answers name files, which name files: more rounds than that would be a circle."""
 
@@ -57,13 +58,12 @@ FILES = (
     ("secrets.yaml", ("Secret",), "Where secret values are: never in these files, never in git."),
 )
 
-_WORD = re.compile(
-    r"(?:(?P<name>[a-z0-9][-a-z0-9]*)=)?(?:(?P<user>[^@:=\s]+)@)?(?P<address>\[[^\]]+\]|[^@:=\s/]+)(?::(?P<port>\d+))?"
+_HALF = "nothing is written on half a look:"
+_FORM = (
+    "write [NAME=][USER@]ADDRESS[:PORT], an IPv6 address in brackets; a password is none of that, name a key with --key-file"
 )
-
-
-class AdoptError(BivisorError):
-    """Nothing was written, and why."""
+_LAST_PORT = 65535
+_WORD = re.compile(r"(?:(?P<name>[^@:=\s/]+)=)?(?:(?P<user>[^@:=\s]+)@)?(?P<address>\[[^\]]+\]|[^@:=\s/]+)(?::(?P<port>\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,31 +76,25 @@ class Login:
     accept: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Drafted:
-    """The draft, its texts by file name, and why its settings are not all there, or ''."""
-
-    draft: Draft
-    texts: Mapping[str, str]
-    problem: str = ""
-
-
 def hosts_of(words: Sequence[str], login: Login) -> tuple[Host, ...]:
     """Read `[NAME=][USER@]ADDRESS[:PORT]`. Raises AdoptError."""
-    hosts = []
+    hosts: list[Host] = []
     for word in words:
         parts = _WORD.fullmatch(word)
         if parts is None:
-            raise AdoptError(f'"{word}" is no host: write [NAME=][USER@]ADDRESS[:PORT]')
+            said = word.rpartition("@")[2]  # before it may be a password, whatever it has to do there
+            raise AdoptError(f'"{said}" is no host: {_FORM}')
+        name, port = parts["name"] or "", int(parts["port"] or login.port)
+        if name and not is_name(name):
+            raise AdoptError(f'"{word}": no Node can be called "{name}": write a-z, 0-9 and -, 63 characters at most')
+        if not 0 < port <= _LAST_PORT:
+            raise AdoptError(f'"{word}": {port} is no TCP port')
         address = parts["address"].strip("[]")
-        host = Host(
-            target=TargetId("ssh", word),
-            address=address,
-            user=parts["user"] or login.user,
-            port=int(parts["port"] or login.port),
-            name=parts["name"] or "",
+        if any((one.address, one.port) == (address, port) for one in hosts):
+            raise AdoptError(f'"{word}" is named twice: name each host once')
+        hosts.append(
+            Host(target=TargetId("ssh", word), address=address, user=parts["user"] or login.user, port=port, name=name)
         )
-        hosts.append(host)
     return tuple(hosts)
 
 
@@ -123,18 +117,31 @@ async def everything(targets: Targets, hosts: Sequence[Host], account: OpenStack
 def drafted(seen: Seen, choices: Choices, folder: Path) -> Drafted:
     """Return the documents with their settings, and their texts. Raises AdoptError."""
     try:
+        seen = named(seen)
         names = [host.node for host in seen.hosts]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise AdoptError(f"two hosts are called {twice[0]}: give one of them another name, NAME=ADDRESS")
+            alike = ", ".join(host.address for host in seen.hosts if host.node == twice[0])
+            remedy = "if they are one, name it once, else give one of them another name, NAME=ADDRESS"
+            raise AdoptError(f"two hosts are called {twice[0]} ({alike}): {remedy}")
         draft = _complete(adopt(seen, choices))
     except UnreadableError as error:
         raise AdoptError(f"nothing is written on half a look: {error}") from error
+    _refuse_bytes(draft)
     try:
         units = _compiled(draft, folder)
     except BivisorError as error:
         return Drafted(draft, texts(draft), str(error))
     draft = settled(draft, units, {host.node: host for host in seen.hosts})
     return Drafted(draft, texts(draft))
+
+
+def _refuse_bytes(draft: Draft) -> None:
+    """Raise AdoptError for what YAML cannot hold: values that are no UTF-8."""
+    wrong = [name for name, text in texts(draft).items() if not is_text(text)]
+    for name, value in draft.secrets.items():
+        wrong += [f"{name}.{key}" for key, text in value.items() if not is_text(text)] if isinstance(value, dict) else []
+    if wrong:
+        raise AdoptError(f"these would hold bytes that are no UTF-8, as a file on a host has them: {', '.join(wrong)}")
 
 
 def texts(draft: Draft) -> dict[str, str]:
@@ -145,46 +152,6 @@ def texts(draft: Draft) -> dict[str, str]:
         if documents:
             found[name] = text_of(documents, head)
     return found
-
-
-def write(done: Drafted, folder: Path) -> list[Path]:
-    """Write documents, secrets (0600) and what they name; return the paths. Raises AdoptError before anything is written."""
-    beside = folder.parent / SECRETS
-    documents = {folder / name: text for name, text in done.texts.items()}
-    hidden = {
-        beside / secret_file(name, value): secret_text(value)
-        for name, value in done.draft.secrets.items()
-        if name not in unknown_secrets(done.draft)
-    }
-    hidden |= {beside / name: text for name, text in done.draft.files.items() if text}
-    taken = sorted(str(path) for path in (*documents, *hidden) if path.exists() or path.is_symlink())
-    if taken:
-        raise AdoptError(f"nothing is overwritten, and these files are there: {', '.join(taken)}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        beside.mkdir(mode=0o700, exist_ok=True)
-        for path, text in hidden.items():
-            _put(path, text, 0o600)
-        if not (beside / ".gitignore").exists():
-            _put(beside / ".gitignore", "# what is in here belongs into no history\n*\n", 0o600)
-        for path, text in documents.items():
-            _put(path, text, 0o644)
-    except OSError as error:
-        raise AdoptError(f"{error.filename}: {error.strerror}") from error
-    return [*documents, *hidden]
-
-
-def unwritten(done: Drafted, folder: Path) -> list[Path]:
-    """Return the files that documents name and whose content nobody said."""
-    beside = folder.parent / SECRETS
-    values = [secret_file(name, done.draft.secrets[name]) for name in unknown_secrets(done.draft)]
-    return [beside / name for name in (*values, *(name for name, text in done.draft.files.items() if not text))]
-
-
-def refuse_taken(folder: Path) -> None:
-    """Raise AdoptError where documents are already: before anybody is asked."""
-    if folder.exists() and (not folder.is_dir() or any(folder.rglob("*.y*ml"))):
-        raise AdoptError(f"{folder} holds documents already, and nothing is overwritten: name another folder with --out DIR")
 
 
 async def _with_key(host: Host, login: Login) -> Host:
@@ -223,13 +190,24 @@ async def _gathered(awaited: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     results = await asyncio.gather(*awaited, return_exceptions=True)
     silent = [str(result) for result in results if isinstance(result, TargetError)]
     if silent:
-        raise AdoptError("\n".join(["nothing is written on half a look:", *(f"  {reason}" for reason in silent)]))
+        raise AdoptError("\n".join([_HALF, *(f"  {reason}" for reason in silent), *_hints(silent)]))
     done: list[T] = []
     for result in results:
         if isinstance(result, BaseException):
             raise result
         done.append(result)
     return done
+
+
+def _hints(silent: Sequence[str]) -> Iterator[str]:
+    """Yield what the remedies mean before there are documents."""
+    told = " ".join(silent)
+    if str(OPENSTACK) in told:
+        yield "Account, region and CA are those of --os-cloud, or of OS_AUTH_URL, OS_USERNAME, … in the environment."
+    if "host key" in told and "known_hosts" in told:
+        yield "With --accept-host-keys the keys that the hosts present now are trusted and written down."
+    if "ssh:" in told:
+        yield "A host that is gone for good is left away: then Nova's and Cinder's lists tell what ran there."
 
 
 def _complete(draft: Draft) -> Draft:
@@ -251,8 +229,3 @@ def _compiled(draft: Draft, folder: Path) -> tuple[Unit, ...]:
     }
     files = {read.file: draft.files[PurePath(read.file).name] for read in loaded.reads}
     return tuple(compile_units(loaded, KINDS, values, files).units.values())
-
-
-def _put(path: Path, text: str, mode: int) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123 - the mode from the beginning
-        file.write(text.encode("utf-8", "surrogateescape"))

@@ -5,7 +5,7 @@ No network and no secret is needed: secrets stand as the references that they ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -72,7 +72,7 @@ def compare_declarations(folder: Path, before: str, after: str | None = None) ->
         at_once=now.max_unavailable,
         documents=compare_documents(old.loaded.resources, new.loaded.resources),
     )
-    return report, new.loaded
+    return report, replace(new.loaded, warnings=(*new.loaded.warnings, *now.warnings))
 
 
 def _side(folder: Path, name: str, *, newer: bool = True) -> _Side:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from reconciler.core.claiming import Claims
 from reconciler.core.compile import compile_units
 from reconciler.core.errors import CycleError, InputError, LocatedProblem, UnknownNameError
+from reconciler.core.forgetting import with_forgotten
 from reconciler.core.graph import build_graph
 from reconciler.core.load import Loaded, load, reconsidered
-from reconciler.core.ownership import Claims, find_former, kept_back, with_former
+from reconciler.core.ownership import find_former, kept_back, with_former
 from reconciler.redact import Redactor
 from resources.contract import SecretText
 from resources.former import TAKING
@@ -60,8 +62,8 @@ class Desired:
     supposed: str = ""
 
     def former(self, observed: Mapping[Address, Observed]) -> Former:
-        """Return what is ours on the hosts and not declared any more."""
-        return find_former(self.catalog, observed, TAKING)
+        """Return what is ours on the hosts and not declared any more, and what they remember of which nothing is left."""
+        return with_forgotten(find_former(self.catalog, observed, TAKING), self.catalog, observed)
 
     def with_former(self, former: Former) -> Desired:
         """Return what is declared together with what has to go; what cannot be brought into an order with it stays."""
@@ -127,6 +129,10 @@ def find_documents(folder: Path, problems: list[LocatedProblem]) -> list[Path]:
     found: list[Path] = []
     for root, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        links = [name for name in folders if Path(root, name).is_symlink()]
+        problems += [
+            _problem(f"{root}/{name}", "is a link to a folder, which is not followed: link its files") for name in links
+        ]
         found += (Path(root, name) for name in files if is_document(name))
     return sorted(found)
 

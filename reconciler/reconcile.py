@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
 from reconciler.apply import Applier, Progress
-from reconciler.core.deletions import Allowance, hold_deletions, told_unknown
+from reconciler.core.deletions import Allowance, hold_deletions, taken_by, told_unknown
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.drift import classed
 from reconciler.core.plan import NOT_ASKED, Plan, Verb, make_plan
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 MOST_PASSES = 30
 """So many passes, and one for each service that the first plan interrupts: a bound, so that nothing can go on for ever."""
 
-MOST_LOOKS = 3
-"""As many times a look is widened by what it has shown: names that were followed, then what is ours and undeclared."""
+MOST_LOOKS = 4
+"""As many times a look is widened by what it has shown: names that were followed, what is ours and undeclared, and what of
+that is not there any more."""
 
 LOOK_AGAIN_S = 3.0
 """Pause before a pass whose only task is to see whether the world has settled meanwhile."""
@@ -274,6 +275,8 @@ class Reconciler:
         self._rollout = replace(self._rollout, failed=_failed(look.plan, results, self._rollout.failed))
         up = {address for address, result in results.items() if result.outcome in GOOD}
         self._interrupted = (self._interrupted | applier.interrupted) - up
+        taken = {address for address in taken_by(look.plan, desired.catalog) if results[address].outcome is Outcome.CONVERGED}
+        self._allowance = replace(self._allowance, taken=self._allowance.taken | taken)
         self._last = None  # it was planned before that was known
         return results
 

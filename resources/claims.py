@@ -21,6 +21,7 @@ class Claim:
     `origins`    the documents that declared it then.
     `fields`     those that it wrote; `exists` among them: it made the whole thing.
     `needed_by`  what needed it then: that must be gone, or have become something else, before it goes.
+    `needs`      what it needed then of what hosts remember: whatever came to need another later says so itself.
     `lodging`    the services of an API whose lodgers (instances, volumes) live by it.
     `about`      what the unit type wanted to be remembered.
     `wrote`      the digest of what was declared when it was last written, and `at` when that was, by the host's clock in UTC.
@@ -31,6 +32,7 @@ class Claim:
     origins: tuple[Key, ...]
     fields: frozenset[str]
     needed_by: tuple[Address, ...] = ()
+    needs: tuple[Address, ...] = ()
     lodging: tuple[Address, ...] = ()
     about: Mapping[str, str] | None = None
     wrote: str = ""
@@ -48,6 +50,7 @@ class Taking:
     `types`    those that can be taken away, by their type's name.
     `paths`    those of them whose name is a path: one file, whichever of them declares it.
     `lodgers`  what lives by a unit of an API, by the name of that unit's type.
+    `stores`   what is kept by what a document of that kind declares, without any unit of an API that could tell how much.
     `exits`    the type of the units `HOST empty` that say that such a service leaves, likewise.
     `rest`     makes the unit that waits until a process has ended on a host, once those that it needs have converged; that
                needs nobody, it says who has to end it.
@@ -57,6 +60,7 @@ class Taking:
     paths: tuple[str, ...]
     lodgers: Mapping[str, str]
     exits: Mapping[str, str]
+    stores: Mapping[str, str]
     rest: Callable[[TargetId, str, tuple[Need, ...]], Unit]
 
 
@@ -68,6 +72,7 @@ def written(claim: Claim, without: frozenset[str]) -> dict[str, Any]:
         "fields": sorted(claim.fields),
         "without": sorted(without),
         "needed_by": [str(address) for address in claim.needed_by],
+        "needs": [str(address) for address in claim.needs],
         "lodging": [str(address) for address in claim.lodging],
         "about": dict(claim.about or {}),
         "wrote": claim.wrote,
@@ -83,6 +88,7 @@ def read(address: str, data: Mapping[str, Any]) -> Claim:
             origins=tuple(Key(*str(key).split("/", 1)) for key in data["origins"]),
             fields=frozenset(map(str, data["fields"])),
             needed_by=tuple(map(address_of, data["needed_by"])),
+            needs=tuple(map(address_of, data.get("needs", ()))),
             lodging=tuple(map(address_of, data["lodging"])),
             about={str(name): str(value) for name, value in data["about"].items()},
             wrote=str(data["wrote"]),

@@ -273,6 +273,10 @@ class Unit:
         """Return what is remembered as ours, of the one unit type that reads an inventory. Raises ValueError."""
         return ()
 
+    def forgetting(self, claims: Mapping[str, Any]) -> Unit:  # noqa: ARG002 - as above
+        """Return the unit, which reads an inventory, as one that must not hold these claims any more (`inventory.claim`)."""
+        return self
+
     def digest(self) -> str:
         """Return the SHA-256 of what a process reads from this unit; a file's mode and owner, say, are no part of it."""
         return digest_facts(self.desired or {})

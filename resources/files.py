@@ -30,7 +30,7 @@ class SeenFile:
     """A file as it was found. Bytes of `text` that are no UTF-8 are surrogates, so that writing gives them again.
 
     `recorded` is the owned digest that the host remembers of Bivisor's last write, None if it never wrote the file; `edited`
-    tells that the file holds something else than was written then.
+    tells that the file holds something else than was written then, or that nothing was.
     """
 
     text: str
@@ -62,11 +62,14 @@ def seen_file(reply: Reply, path: str) -> SeenFile | None:
 
 def _seen(text: str, digest: str, reply: Reply, path: str) -> SeenFile:
     recorded, edited = reply.data.get("recorded"), bool(reply.data.get("edited"))
-    return SeenFile(text, digest, seen_attributes(reply, path), recorded, edited)
+    return SeenFile(text, digest, seen_attributes(reply, path), recorded, edited or recorded is None)
 
 
 def theirs_now(path: str, facts: Facts | None) -> str:
-    """Say why a file that was ours is not taken away, or '': somebody may need what they wrote into it."""
+    """Say why a file that was ours is not taken away, or '': somebody may need what they wrote into it.
+
+    One of which the host does not remember what we wrote is not ours either: we were to make it, and never did.
+    """
     if not (facts or {}).get("@edited"):
         return ""
     return f"somebody has changed {path} since Bivisor wrote it: remove it by hand, or put it back"

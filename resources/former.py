@@ -39,6 +39,7 @@ TAKING = Taking(
     paths=(ConfigFile.type, WholeFile.type),
     lodgers={ComputeService.type: "instances", VolumeService.type: "volumes"},
     exits={ComputeService.type: ComputeExit.type, VolumeService.type: VolumeExit.type},
+    stores={"ImageStore": "images"},
     rest=_rest,
 )
 """What is not among these stays when nobody declares it any more: packages, directories, what an API or a vCenter holds."""

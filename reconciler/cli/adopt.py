@@ -13,11 +13,17 @@ from reconciler.cli import session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.adopt import Drafted, Login
+    from reconciler.adopt import Login
+    from reconciler.adopted_files import Drafted
     from reconciler.core.plan import Plan
     from resources.adoption.whole import Choices
 
 NAME = "adopt"
+
+_WITHOUT_SETTINGS = (
+    "Until that is mended, options beyond those that Bivisor decides are in no document: what such a file says otherwise than "
+    "Bivisor would is a line of the plan, and belongs into settings if it shall stay."
+)
 
 
 def run(
@@ -57,31 +63,36 @@ def run(
     key = str(key_file.expanduser().resolve()) if key_file else ""
     login = Login(user=user, port=port, key_file=key, accept=accept_host_keys)
     ssh = {"user": user, "port": port, "keyFile": _beside(key, out) if key else None}
-    choices = Choices(name=name, vcenters=_vcenters(vcenter or []), ssh={one: value for one, value in ssh.items() if value})
+    choices = Choices(
+        name=_fit(name, "--name"), vcenters=_vcenters(vcenter or []), ssh={one: value for one, value in ssh.items() if value}
+    )
     raise typer.Exit(session.run(_adopt(hosts, out, os_cloud, login, choices)))
 
 
 async def _adopt(words: list[str], out: Path, os_cloud: str, login: Login, choices: Choices) -> int:
-    from reconciler import adopt  # noqa: PLC0415 - keeps --help fast
+    from reconciler import adopt, adopted_files  # noqa: PLC0415 - keeps --help fast
     from reconciler.targets import TargetError  # noqa: PLC0415 - as above
     from reconciler.targets.openstack_account import account  # noqa: PLC0415 - as above
 
-    adopt.refuse_taken(out)
+    adopted_files.refuse_taken(out)
+    hosts = adopt.hosts_of(words, login)
     try:
         admin = account(adopt.OPENSTACK, os_cloud)
     except TargetError as error:
-        raise adopt.AdoptError(error.reason) from error
-    seen = await adopt.look(adopt.hosts_of(words, login), admin, login)
+        raise adopted_files.AdoptError(error.reason) from error
+    seen = await adopt.look(hosts, admin, login)
     done = adopt.drafted(seen, choices, out)
-    written = adopt.write(done, out)
+    written = adopted_files.write(done, out)
     press = session.press()
     for line in _told(done, written, accepted=login.accept):
         print(line)
-    missing = adopt.unwritten(done, out)
+    missing = adopted_files.unwritten(done, out)
     if missing:
         print(f"\nNobody said what belongs into these files; write them: {', '.join(map(str, missing))}")
     if missing or done.problem:
-        print(f"\nThese documents are not whole yet. Then look: bivisor plan --desired {out}\n{done.problem}".rstrip())
+        print(f"\nThese documents are not whole yet. Then look: bivisor plan --desired {_quoted(out)}")
+        if done.problem:
+            print(f"{done.problem}\n{_WITHOUT_SETTINGS}")
         return 1
     return await _remaining(out, press)
 
@@ -102,11 +113,20 @@ async def _remaining(out: Path, press: session.Press) -> int:
             print(f"  {reason}")
             for address in addresses:
                 print(f"    {address}")
-        print(f"\nNothing was changed. Read {out}, then carry out what is right: bivisor apply --desired {out}")
+        print(f"\nNothing was changed. Read {out}, then carry out what is right: bivisor apply --desired {_quoted(out)}")
     return exit_code(look.plan)
 
 
+def _quoted(folder: Path) -> str:
+    """Return the folder as it is typed behind an option."""
+    from shlex import quote  # noqa: PLC0415 - not needed for help
+
+    return quote(str(folder))
+
+
 def _told(done: Drafted, written: list[Path], *, accepted: bool) -> Iterator[str]:
+    from resources.adoption.text import printable  # noqa: PLC0415 - keeps --help fast
+
     yield f"Written: {', '.join(map(str, written))}"
     guesses = [(one, path, note) for one in done.draft.documents for path, note in one.notes.items()]
     yield f"{len(guesses)} comments in them say what was guessed and what to look at."
@@ -114,32 +134,44 @@ def _told(done: Drafted, written: list[Path], *, accepted: bool) -> Iterator[str
         yield "The hosts' keys were trusted as they were seen: compare them with the hosts' own before you rely on them."
     if done.draft.left_out:
         yield "\nNot in the documents:"
-        yield from (f"  - {sentence}" for sentence in done.draft.left_out)
+        yield from (f"  - {printable(sentence)}" for sentence in done.draft.left_out)
 
 
 def _reasons(plan: Plan) -> dict[str, list[str]]:
     """Return for each reason the addresses of the lines that it explains; why something is unknown, the plan tells itself."""
-    from resources.adoption.remains import why  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.plan import STALE  # noqa: PLC0415 - keeps --help fast
+    from resources.adoption.remains import why  # noqa: PLC0415 - as above
 
     found: dict[str, list[str]] = {}
     for step in plan.steps:
-        for reason in why(step.address.type, step.changes):
+        for reason in why(step.address.type, step.changes, reads=bool(step.reasons) and STALE not in step.reasons):
             found.setdefault(reason, []).append(str(step.address))
     return found
 
 
 def _vcenters(words: list[str]) -> dict[str, str]:
     """Return names by host. Raises typer.BadParameter."""
-    found = {}
+    found: dict[str, str] = {}
     for word in words:
         name, sign, host = word.partition("=")
         if not (name and sign and host):
             raise typer.BadParameter(f'write NAME=HOST, not "{word}"', param_hint="--vcenter")
-        found[host] = name
+        if name in found.values() or host in found:
+            raise typer.BadParameter(f'"{word}": two vCenters, or two names of one', param_hint="--vcenter")
+        found[host] = _fit(name, "--vcenter")
     return found
+
+
+def _fit(name: str, option: str) -> str:
+    """Return a name that a document can have. Raises typer.BadParameter."""
+    from resources.adoption.draft import is_name  # noqa: PLC0415 - keeps --help fast
+
+    if name and not is_name(name):
+        raise typer.BadParameter(f'no document can be called "{name}": write a-z, 0-9 and -', param_hint=option)
+    return name
 
 
 def _beside(key: str, out: Path) -> str:
     """Return the key's path as a document in the folder says it: relative where it is near."""
-    folder = out.resolve()
+    folder = Path(os.path.normpath(out.absolute()))  # links are not followed: documents are read by that path as well
     return os.path.relpath(key, folder) if Path(key).is_relative_to(folder.parent) else key

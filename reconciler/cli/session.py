@@ -218,7 +218,7 @@ async def session(folder: Path, release: str | None = None, *, confirm_deletes: 
 
     desired = await read_desired(folder, release)
     log.set_up(**LOGGING, redact=desired.redact)
-    warn(desired.loaded.warnings)
+    warn((*desired.loaded.warnings, *desired.catalog.warnings))
     gc.freeze()  # the program and what is declared stay until the end: no need to search them for garbage
     gc.enable()
     async with Targets(desired.catalog.endpoints) as targets:

@@ -14,6 +14,6 @@ def run(desired: DesiredFolder = Path("desired"), release: AsIfRelease = None) -
     from reconciler.desired import compile_offline  # noqa: PLC0415 - keeps --help fast
 
     loaded, catalog, _ = compile_offline(desired, release)
-    warn(loaded.warnings)
+    warn((*loaded.warnings, *catalog.warnings))
     resources, units, targets = len(loaded.resources), len(catalog.units), len(catalog.endpoints)
     print(f"{desired}: {resources} resources are valid; they declare {units} units on {targets} targets.")

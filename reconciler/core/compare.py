@@ -48,7 +48,9 @@ def compare(before: Catalog, after: Catalog, graph: Graph) -> Plan:
         step = Step(unit.address, Verb.NOTHING, needs=needs, origins=unit.origins)
         return _step(step, unit, before.units.get(unit.address), reasons)
 
-    gone = (_gone(unit) for address, unit in before.units.items() if address not in after.units and _makes(unit))
+    unasked = before.endpoints.keys() - after.endpoints.keys()
+    left = (unit for address, unit in before.units.items() if address not in after.units and _makes(unit))
+    gone = (_gone(unit, asked=unit.address.target not in unasked) for unit in left)
     return Plan((*planned(after, graph, first).steps, *gone))
 
 
@@ -130,9 +132,10 @@ def _disruption(unit: Unit, changes: tuple[Change, ...], facts: Facts | None) ->
     return None
 
 
-def _gone(unit: Unit) -> Step:
-    changes = (Change(EXISTS, before=True, after=UNDECLARED),)
-    return Step(unit.address, Verb.DELETE, changes, origins=unit.origins, intended=Verb.DELETE)
+def _gone(unit: Unit, *, asked: bool) -> Step:
+    changes, target = (Change(EXISTS, before=True, after=UNDECLARED),), unit.address.target
+    why = () if asked else (f"no document speaks of {target} any more: nobody asks it, and this stays there",)
+    return Step(unit.address, Verb.DELETE, changes, why, origins=unit.origins, intended=Verb.DELETE)
 
 
 def _makes(unit: Unit) -> bool:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from reconciler.core.errors import DisagreementError, InputError
-from reconciler.core.ignore import Ignored, ignored_by
+from reconciler.core.ignore import Ignored, idle, ignored_by
+from reconciler.core.load import IGNORE
 from reconciler.core.merge import Fragment, merge
+from reconciler.core.wording import quoted
 from resources.cloud import Cloud, Compiled, SecretError, SecretRef, UnfitReleaseError
 from resources.published import RolloutFacts
 
@@ -40,22 +42,28 @@ class Former:
     `without`  are declared units, each with a claim of the fields that must go from it.
     `after`    is what declared units need besides: the end of what stood in their place.
     `held`     says why something stays for the time being.
+    `doubtful` says of what may still keep something, which nobody can count, why a person has to agree before it goes.
+    `unaware`  are processes that have loaded what goes, and that nobody restarts or ends.
     `claims`   are all that is ours, declared or not.
+    `forgotten` is what hosts have to forget because it is ours no more: claims by the address of the host's inventory.
     """
 
     units: Mapping[Address, Unit] = field(default_factory=dict)
     without: Mapping[Address, Claim] = field(default_factory=dict)
     after: Mapping[Address, tuple[Need, ...]] = field(default_factory=dict)
     held: Mapping[Address, str] = field(default_factory=dict)
+    doubtful: Mapping[Address, str] = field(default_factory=dict)
+    unaware: Mapping[Address, tuple[str, ...]] = field(default_factory=dict)
     claims: Mapping[Address, Claim] = field(default_factory=dict)
+    forgotten: Mapping[Address, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """Everything that is declared, in the form that observing and planning work with; units sorted by address.
 
-    `ignored` is what documents leave to others, `former` what is ours and declared no more, once the hosts have told what they
-    remember.
+    `ignored` is what documents leave to others, and `warnings` tell what of that is nothing; `former` what is ours and
+    declared no more, once the hosts have told what they remember.
     """
 
     units: Mapping[Address, Unit]
@@ -64,6 +72,7 @@ class Catalog:
     positions: Mapping[Key, Positions]
     rollouts: tuple[RolloutFacts, ...] = ()
     ignored: Ignored = field(default_factory=lambda: Ignored({}))
+    warnings: tuple[LocatedProblem, ...] = ()
     former: Former = field(default_factory=Former)
 
     @property
@@ -89,7 +98,8 @@ def compile_units(
     published = _publish(loaded, kinds, Cloud((), secrets, files, aliases))
     compiled = _compile(loaded, kinds, Cloud(published, secrets, files, aliases))
     ignored = ignored_by(loaded.resources)
-    units = ignored.left_out(_merge(compiled, loaded))
+    merged = _merge(compiled, loaded)
+    units = ignored.left_out(merged)
     _refuse_dangling(units, loaded)
     return Catalog(
         units=introduce(units),
@@ -97,6 +107,7 @@ def compile_units(
         resources=loaded.resources,
         positions=loaded.positions,
         ignored=ignored,
+        warnings=tuple(_idle(key, line, loaded) for key, line in idle(loaded.resources, merged)),
         rollouts=tuple(sorted((item for item in published if isinstance(item, RolloutFacts)), key=lambda item: item.name)),
     )
 
@@ -159,6 +170,11 @@ def _merge(compiled: Mapping[Key, Compiled], loaded: Loaded) -> Mapping[Address,
     if problems:
         raise DisagreementError(problems)
     return units
+
+
+def _idle(key: Key, line: str, loaded: Loaded) -> LocatedProblem:
+    message = f"{quoted(line)} fits nothing that this document declares and could leave to others: write it as plan shows it"
+    return loaded.located(key, ("metadata", "annotations", IGNORE), message, warning=True)
 
 
 def _located(address: Address, one: Disagreement, loaded: Loaded) -> LocatedProblem:

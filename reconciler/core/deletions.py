@@ -26,11 +26,15 @@ _TAKES = frozenset({Verb.DELETE, Verb.UPDATE, Verb.RESTART})
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """So many things may go at once: `count`, and `percent` of all that is ours, rounded up; or any, once `confirmed`."""
+    """So many things may go at once: `count`, and `percent` of all that is ours, rounded up; or any, once `confirmed`.
+
+    `taken` is what this run has taken away already: pass by pass, as hosts begin to answer, no more goes than at once.
+    """
 
     count: int = 10
     percent: int = 20
     confirmed: bool = False
+    taken: frozenset[Address] = frozenset()
 
     def of(self, owned: int) -> int:
         """Return how many of so many things may go."""
@@ -38,22 +42,36 @@ class Allowance:
 
 
 def hold_deletions(plan: Plan, catalog: Catalog, allowance: Allowance) -> Plan:
-    """Hold all that is taken away if it is more than allowed, and what needs it; else return the plan as it is."""
-    former = catalog.former
-    taken = frozenset(step.address for step in plan.steps if _takes(step, former))
-    most = allowance.of(len(former.claims))
-    if allowance.confirmed or len(taken) <= most:
+    """Hold all that is taken away if it is more than allowed, else what may still keep something; and what needs it."""
+    taken = taken_by(plan, catalog)
+    owned = len(catalog.former.claims.keys() | allowance.taken)
+    most = allowance.of(owned)
+    doubtful = {address: why for address, why in catalog.former.doubtful.items() if address in taken}
+    if allowance.confirmed or not taken:
         return plan
+    if len(taken | allowance.taken) <= most:
+        return _holding(plan, doubtful)
+    gone = f", {len(allowance.taken)} have gone" if allowance.taken else ""
+    things = "1 thing" if len(taken) == 1 else f"{len(taken)} things"
     why = (
-        f"{len(taken)} things that no document declares any more would go, and maxDeletes allows {most} "
-        f"({allowance.count}, and {allowance.percent} % of the {len(former.claims)} that are Bivisor's): "
+        f"{things} that no document declares any more would go{gone}, and maxDeletes allows {most} "
+        f"({allowance.count}, and {allowance.percent} % of the {owned} that are Bivisor's): "
         "look at them, then apply with --confirm-deletes"
     )
+    return _holding(plan, dict.fromkeys(taken, why))
+
+
+def _holding(plan: Plan, reasons: Mapping[Address, str]) -> Plan:
     steps: dict[Address, Step] = {}
     for step in plan.steps:
-        kept = hold(step, why) if step.address in taken and step.verb is not Verb.UNKNOWN else step
-        steps[step.address] = held_by_needs(kept, steps)
-    return replace(plan, steps=tuple(steps.values()))
+        why = reasons.get(step.address)
+        steps[step.address] = held_by_needs(hold(step, why) if why and step.verb is not Verb.UNKNOWN else step, steps)
+    return replace(plan, steps=tuple(steps.values())) if reasons else plan
+
+
+def taken_by(plan: Plan, catalog: Catalog) -> frozenset[Address]:
+    """Return what the plan takes away because nobody declares it any more, or would if it were not for maxDeletes."""
+    return frozenset(step.address for step in plan.steps if _takes(step, catalog.former))
 
 
 def told_unknown(plan: Plan, catalog: Catalog, observed: Mapping[Address, Observed]) -> Plan:
@@ -77,7 +95,7 @@ def _remembers_nothing(unit: Unit, seen: Observed) -> bool:
 
 
 def _told(step: Step, count: int) -> Step:
-    if not count:
+    if not count or step.held:
         return step
     things = "1 thing that stands here as declared is" if count == 1 else f"{count} things that stand here as declared are"
     remark = f"{things} not known to be Bivisor's (was the host made anew?): when no document declares them, they stay"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from reconciler.core.ownership import REMEMBERING, declared_digest
+from reconciler.core.claiming import REMEMBERING, declared_digest
 from reconciler.core.plan import FRESH, Plan, Step
 from resources.contract import Unit
 

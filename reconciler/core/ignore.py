@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.core.load import IGNORE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from resources.cloud import Resource
     from resources.contract import Address, Key, Unit
@@ -26,10 +26,14 @@ class Ignored:
 
     def fits(self, unit: Unit, name: str) -> bool:
         """Tell whether one of the unit's documents leaves that field to others."""
+        return self.left_by(unit.origins, unit.address, name)
+
+    def left_by(self, origins: tuple[Key, ...], address: Address, name: str) -> bool:
+        """Tell whether one of these documents, which declare the unit or did, leaves that field to others."""
         if not self.patterns:
             return False
-        texts = (f"{unit.address.type}/{unit.address.name} {name}", f"{unit.address} {name}")
-        found = (pattern for origin in unit.origins for pattern in self.patterns.get(origin, ()))
+        texts = (f"{address.type}/{address.name} {name}", f"{address} {name}")
+        found = (pattern for origin in origins for pattern in self.patterns.get(origin, ()))
         return any(pattern.fullmatch(text) for pattern in found for text in texts)
 
     def left_out(self, units: Mapping[Address, Unit]) -> Mapping[Address, Unit]:
@@ -50,6 +54,17 @@ def ignored_by(resources: Mapping[Key, Resource[Any]]) -> Ignored:
     """Return what the documents leave to others: one pattern a line, `TYPE/NAME FIELD`, `*` for anything."""
     texts = ((key, resource.metadata.annotations.get(IGNORE, "")) for key, resource in resources.items())
     return Ignored({key: tuple(map(_pattern, _lines(text))) for key, text in texts if text})
+
+
+def idle(resources: Mapping[Key, Resource[Any]], units: Mapping[Address, Unit]) -> Iterator[tuple[Key, str]]:
+    """Yield the patterns that change nothing, with their documents: none of the units could do without what they fit."""
+    for key, resource in resources.items():
+        lines = _lines(resource.metadata.annotations.get(IGNORE, ""))
+        mine = [unit for unit in units.values() if key in unit.origins] if lines else []
+        for line in lines:
+            alone = Ignored({key: (_pattern(line),)})
+            if all(alone.left_out({unit.address: unit})[unit.address] is unit for unit in mine):
+                yield key, line
 
 
 def _lines(text: str) -> list[str]:

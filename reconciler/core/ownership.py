@@ -8,21 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.core.claiming import REMEMBERING, same_thing, tellers, tells
 from reconciler.core.compile import Catalog, Former, introduce, order_of
 from reconciler.core.diff import Unobserved
-from resources.claims import Claim, Taking, written
-from resources.contract import EXISTS, REMEMBERED, Address, Need, TargetId, Unit, digest_facts
+from resources.contract import EXISTS, Address, Need, TargetId, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
 
     from reconciler.core.diff import Observed
-    from reconciler.core.graph import Graph
-    from resources.contract import Change, Facts
-
-REMEMBERING = ("ssh", "pacemaker")
-"""The kinds of targets on which something can be ours: hosts remember it, and the ring's members what the cluster holds."""
+    from resources.claims import Claim, Taking
 
 _NO_ORDER = "the order in which it was made does not fit that of what is declared now: remove it by hand"
 
@@ -32,15 +27,18 @@ _HOW_TO = "docs/how-to/remove-from-the-cloud.md"
 def find_former(catalog: Catalog, observed: Mapping[Address, Observed], taking: Taking) -> Former:
     """Return what the hosts remember as ours and the documents in `catalog` do not declare; `catalog` is without it."""
     claims, unread = _remembered(catalog, observed)
-    if not claims:
+    strange = _strange(catalog, observed)
+    if not (claims or strange):
         return Former()
-    search = _Search(catalog, claims, unread, taking)
+    search = _Search(catalog, claims, unread, taking, held=strange)
     search.find()
     return Former(
         units={address: search.units[address] for address in sorted(search.units, key=order_of)},
         without=search.without,
         after=search.after,
         held=search.held,
+        doubtful=dict(search.doubtful()),
+        unaware=search.unaware,
         claims=claims,
     )
 
@@ -48,107 +46,70 @@ def find_former(catalog: Catalog, observed: Mapping[Address, Observed], taking: 
 def kept_back(former: Former) -> Former:
     """Return all of it held: the ways in which things are made have changed so much that the remembered order is of no use."""
     units = {address: replace(unit, needs=()) for address, unit in former.units.items()}
-    held = {address: former.held.get(address, _NO_ORDER) for address in (*former.units, *former.without)}
+    held = {**dict.fromkeys((*former.units, *former.without), _NO_ORDER), **former.held}
     return replace(former, units=units, after={}, held=held)
-
-
-def declared_digest(unit: Unit) -> str:
-    """Return the digest of what is declared of a unit, bookkeeping left out."""
-    desired = (unit.desired or {}).items()
-    return digest_facts({name: value for name, value in desired if value is not None and name != REMEMBERED})
 
 
 def with_former(catalog: Catalog, former: Former) -> Catalog:
     """Return the catalogue with what has to go: it is observed, ordered and planned like everything else."""
-    if not (former.units or former.without):
+    if not (former.units or former.without or former.forgotten):
         return replace(catalog, former=former)
     units = {**catalog.units, **former.units}
     for address, claim in former.without.items():
         units[address] = units[address].without(claim.fields, claim)
+    for address, claims in former.forgotten.items():
+        units[address] = units[address].forgetting(claims)
     for address, needs in former.after.items():
         units[address] = replace(units[address], needs=(*units[address].needs, *needs))
     return replace(catalog, units=introduce({a: units[a] for a in sorted(units, key=order_of)}), former=former)
-
-
-class Claims:
-    """Says what the hosts have to remember of what is done to a unit, for the cloud of this catalogue."""
-
-    def __init__(self, catalog: Catalog, graph: Graph, taking: Taking) -> None:
-        """Know the units; the inventories are called after the cloud."""
-        self.catalog = catalog
-        self.graph = graph
-        self.taking = taking
-        self.cloud = next((unit.address.name for unit in catalog.units.values() if _tells(unit)), "")
-
-    def of(self, unit: Unit, changes: tuple[Change, ...], facts: Facts | None) -> Mapping[str, Any] | None:
-        """Return the claims that go with the actions for these changes, as `inventory.claim` takes them; None for none.
-
-        A claim of None is for what is gone afterwards.
-        """
-        if not self.cloud or unit.address.target.kind not in REMEMBERING or type(unit).ownable is Unit.ownable:
-            return None
-        if unit.desired is None:
-            return {str(address): None for address in _same(unit.address, self.taking)}
-        wrote = {change.field for change in changes if change.after is not None and change.after is not False}
-        wrote |= {EXISTS} if facts is None else set()
-        gone = {change.field for change in changes} - wrote
-        if all(value is None for value in unit.desired.values()):
-            gone |= {EXISTS}
-        claim = Claim(
-            address=unit.address,
-            cloud=self.cloud,
-            origins=unit.origins,
-            fields=frozenset(filter(unit.ownable, wrote)),
-            needed_by=self.graph.needed_by(unit.address),
-            lodging=self._lodging(unit.address),
-            about=unit.memory(),
-            wrote=declared_digest(unit),
-        )
-        return {str(unit.address): written(claim, frozenset(gone))}
-
-    def _lodging(self, address: Address) -> tuple[Address, ...]:
-        """Return the services with lodgers that the unit keeps, or whose process reads it."""
-        first = self.graph.needed_by(address)
-        readers = (each for each in first if address in self.catalog.units[each].loads)
-        second = (other for each in readers for other in self.graph.needed_by(each))
-        found = (each for each in (*first, *second) if each.type in self.taking.lodgers)
-        return tuple(sorted(set(found), key=order_of))
-
-
-def _same(address: Address, taking: Taking) -> tuple[Address, ...]:
-    """Return the addresses of the same thing: a file may be declared whole or by its options."""
-    types = taking.paths if address.type in taking.paths else (address.type,)
-    return tuple(replace(address, type=each) for each in types)
-
-
-def _tells(unit: Unit) -> bool:
-    return type(unit).claims is not Unit.claims
 
 
 def _remembered(catalog: Catalog, observed: Mapping[Address, Observed]) -> tuple[dict[Address, Claim], frozenset[TargetId]]:
     """Return the claims of all hosts that told them all, and the hosts that did not.
 
     What a ring holds is ours when most of its members say so: one that was away when it was made or removed says otherwise.
+    Of their words the latest counts.
     """
     found: dict[Address, list[Claim]] = {}
     unread = set()
     for address, unit in catalog.units.items():
-        if not _tells(unit):
+        if not tells(unit):
             continue
         seen = observed.get(address)
         if seen is None or isinstance(seen, Unobserved):
             unread.add(address.target)
             continue
         for claim in unit.claims(seen):
-            if address.target in _tellers(catalog, claim.address.target):
+            if address.target in tellers(catalog, claim.address.target):
                 found.setdefault(claim.address, []).append(claim)
-    claims = {a: said[0] for a, said in found.items() if 2 * len(said) > len(_tellers(catalog, a.target))}
+    claims = {
+        a: max(said, key=lambda claim: claim.at) for a, said in found.items() if 2 * len(said) > len(tellers(catalog, a.target))
+    }
     return claims, frozenset(unread)
 
 
-def _tellers(catalog: Catalog, target: TargetId) -> tuple[TargetId, ...]:
-    """Return the hosts that remember what is ours on a target: the host itself, or the members of the ring."""
-    return tuple(getattr(catalog.endpoints.get(target), "members", {}).values()) or (target,)
+def _strange(catalog: Catalog, observed: Mapping[Address, Observed]) -> dict[Address, str]:
+    """Return why nothing is done to the units of a target that is not the one that is declared, by their addresses.
+
+    A host is another one when all that it remembers was made under another name; a ring is, when hosts remember what it holds
+    and none of its members does: beside the one that runs, its resources would run twice.
+    """
+    why: dict[TargetId, str] = {}
+    told: dict[TargetId, set[TargetId]] = {}
+    for address, unit in catalog.units.items():
+        seen = observed.get(address)
+        if tells(unit) and seen is not None and not isinstance(seen, Unobserved):
+            why[address.target] = unit.blocked(seen)
+            for claim in unit.claims(seen):
+                told.setdefault(claim.address.target, set()).add(address.target)
+    for target, hosts in told.items():
+        members = tellers(catalog, target)
+        if target in catalog.endpoints and hosts.isdisjoint(members) and why.keys() >= set(members):
+            names = ", ".join(sorted(host.name for host in hosts))
+            why[target] = (
+                f"what it holds was made on {names}, none of which is a member any more: move it by one node at a time"
+            )
+    return {address: why[address.target] for address in catalog.units if why.get(address.target)} if any(why.values()) else {}
 
 
 @dataclass(slots=True)
@@ -159,43 +120,64 @@ class _Search:
     claims: Mapping[Address, Claim]
     unread: frozenset[TargetId]
     taking: Taking
+    needed_by: dict[Address, tuple[Address, ...]] = field(default_factory=dict)
     gone: dict[Address, Claim] = field(default_factory=dict)
     units: dict[Address, Unit] = field(default_factory=dict)
     without: dict[Address, Claim] = field(default_factory=dict)
     after: dict[Address, tuple[Need, ...]] = field(default_factory=dict)
     held: dict[Address, str] = field(default_factory=dict)
+    unaware: dict[Address, tuple[str, ...]] = field(default_factory=dict)
     rests: dict[str, list[Address]] = field(default_factory=dict)
 
     def find(self) -> None:
+        self._join_needs()
         for address, claim in self.claims.items():
             declared = self.catalog.units.get(address)
             if declared is None:
-                if self.catalog.units.keys().isdisjoint(_same(address, self.taking)):
+                if self.catalog.units.keys().isdisjoint(same_thing(address, self.taking)):
                     self._undeclared(address, claim)
             elif declared.desired is not None and type(declared).without is not Unit.without:
-                fields = claim.fields - declared.desired.keys() - {EXISTS}
-                fields = fields and frozenset(name for name in fields if not self.catalog.ignored.fits(declared, name))
+                left = self._kept_from_others(address, claim)
+                fields = left.fields - declared.desired.keys() - {EXISTS}
                 if fields:
-                    self.without[address] = replace(claim, fields=fields)
+                    self.without[address] = replace(left, fields=fields)
         for address in (*self.gone, *self.without):
             self._hold_for_lodgers(address, self.claims[address])
         self._keep_together()
         for address, claim in self.gone.items():
             self._order(address, claim)
-        for address, claim in self.gone.items():
-            self._replaced(address, claim)
+        self._move()
+
+    def _join_needs(self) -> None:
+        """Find what needed each when it was made, and what came to need it later, though it was not written again for that."""
+        found = {address: list(claim.needed_by) for address, claim in self.claims.items()}
+        for address, claim in self.claims.items():
+            for need in claim.needs:
+                if need in found and address not in found[need]:
+                    found[need].append(address)
+        self.needed_by = {address: tuple(others) for address, others in found.items()}
+
+    def _kept_from_others(self, address: Address, claim: Claim) -> Claim:
+        """Return the claim without the fields that its documents leave to others."""
+        unit = self.catalog.units.get(address)
+        origins = dict.fromkeys((*(unit.origins if unit else ()), *claim.origins))
+        ignored = self.catalog.ignored
+        fields = (name for name in claim.fields if name == EXISTS or not ignored.left_by(tuple(origins), address, name))
+        return replace(claim, fields=frozenset(fields)) if ignored.patterns else claim
 
     def _undeclared(self, address: Address, claim: Claim) -> None:
         kind = self.taking.types.get(address.type)
-        unit = kind.former(claim) if kind and address.target in self.catalog.endpoints else None
+        known = kind is not None and address.target in self.catalog.endpoints
+        unit = kind.former(self._kept_from_others(address, claim)) if kind and known else None
         if unit is not None:
             self.gone[address] = claim
-            self.units[address] = replace(unit, origins=claim.origins)
+            left = self.catalog.ignored.left_out({address: replace(unit, origins=claim.origins)})
+            self.units[address] = left[address]
 
     def _hold_for_lodgers(self, address: Address, claim: Claim) -> None:
         """Hold what instances or volumes live by, if their service is neither declared nor on its declared way out."""
         # what needed it and is held for the same lodgers goes before it, and tells why
-        kept = {each for other in claim.needed_by if other in self.gone for each in self.claims[other].lodging}
+        kept = {each for other in self.needed_by[address] if other in self.gone for each in self.claims[other].lodging}
         lost = [each for each in claim.lodging if each not in kept and not self._spoken_of(each)]
         if lost:
             gone = [origin for origin in claim.origins if origin not in self.catalog.resources]
@@ -204,6 +186,21 @@ class _Search:
                 f"{who} no longer declares {lost[0].name}, where {lodgers} may live: declare it again, and say that it leaves "
                 f"({_HOW_TO})"
             )
+
+    def doubtful(self) -> Iterator[tuple[Address, str]]:
+        """Yield what a document declared that kept something, images say, and that is gone; and why a person has to agree."""
+        for address in (*self.gone, *self.without):
+            origins = (each for each in self.claims[address].origins if each not in self.catalog.resources)
+            stores = [each for each in origins if each.kind in self.taking.stores]
+            if stores:
+                kept = self.taking.stores[stores[0].kind]
+                yield (
+                    address,
+                    (
+                        f"no document declares {', '.join(map(str, stores))} any more, and {kept} may be kept there: "
+                        "when none are, apply with --confirm-deletes"
+                    ),
+                )
 
     def _spoken_of(self, service: Address) -> bool:
         leaving = Address(service.target, self.taking.exits[service.type], f"{service.name} empty")
@@ -214,13 +211,16 @@ class _Search:
         held = {origin: address for address in self.held if address in self.gone for origin in self.claims[address].origins}
         for address, claim in self.gone.items():
             with_it = next((held[origin] for origin in claim.origins if origin in held), None)
-            if with_it is not None and address not in self.held and self.gone.keys().isdisjoint(claim.needed_by):
+            if with_it is not None and address not in self.held and self.gone.keys().isdisjoint(self.needed_by[address]):
                 self.held[address] = f"it came with {with_it}, which is held"
 
     def _order(self, address: Address, claim: Claim) -> None:
-        needs = [need for other in claim.needed_by for need in self._before(address, other)]
-        for process in claim.remembered("readers").split() if EXISTS in claim.fields else ():
-            needs += self._ended(claim, process)
+        needs = [need for other in self.needed_by[address] for need in self._before(address, other)]
+        readers = claim.remembered("readers").split()
+        if EXISTS in claim.fields:
+            needs += [need for process in readers for need in self._ended(claim, process)]
+        else:
+            self.unaware[address] = tuple(process for process in readers if not self._keepers(claim, process))
         self.units[address] = replace(self.units[address], needs=tuple(dict.fromkeys(needs)))
 
     def _before(self, address: Address, other: Address) -> Iterator[Need]:
@@ -238,17 +238,14 @@ class _Search:
 
     def _silent(self, target: TargetId) -> bool:
         """Tell whether those who told are too few to say what is ours on that target."""
-        tellers = _tellers(self.catalog, target)
-        return 2 * len(self.unread.intersection(tellers)) >= len(tellers)
+        those = tellers(self.catalog, target)
+        return 2 * len(self.unread.intersection(those)) >= len(those)
 
     def _ended(self, claim: Claim, process: str) -> Iterator[Need]:
         """Yield that a process that was started with it runs there no more, unless what needs it says so already."""
         target, name = claim.address.target, process.removesuffix(".service")
-        keepers = [
-            other for other in claim.needed_by if other.name == name and (other in self.gone or other in self.catalog.units)
-        ]
         moved: tuple[Need, ...] = ()
-        for keeper in keepers:
+        for keeper in self._keepers(claim, process):
             unit = self.catalog.units.get(keeper)
             loads = () if unit is None else unit.loads
             if keeper.target == target or keeper in self.held or any(loaded.target == target for loaded in loads):
@@ -264,11 +261,28 @@ class _Search:
             self.rests.setdefault(name, []).append(rest.address)
         yield Need(rest.address, "what was started with it must not run any more")
 
-    def _replaced(self, address: Address, claim: Claim) -> None:
-        """Have whatever keeps its service with lodgers now wait for the end of what kept it before, and of its processes."""
-        ends = (address, *self.rests.get(address.name, ()))
-        before = tuple(Need(end, "what kept it before must have ended: two of them must never run at once") for end in ends)
-        kept = (self.catalog.units.get(service) for service in claim.lodging if service in claim.needed_by)
-        for need in (need for declared in kept if declared is not None for need in declared.needs):
-            if need.address.target.kind in REMEMBERING:
-                self.after[need.address] = (*self.after.get(need.address, ()), *before)
+    def _keepers(self, claim: Claim, process: str) -> list[Address]:
+        """Return what keeps that process and needed the thing, if that is declared, or ours."""
+        name, needed_by = process.removesuffix(".service"), self.needed_by[claim.address]
+        return [other for other in needed_by if other.name == name and (other in self.gone or other in self.catalog.units)]
+
+    def _move(self) -> None:
+        """Find the services with lodgers that something else keeps from now on: what kept them goes, or stays without them."""
+        for address, claim in self.gone.items():
+            ends = (address, *self.rests.get(address.name, ()))
+            for service in claim.lodging:
+                if service in claim.needed_by:
+                    self._replaced(service, ends, "what kept it before must have ended: two of them must never run at once")
+        lodging = {address: claim.lodging for address, claim in self.without.items() if claim.lodging}
+        for unit in self.catalog.units.values() if lodging else ():
+            for loads in unit.loads:
+                for service in lodging.get(loads, ()):
+                    why = "what kept it before must do without it: two of them must never run at once"
+                    self._replaced(service, (unit.address,), why)
+
+    def _replaced(self, service: Address, before: tuple[Address, ...], why: str) -> None:
+        """Have whatever keeps a service with lodgers now wait for what kept it before, and for its processes."""
+        declared = self.catalog.units.get(service)
+        now = [need.address for need in declared.needs if need.address.target.kind in REMEMBERING] if declared else []
+        for keeper in now if before[0] not in now else ():
+            self.after[keeper] = (*self.after.get(keeper, ()), *(Need(end, why) for end in before))

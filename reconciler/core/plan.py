@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Observed, Unobserved, diff
 from reconciler.core.load import MANAGE
+from resources.contract import changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -137,7 +138,7 @@ def planned(catalog: Catalog, graph: Graph, first: Callable[[Unit, tuple[Address
         step = first(catalog.units[address], needs, reasons)
         if step.changes:
             step = replace(step, reasons=(*_undeclared(step, catalog.former), *reasons.of(step)))
-            step = _managed(_kept_back(step, catalog.former), modes)
+            step = _managed(_kept_back(step, catalog.former), modes, catalog.former)
         steps[address] = held_by_needs(step, steps)
     return Plan(tuple(steps.values()))
 
@@ -257,16 +258,21 @@ class Reasons:
 
 
 def _matters(unit: Unit, name: str) -> bool:
-    if unit.desired is None:
-        return True
+    if unit.desired is None or unit.desired.get(name, name) is None:
+        return True  # what must not be there was read while it was
     without = {each: value for each, value in unit.desired.items() if each != name}
     return replace(unit, desired=without).digest() != unit.digest()
 
 
 def _undeclared(step: Step, former: Former) -> tuple[str, ...]:
     """Say what the step takes away because it is declared no more."""
+    if forgotten := former.forgotten.get(step.address):
+        things = (f"{named(claim['without'])} of {text}" if claim else text for text, claim in forgotten.items())
+        return (f"forgets {named(things)}: gone, changed by somebody, or left to others",)
     if step.address in former.units:
-        return ("it is Bivisor's, and no document declares it any more",) if step.intended is not Verb.WAIT else ()
+        unaware = former.unaware.get(step.address, ())
+        later = (f"{named(unaware)} may have loaded it, and no document declares that it restarts",) if unaware else ()
+        return ("it is Bivisor's, and no document declares it any more", *later) if step.intended is not Verb.WAIT else ()
     claim = former.without.get(step.address)
     fields = [change.field for change in step.changes if claim is not None and change.field in claim.fields]
     return (f"no document declares {named(fields)} any more",) if fields else ()
@@ -286,9 +292,14 @@ def _modes(catalog: Catalog) -> Mapping[Key, str]:
     return {key: mode for key, mode in found if mode != "full"}
 
 
-def _managed(step: Step, modes: Mapping[Key, str]) -> Step:
-    """Hold the step while one of its resources is paused or only observed; a paused one tells no changes."""
-    limits = {modes[origin]: origin for origin in reversed(step.origins) if origin in modes}
+def _managed(step: Step, modes: Mapping[Key, str], former: Former) -> Step:
+    """Hold the step while one of its resources is paused or only observed; a paused one tells no changes.
+
+    What it takes away is still the business of the resources that had declared it.
+    """
+    claim = former.without.get(step.address)
+    declared = claim.origins if claim and not changed_fields(step.changes).isdisjoint(claim.fields) else ()
+    limits = {modes[origin]: origin for origin in reversed((*step.origins, *declared)) if origin in modes}
     if not limits:
         return step
     if "paused" in limits:

@@ -16,7 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reconciler.core.ownership import declared_digest
+from reconciler.core.claiming import declared_digest
 from reconciler.core.plan import Plan, Step, held_by_needs, hold, named
 from reconciler.core.shown import masked, written
 from resources.contract import digest_facts

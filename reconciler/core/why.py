@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler.core.claiming import REMEMBERING
 from reconciler.core.diff import Unobserved
-from reconciler.core.ownership import REMEMBERING
 from reconciler.core.plan import NOT_ASKED, Verb
 from reconciler.core.shown import masked, masked_urls
 from resources.contract import EXISTS, REMEMBERED, Change, Unit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 from reconciler.targets import TargetError
@@ -37,9 +38,9 @@ def account(target: TargetId, cloud: str) -> OpenStackEndpoint:
         username=str(auth["username"]),
         password=SecretText(str(auth["password"])),
         project=str(auth["project_name"]),
-        user_domain=_domain(auth, "user_domain"),
-        project_domain=_domain(auth, "project_domain"),
-        ca_file=str(found.config.get("cacert") or ""),
+        user_domain=_domain(target, auth, "user_domain"),
+        project_domain=_domain(target, auth, "project_domain"),
+        ca_file=str(Path(cacert).expanduser().absolute()) if (cacert := found.config.get("cacert")) else "",
     )
 
 
@@ -49,7 +50,11 @@ def _of_version_3(url: str) -> str:
     return plain if plain.endswith("/v3") else f"{plain}/v3"
 
 
-def _domain(auth: dict[str, Any], which: str) -> str:
-    """Return a domain's name; the one with the id `default` is called Default."""
-    name = auth.get(f"{which}_name") or auth.get("domain_name") or auth.get(f"{which}_id") or "Default"
-    return "Default" if name == "default" else str(name)
+def _domain(target: TargetId, auth: dict[str, Any], which: str) -> str:
+    """Return a domain's name; the one with the id `default` is called Default. Raises TargetError for another id alone."""
+    name = auth.get(f"{which}_name") or auth.get("domain_name")
+    number = auth.get(f"{which}_id") or auth.get("domain_id") or "default"
+    if not name and number != "default":
+        option = f"OS_{which.upper()}_NAME"
+        raise TargetError(target, f"the account names its domain by an id: set {option}, or {which}_name in clouds.yaml")
+    return "Default" if (name or "default") == "default" else str(name)

@@ -6,40 +6,43 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from resources import cib
+from resources.adoption import pacemaker
+from resources.adoption.computes import SHARED
+from resources.adoption.conf import first
 from resources.adoption.draft import Document, as_name, is_name
-from resources.adoption.survey import SHARED, first
+from resources.cloud import UnfitReleaseError
+from resources.contract import UnreadableError
+from resources.releases.spelling import written
 from resources.releases.table import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from resources.adoption.conf import Conf, Layers
     from resources.adoption.draft import Path
-    from resources.adoption.seen import Conf
-    from resources.adoption.survey import Layers, Survey
+    from resources.adoption.survey import Survey
     from resources.endpoints import OpenStackEndpoint
 
 _LOGINS = ("service_user", "placement", "neutron", "cinder", "keystone_authtoken")
 """Sections of a service's configuration with its account, the most telling first."""
 
-_OURS = ("symmetric-cluster", "start-failure-is-fatal", "cluster-recheck-interval")
-"""Options of Pacemaker that Bivisor decides, but for what `properties` say: what is there stays."""
+_ACCOUNTS = ("service_user", "keystone_authtoken", "placement", "neutron", "cinder")
+"""The same, where Nova's own account stands before those by which it may speak to one other service."""
 
-_TOTEM = {"transport": "knet", "crypto_cipher": "aes256", "crypto_hash": "sha256"}
-"""How members of Bivisor's ring talk to each other; those who talk otherwise are no ring with them."""
+_OURS = {"symmetric-cluster": "true", "start-failure-is-fatal": "true", "cluster-recheck-interval": ""}
+"""Options of Pacemaker that Bivisor decides, but for what `properties` say: what is there stays. With their defaults (Pacemaker
+Explained, cluster options): unset, the first one lets every resource run anywhere, and all would stop if it became false."""
 
-_TOTEM_DEFAULT = {"transport": "knet", "crypto_cipher": "none", "crypto_hash": "none"}
-"""What is so where the file says nothing (corosync.conf(5), release 3)."""
-
-_SPLIT = (
-    "observed only: the members of this ring talk otherwise ({strange}) than Bivisor's corosync.conf lets them, so while they "
-    "restart one after the other they are two rings. Take the annotation away when what Pacemaker runs may be interrupted"
+_KEPT = (
+    "kept as they are, or as Pacemaker has them where nobody set them; without this block Bivisor decides them, and with "
+    "symmetric-cluster: false every resource stops that no constraint lets run"
 )
 
-_RENAMED = (
-    "observed only: Pacemaker calls its members otherwise than the Nodes are called ({renamed}), and would take them for new "
-    "ones. Give the hosts names that a Node can have, in corosync.conf as well, when what Pacemaker runs may be interrupted"
+_NO_RING = (
+    "observed only: there is no ring on these hosts, and none shall be formed on one that nobody meant for it. Give the role "
+    "controller to those that shall be its members, and take the annotation away when computes or volumes need Pacemaker"
 )
+_REGION = "set OS_REGION_NAME, or region_name in clouds.yaml"
 
 _TRUE = frozenset({"true", "yes", "on", "1", "y"})
 
@@ -68,7 +71,7 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
     """Return the document and the secrets that it names."""
     secrets: dict[str, str | dict[str, str]] = {}
     notes: dict[Path, str] = {}
-    account = survey.seen.account
+    account = _in_its_region(survey)
     spec = {
         "release": survey.release,
         "region": account.region,
@@ -80,6 +83,7 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
         "ssh": wanted.ssh or None,
         "api": {"nodes": {"roles": ["api"]}} if wanted.api else None,
         "pacemaker": _pacemaker(survey, wanted, secrets, notes),
+        "compute": _compute(survey),
     }
     url = _first(survey.every_nova, "DEFAULT", "transport_url") or _of((*wanted.cinder,), "DEFAULT", "transport_url")
     url = url or _rabbit(survey)
@@ -87,19 +91,22 @@ def cluster(survey: Survey, wanted: Wanted) -> tuple[Document, dict[str, str | d
     if url is None:
         notes["messaging", "transportUrl"] = "no service said it: write it into the file"
     annotations = {}
-    if strange := _strange(survey):
+    if risk := survey.ring.risk() if survey.ring else _NO_RING:
         annotations["bivisor/manage"] = "observe"
-        notes[()] = _SPLIT.format(strange=strange)
-    elif survey.renamed:
-        annotations["bivisor/manage"] = "observe"
-        notes[()] = _RENAMED.format(renamed=", ".join(survey.renamed))
+        notes[()] = risk
     return Document("Cluster", wanted.name, spec, notes, annotations), secrets
 
 
-def _strange(survey: Survey) -> str:
-    """Say how the ring's members talk to each other, if they do it otherwise than Bivisor's would; else ''."""
-    totem = {**_TOTEM_DEFAULT, **(survey.ring.totem if survey.ring else _TOTEM)}
-    return ", ".join(f"{name}: {totem[name]}" for name, ours in _TOTEM.items() if totem[name] != ours)
+def _in_its_region(survey: Survey) -> OpenStackEndpoint:
+    """Return how somebody logged in. Raises UnreadableError where that is another region than the hosts': two clouds in one."""
+    account = survey.seen.account
+    # Debian's file has a region of its own making in [keystone_authtoken]
+    asked = ((section, name) for section in _LOGINS[:-1] for name in ("region_name", "os_region_name"))
+    found = {region for section, name in asked if (region := _first(survey.every_nova, section, name))}
+    if found and account.region.lower() not in map(str.lower, found):
+        said = ", ".join(sorted(found))
+        raise UnreadableError(f"the hosts are of the region {said}, the APIs that answered of {account.region}: {_REGION}")
+    return account
 
 
 def _rabbit(survey: Survey) -> str | None:
@@ -136,10 +143,13 @@ def _identity(survey: Survey, account: OpenStackEndpoint, secrets: dict[str, Any
 
 
 def _services(survey: Survey, wanted: Wanted, secrets: dict[str, Any], notes: dict[Path, str]) -> dict[str, Any]:
-    found = _login(survey.every_nova, _LOGINS) or _login(((conf,) for conf in wanted.cinder), ("nova",))
+    found = _login(survey.every_nova, _ACCOUNTS) or _login(((conf,) for conf in wanted.cinder), ("nova",))
     secrets["nova-service"] = _account(found)
     if found is None:
-        notes["services", "nova"] = "no service said it: write Nova's account in Keystone into the file"
+        notes["services", "nova"] = (
+            "no service said it: write Nova's account in Keystone into the file; project and domains belong here if they are "
+            "not service and Default"
+        )
     spec: dict[str, Any] = {"nova": {"secret": "nova-service"}}
     if wanted.cinder:
         own = _login(((conf,) for conf in wanted.cinder), ("service_user", "keystone_authtoken"))
@@ -165,6 +175,16 @@ def _databases(confs: tuple[Conf, ...], secrets: dict[str, Any]) -> dict[str, An
         return None
     secrets["cinder-database"] = _of(confs, "database", "connection") or ""
     return {"cinder": {"secret": "cinder-database"}}
+
+
+def _compute(survey: Survey) -> dict[str, Any] | None:
+    """Return the one setting without which documents of some releases mean nothing: where Glance is."""
+    try:
+        written(survey.release, "nova", {"glance": {"region_name": "any"}})
+    except UnfitReleaseError:  # such a Nova does not find it in Keystone's catalogue
+        servers = _first(survey.every_nova, "glance", "api_servers")
+        return {"settings": {"glance": {"api_servers": servers}}} if servers else None
+    return None
 
 
 def _network(survey: Survey, wanted: Wanted) -> dict[str, Any]:
@@ -214,28 +234,24 @@ def _pacemaker(survey: Survey, wanted: Wanted, secrets: dict[str, Any], notes: d
         for name, key in (("moveToRootCgroup", "move_to_root_cgroup"), ("schedRr", "sched_rr"))
         if key in survey.ring.system
     }
-    options = cluster_options(survey)
+    options = pacemaker.options(survey.cib)
     if options.get("no-quorum-policy", "stop") != "stop":
         spec["noQuorumPolicy"] = options["no-quorum-policy"]
     if options.get("stonith-enabled", "true").lower() not in _TRUE:
         spec["stonith"] = {"enabled": False, "reason": "It was off when this cloud was adopted."}
         notes["pacemaker", "stonith", "reason"] = "say why: without fencing, a node that only lost its network goes on"
-    kept = {name: options[name] for name in _OURS if name in options and not _as_ours(name, options[name])}
+    inhabited = survey.cib is not None and survey.cib.find("configuration/resources/*") is not None
+    held = {name: options.get(name, default if inhabited else "") for name, default in _OURS.items()}
+    kept = {name: value for name, value in held.items() if value and not _as_ours(name, value)}
     if kept:
         spec["properties"] = kept
-        notes["pacemaker", "properties"] = "kept as they are; without this block Bivisor decides them"
+        notes["pacemaker", "properties"] = _KEPT
     return spec
 
 
 def _as_ours(name: str, value: str) -> bool:
     """Tell whether it is what is compiled anyway; how long to wait until a recheck is compiled only now and then."""
     return name != "cluster-recheck-interval" and value.lower() not in _TRUE
-
-
-def cluster_options(survey: Survey) -> dict[str, str]:
-    """Return Pacemaker's options by name."""
-    home = None if survey.cib is None else survey.cib.find("configuration/crm_config")
-    return {} if home is None else cib.nvpairs(home, "cluster_property_set")
 
 
 def _login(computes: Iterable[Layers], sections: tuple[str, ...]) -> dict[str, str] | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from resources.adoption.computes import LibvirtFound, VsphereFound
+from resources.adoption.conf import first
 from resources.adoption.draft import Document
 from resources.adoption.questions import AGENT_HOMES, HOMES, IDENTITIES
-from resources.adoption.survey import first
 from resources.adoption.vcenter import Login
 from resources.ini import edit, parse
 from resources.releases.table import RELEASES
@@ -16,9 +18,15 @@ from resources.releases.table import RELEASES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from resources.adoption.availability import Zone
     from resources.adoption.draft import Path
-    from resources.adoption.survey import LibvirtFound, Survey, VsphereFound, Zone
+    from resources.adoption.survey import Survey
 
+FoundT = TypeVar("FoundT", LibvirtFound, VsphereFound)
+
+_OBSERVED = {"bivisor/manage": "observe"}
+_LONGEST = 60
+"""Of a name that gets a number of two digits behind it."""
 _PROGRAM = re.compile(r"^ExecStart=(\S+) --config-file", re.MULTILINE)
 _PACKAGED = "/usr/bin/nova-compute"
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -26,11 +34,12 @@ _IMAGE_TYPES = {"libvirt": frozenset({"qemu", "kvm"}), "vmware": frozenset({"vmw
 
 
 def logins(survey: Survey) -> Iterator[Login]:
-    """Yield how the computes log in to their vCenters."""
+    """Yield how the computes log in to their vCenters. Raises UnreadableError."""
     for found in survey.vsphere:
+        host, port = found.place
         yield Login(
-            host=found.get("vmware", "host_ip") or "",
-            port=int(found.get("vmware", "host_port") or 443),
+            host=host,
+            port=port,
             username=found.get("vmware", "host_username") or "",
             password=found.get("vmware", "host_password") or "",
             insecure=(found.get("vmware", "insecure") or "").lower() in _TRUE,
@@ -44,16 +53,19 @@ def zones(survey: Survey, vcenters: dict[tuple[str, int], str]) -> tuple[tuple[D
     """Return the documents, and the roles that they choose nodes by: node name to roles."""
     documents: list[Document] = []
     roles: dict[str, list[str]] = {}
-    libvirt = _grouped(survey.libvirt, lambda found: found.zone)
-    for zone, computes in libvirt.items():
-        role = "compute" if len(libvirt) == 1 else f"compute-{zone.name}"
-        for found in computes:
-            roles.setdefault(found.host.node, []).append(role)
-        documents.append(_libvirt(survey, zone, computes, role))
-    for zone, found in _grouped(survey.vsphere, lambda one: one.zone).items():
-        documents.append(_vmware(survey, zone, found, vcenters))
-        for one in found if not all(each.kept for each in found) else ():
-            roles.setdefault(one.on[0][0].node, []).append(f"compute-{zone.name}")
+    libvirt, vmware = _grouped(survey.libvirt), _grouped(survey.vsphere)
+    names = _names([*libvirt, *vmware])
+    for zone, hosts in libvirt.items():
+        name = next(names)
+        role = "compute" if len(libvirt) == 1 else f"compute-{name}"
+        for host in hosts:
+            roles.setdefault(host.host.node, []).append(role)
+        documents.append(_libvirt(survey, name, zone, hosts, role))
+    for zone, computes in vmware.items():
+        name = next(names)
+        documents.append(_vmware(survey, name, zone, computes, vcenters))
+        for compute in computes if not all(each.kept for each in computes) else ():
+            roles.setdefault(compute.on[0][0].node, []).append(f"compute-{name}")
     return tuple(_apart(documents)), {name: list(dict.fromkeys(said)) for name, said in roles.items()}
 
 
@@ -74,34 +86,64 @@ def elsewhere(survey: Survey) -> dict[tuple[str, str], str]:
     return found
 
 
-def _grouped(found: Any, zone: Any) -> dict[Zone, list[Any]]:
-    grouped: dict[Zone, list[Any]] = {}
+def _grouped(found: tuple[FoundT, ...]) -> dict[Zone, list[FoundT]]:
+    """Return computes by their zone; of the aggregates that make it, that of most counts, and none that is a guess."""
+    named: dict[str, list[FoundT]] = {}
     for one in found:
-        grouped.setdefault(zone(one), []).append(one)
-    return grouped
+        named.setdefault(one.zone.availability_zone.lower(), []).append(one)
+    return {_most(group): group for group in named.values()}
+
+
+def _most(group: list[FoundT]) -> Zone:
+    known = [one.zone for one in group if one.zone.aggregate] or [group[0].zone]
+    return Counter(known).most_common(1)[0][0]
+
+
+def _is_guess(found: LibvirtFound | VsphereFound) -> bool:
+    return not found.zone.aggregate
+
+
+def _names(zones: list[Zone]) -> Iterator[str]:
+    """Yield a name for each, a number behind it where another one has it already."""
+    taken: set[str] = set()
+    for zone in zones:
+        free = (zone.name, *(f"{zone.name[:_LONGEST]}-{number}" for number in range(2, len(zones) + 2)))
+        name = next(name for name in free if name not in taken)
+        taken.add(name)
+        yield name
 
 
 def _apart(documents: list[Document]) -> Iterator[Document]:
-    """Yield the documents; a zone of both hypervisors is two, the second with another name, which is a guess."""
-    names: set[str] = set()
+    """Yield the documents; a zone of both hypervisors is two, and the second one cannot become what it is to be unasked."""
+    taken: set[str] = set()
     for document in documents:
-        if document.name not in names:
-            names.add(document.name)
+        zone = str(document.spec["availabilityZone"])
+        if zone.lower() not in taken:
+            taken.add(zone.lower())
             yield document
             continue
-        name = f"{document.name}-{document.spec['hypervisor']}"
-        names.add(name)
-        note = "a guess: both hypervisors are in one zone, and each needs its own"
-        yield Document(
-            document.kind, name, {**document.spec, "availabilityZone": name}, {**document.notes, ("availabilityZone",): note}
+        why = (
+            f'observed only: "{zone}" holds both hypervisors, each needs a zone of its own, and this name of one is a guess. '
+            "Computes change their zone when no instance lives on them"
         )
+        notes = {**document.notes, (): " ".join(filter(None, (document.notes.get(()), why)))}
+        spec = {**document.spec, "availabilityZone": document.name}
+        yield replace(document, spec=spec, notes=notes, annotations={**document.annotations, **_OBSERVED})
 
 
-def _zone_notes(zone: Zone) -> dict[Path, str]:
-    if zone.known:
-        return {}
-    why = "a guess: these computes are in no aggregate with a zone of its own; take a name that you want to keep"
-    return {("availabilityZone",): why}
+def _zone_notes(name: str, zone: Zone, guessed: bool) -> dict[Path, str]:  # noqa: FBT001 - see its callers
+    notes = []
+    if guessed:
+        notes.append("a guess: these computes are in no aggregate with a zone of its own; take a name that you want to keep")
+    if zone.aggregate and zone.aggregate != name:
+        notes.append(
+            f'Nova\'s aggregate of this zone is called "{zone.aggregate}", and this document is not: Bivisor makes one of its '
+            "own beside it, with the same zone"
+        )
+    if zone.beside:
+        named = ", ".join(f'"{one}"' for one in zone.beside)
+        notes.append(f"these aggregates are of this zone too, and stay: {named}")
+    return {("availabilityZone",): ". ".join(notes)} if notes else {}
 
 
 def _images(survey: Survey, hypervisor: str) -> list[dict[str, str]] | None:
@@ -115,8 +157,11 @@ def _images(survey: Survey, hypervisor: str) -> list[dict[str, str]] | None:
     return [{"name": name} for name in names] or None
 
 
-def _libvirt(survey: Survey, zone: Zone, computes: list[LibvirtFound], role: str) -> Document:
-    notes = _zone_notes(zone)
+def _libvirt(survey: Survey, name: str, zone: Zone, computes: list[LibvirtFound], role: str) -> Document:
+    notes, annotations = _zone_notes(name, zone, any(map(_is_guess, computes))), {}
+    if keeper := next((found.keeper for found in computes if found.keeper), ""):
+        annotations = _OBSERVED
+        notes[()] = f"observed only: {keeper} runs these computes, and systemd must not start or restart them behind its back"
     said: dict[str, Any] = {}
     for field, option in (("virtType", "virt_type"), ("cpuMode", "cpu_mode"), ("imagesType", "images_type")):
         values = Counter(first(found.layers, "libvirt", option) for found in computes)
@@ -132,38 +177,33 @@ def _libvirt(survey: Survey, zone: Zone, computes: list[LibvirtFound], role: str
         "placement": {"nodes": {"roles": [role]}},
         "images": _images(survey, "libvirt"),
     }
-    return Document("HypervisorZone", zone.name, spec, notes)
+    return Document("HypervisorZone", name, spec, notes, annotations)
 
 
-def _vmware(survey: Survey, zone: Zone, found: list[VsphereFound], vcenters: dict[tuple[str, int], str]) -> Document:
-    notes, annotations = _zone_notes(zone), {}
-    places = list(
-        dict.fromkeys((one.get("vmware", "host_ip") or "", int(one.get("vmware", "host_port") or 443)) for one in found)
-    )
-    if len(places) > 1:
-        notes["vmware", "vcenter"] = "its computes use several vCenters: give those of the others a zone of their own"
+def _vmware(survey: Survey, name: str, zone: Zone, found: list[VsphereFound], vcenters: dict[tuple[str, int], str]) -> Document:
+    notes, annotations = _zone_notes(name, zone, any(map(_is_guess, found))), {}
     foreign = [one for one in found if one.foreign]
     if foreign:
-        annotations["bivisor/manage"] = "observe"
+        annotations = _OBSERVED
         notes[()] = _handover(foreign)
     kept = all(one.kept for one in found)
     candidates = {host.node for host in survey.members} if kept else {host.node for one in found for host, _ in one.on}
     if torn := sorted(candidates & survey.unnamed):
-        annotations["bivisor/manage"] = "observe"
+        annotations = _OBSERVED
         why = f"the packaged nova-compute would be masked on {', '.join(torn)}, where it runs a compute that is in no document"
         notes[()] = f"{notes.get((), '')} observed only: {why}; move that one first".strip()
     spec = {
         "availabilityZone": zone.availability_zone,
         "hypervisor": "vmware",
         "vmware": {
-            "vcenter": vcenters[places[0]],
+            "vcenter": vcenters[found[0].place],
             "computes": [_compute(survey, one, notes, index) for index, one in enumerate(found)],
             "program": _program(found),
         },
-        "placement": "controllers" if kept else {"nodes": {"roles": [f"compute-{zone.name}"]}},
+        "placement": "controllers" if kept else {"nodes": {"roles": [f"compute-{name}"]}},
         "images": _images(survey, "vmware"),
     }
-    return Document("HypervisorZone", zone.name, spec, notes, annotations)
+    return Document("HypervisorZone", name, spec, notes, annotations)
 
 
 def _compute(survey: Survey, found: VsphereFound, notes: dict[Path, str], index: int) -> dict[str, Any]:
@@ -179,12 +219,15 @@ def _compute(survey: Survey, found: VsphereFound, notes: dict[Path, str], index:
 
 
 def _identity(survey: Survey, found: VsphereFound) -> str | None:
-    """Return the UUID by which Nova knows the compute: as its file says, else as Nova itself does."""
-    paths = (f"/etc/nova/vcenter/{found.compute}/compute_id", *(("/var/lib/nova/compute_id",) if found.foreign else ()))
-    texts = (host.text(path) for path in paths for host, _ in found.on)
+    """Return the UUID by which Nova knows the compute: as its own file says, else as Nova itself does.
+
+    What several computes share, and a packaged one beside them, comes last.
+    """
+    own = (host.text(f"{HOMES}/{found.compute}/compute_id") for host, _ in found.on)
     listed = survey.seen.listed("hypervisors.list", "hypervisors", **IDENTITIES)
     known = (str(each["uuid"]) for each in listed if each["host"] == found.compute)
-    return next((text.strip() for text in (*texts, *known) if text and text.strip()), None)
+    shared = (host.text("/var/lib/nova/compute_id") for host, _ in found.on if found.foreign)
+    return next((text.strip() for text in (*own, *known, *shared) if text and text.strip()), None)
 
 
 def _program(found: list[VsphereFound]) -> str | None:

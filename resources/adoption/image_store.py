@@ -15,11 +15,14 @@ from resources.releases.table import RELEASES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from resources.adoption.seen import Conf, Host
+    from resources.adoption.conf import Conf
+    from resources.adoption.seen import Host
     from resources.adoption.survey import Survey
 
 _DRIVERS = {scheme: driver for driver, scheme in SCHEMES.items()}
 _NAMELESS = {**{driver: driver for driver in SCHEMES}, "vsphere": "vmware"}
+_READ_ONLY = frozenset({"http", "https"})
+"""What keeps nothing: it is in the list by default, and stays there."""
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _ROLE = "image"
 
@@ -50,7 +53,9 @@ def stores(survey: Survey) -> tuple[tuple[StoreFound, ...], tuple[Host, ...], tu
     if len({(one.get("DEFAULT", "enabled_backends"), one.get("glance_store", "stores")) for _, one in apis}) > 1:
         return (), (), ("the Glance APIs have different stores, and a store is on all of them or in no document",)
     if not RELEASES[survey.release].has_glance_multistore:
-        return tuple(_nameless(host, conf)), hosts, ()
+        strange = [word for word in _words(conf) if word not in {*_NAMELESS, *_READ_ONLY}]
+        why = f"Glance on {host.node} has stores that no ImageStore can name ({', '.join(strange)}), and one option lists all"
+        return ((), (), (why,)) if strange else (tuple(_nameless(host, conf)), hosts, ())
     enabled = conf.get("DEFAULT", "enabled_backends") or ""
     if not enabled:
         why = f"Glance on {host.node} keeps images in the former way, without enabled_backends: its store has no name yet"
@@ -116,11 +121,16 @@ def _unfit(enabled: str) -> Iterator[str]:
             yield f"the image store {name}:{scheme}: {why}, and enabled_backends names all stores or none that are declared"
 
 
+def _words(conf: Conf) -> list[str]:
+    """Return the stores of older releases as their option lists them."""
+    return [word.strip() for word in (conf.get("glance_store", "stores") or "file").split(",") if word.strip()]
+
+
 def _nameless(host: Host, conf: Conf) -> Iterator[StoreFound]:
     """Yield the stores of older releases; they have no names, so their drivers' are taken."""
     default = conf.get("glance_store", "default_store") or "file"
-    for word in (conf.get("glance_store", "stores") or "file").split(","):
-        driver = _NAMELESS.get(word.strip())
+    for word in _words(conf):
+        driver = _NAMELESS.get(word)
         if driver is not None:
             yield StoreFound(driver, driver, "glance_store", SCHEMES[driver] == default, host, conf)
 

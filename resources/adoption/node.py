@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.adoption.draft import Document, as_name, is_name
+from resources.adoption.draft import Document
 
 if TYPE_CHECKING:
     from resources.adoption.draft import Path
@@ -33,5 +33,6 @@ def node(host: Host, roles: tuple[str, ...], *, compute: str, user: str, port: i
     notes: dict[Path, str] = {("ssh", "hostKey"): TRUSTED_NOW} if host.host_key else {("address",): KNOWN}
     if spec["computeHost"]:
         notes["computeHost",] = "its identity in Nova: never change it"
-    name = host.node if is_name(host.node) else as_name(host.node)
-    return Document("Node", name, spec, notes)
+    if host.note:
+        notes[()] = host.note
+    return Document("Node", host.node, spec, notes)

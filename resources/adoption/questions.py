@@ -41,7 +41,17 @@ PACKAGES = (
 NEUTRON_SERVICES = ("neutron-server", "neutron-api", "neutron-rpc-server")
 SERVICES = ("nova-compute", "nova-api", "cinder-volume", "glance-api", "corosync", "pacemaker", "libvirtd", *NEUTRON_SERVICES)
 
-_FOLDERS = (HOMES, AGENT_HOMES, FUEL_COMPUTES, CINDER, FUEL_VOLUMES)
+CONF_FOLDERS = (
+    "/etc/nova/nova.conf.d",
+    "/etc/nova/nova-compute.conf.d",
+    "/etc/cinder/cinder.conf.d",
+    "/etc/cinder/cinder-volume.conf.d",
+    "/etc/glance/glance.conf.d",
+    "/etc/glance/glance-api.conf.d",
+)
+"""What services read after their files, whether anybody tells them to or not (oslo_config/cfg.py, `find_config_dirs`)."""
+
+_FOLDERS = (HOMES, AGENT_HOMES, FUEL_COMPUTES, CINDER, FUEL_VOLUMES, *CONF_FOLDERS)
 _FILES = (
     "/etc/nova/nova.conf",
     "/etc/nova/nova-compute.conf",

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from resources.contract import Change
 
 _TYPES = {
-    "package": "Bivisor wants this package there, and does not remove another one that does its work",
+    "package": "Bivisor wants this package there; another one that excludes it (nova-compute-qemu or -kvm) goes when it comes",
     "directory": "services of Bivisor's layout live in directories of their own",
     "systemd_unit": "Bivisor writes the whole unit file of a service that it runs",
-    "file": "Bivisor writes the whole file, and this one is not as it would write it",
+    "file": "Bivisor writes the whole file, and it is not there, or not as it would write it",
     "membership": "not every member is online, or there is no quorum",
     "property": "an option of Pacemaker that Bivisor decides (Cluster.spec.pacemaker.properties says otherwise)",
     "inventory": "what a host remembers as Bivisor's",
@@ -30,6 +30,8 @@ _TYPES = {
     "session": "the vCenter does not let the account in that its services use",
     "compute_cluster": "the vCenter does not have the cluster as it is declared",
     "datastores": "no datastore of the cluster is usable",
+    "image_datastores": "the vCenter does not have the datastores that Glance keeps images in",
+    "distributed_switch": "the vCenter does not have the switch that a DVS agent works on",
 }
 
 _FIELDS = {
@@ -47,17 +49,30 @@ _FIELDS = {
     ("config_file", "[DEFAULT] my_ip"): "the address of its Node: name the host by the one that should stand there",
 }
 
+_OPTIONS = {
+    "volume_backend_name": "a backend is called as its section; volume types that name it otherwise find it no more",
+    "target_ip_address": "the address of its Node: settings of the backend say otherwise",
+}
+"""By the name of an option, in whatever section."""
 
-def why(unit_type: str, changes: Iterable[Change]) -> tuple[str, ...]:
-    """Return the reasons of a step's changes, each once; every change has one."""
-    return tuple(dict.fromkeys(_why(unit_type, change) for change in changes))
+
+_READS = "it has to load a file that has a line of its own here"
+
+
+def why(unit_type: str, changes: Iterable[Change], *, reads: bool = False) -> tuple[str, ...]:
+    """Return the reasons of a step's changes, each once; every change has one.
+
+    `reads` tells that the step is there because something else of the plan changes what its process loads.
+    """
+    said = (_READS if reads and change.field == "fresh" else _why(unit_type, change) for change in changes)
+    return tuple(dict.fromkeys(said))
 
 
 def _why(unit_type: str, change: Change) -> str:
-    known = _FIELDS.get((unit_type, change.field))
+    known = _FIELDS.get((unit_type, change.field)) or _OPTIONS.get(change.field.rpartition("] ")[2])
     if known:
         return known
-    if change.field in ATTRIBUTES:
+    if change.field in ATTRIBUTES and change.before is not None:
         return f"{change.field}: who may read what holds a secret"
     if unit_type == "config_file" and change.before is None:
         return f"{change.field}: not set there; Bivisor says it in every such file"

@@ -6,20 +6,20 @@ All that is asked stands in `questions`; an answer that does not say what is rai
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from resources.cloud import UnfitReleaseError
+from resources.adoption.conf import Conf
+from resources.adoption.draft import as_name
 from resources.contract import UnreadableError
 from resources.files import seen_file
 from resources.ini import BrokenIniError, parse
-from resources.releases.spelling import written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from resources.adoption.conf import Layers
     from resources.contract import Query, Reply, TargetId
     from resources.endpoints import OpenStackEndpoint
     from resources.ini import Document
@@ -37,7 +37,10 @@ def asked(query: Query) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Host:
-    """One host as it was named on the command line, and its answers. `name` is empty where the host's own one counts."""
+    """One host as it was named on the command line, and its answers. `name` is empty where the host's own one counts.
+
+    `note` is what its document says of that name, or ''.
+    """
 
     target: TargetId
     address: str
@@ -45,12 +48,13 @@ class Host:
     port: int
     name: str = ""
     host_key: str = ""
+    note: str = ""
     replies: Replies = field(default_factory=dict, repr=False)
 
     @property
     def node(self) -> str:
-        """The name of its Node: as given, else the host's own without its domain."""
-        return self.name or str(self._data("host.facts")["hostname"]).partition(".")[0].lower()
+        """The name of its Node: as given, else the host's own without its domain, as far as a Node can be called so."""
+        return self.name or as_name(self.hostname.partition(".")[0])
 
     @property
     def hostname(self) -> str:
@@ -102,49 +106,19 @@ class Host:
 
     def conf(self, path: str, service: str, release: str) -> Conf | None:
         """Return an oslo.config file; None where there is none. Raises UnreadableError."""
-        text = self.text(path)
-        if text is None:
-            return None
-        try:
-            return Conf(f"{self.address}:{path}", parse(text), service, release)
-        except BrokenIniError as error:
-            raise UnreadableError(f"{self.address}: {path}, {error}; no service starts with this file") from error
+        return next(iter(self.layers(service, release, path)), None)
+
+    def layers(self, service: str, release: str, *paths: str) -> Layers:
+        """Return those of the files that are there, in that order, as one process reads them. Raises UnreadableError."""
+        found = {path: _parsed(f"{self.address}:{path}", text) for path in paths if (text := self.text(path)) is not None}
+        beside = tuple(found.values())
+        return tuple(Conf(f"{self.address}:{path}", one, service, release, beside) for path, one in found.items())
 
     def _data(self, op: str, **args: Any) -> Mapping[str, Any]:
         reply = self.replies[op, json.dumps(args, sort_keys=True)]
         if not reply.ok:
             raise UnreadableError(f"{self.address}: {op}: {reply.error or reply.code}")
         return reply.data
-
-
-@dataclass(frozen=True)
-class Conf:
-    """An oslo.config file of a service; options are looked up as the newest release calls them, whatever this one does."""
-
-    place: str
-    document: Document
-    service: str
-    release: str
-
-    def get(self, section: str, name: str, own: str = "") -> str | None:
-        """Return what the service reads: the last of several values, `$$` as `$`; None where it is not set."""
-        values = self.all(section, name, own)
-        return None if not values else re.sub(r"\\\$|\$\$", "$", values[-1])
-
-    def all(self, section: str, name: str, own: str = "") -> tuple[str, ...]:
-        """Return every value of a multi-valued option."""
-        section, name = _place(self.release, self.service, section, name, own)
-        return self.document.values(section, name)
-
-    def has(self, section: str) -> bool:
-        """Tell whether there is a section of that name."""
-        return section.lower() in {name.lower() for name in self.document.sections}
-
-    def __eq__(self, other: object) -> bool:
-        """Compare what is written, not where."""
-        return isinstance(other, Conf) and self.document.entries == other.document.entries
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -163,11 +137,9 @@ class Seen:
         return tuple(reply.data[what])
 
 
-def _place(release: str, service: str, section: str, name: str, own: str) -> tuple[str, str]:
-    """Return where the release's service has an option; where it has none, where the newest one has."""
+@lru_cache(maxsize=1024)  # files of thousands of lines, of many hosts, are looked into for every option
+def _parsed(place: str, text: str) -> Document:
     try:
-        found = written(release, service, {section: {name: "x"}}, own=own)
-    except UnfitReleaseError:
-        return section, name
-    places = [(at, key) for at, keys in found.items() for key, value in keys.items() if value is not None]
-    return places[0] if places else (section, name)
+        return parse(text)
+    except BrokenIniError as error:
+        raise UnreadableError(f"{place}, {error}; no service starts with this file") from error

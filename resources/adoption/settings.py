@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from resources.adoption.computes import OWN, SHARED
 from resources.adoption.questions import AGENT_HOMES, CINDER, GLANCE_CONF, HOMES
-from resources.adoption.survey import OWN, SHARED
 from resources.contract import SecretText
 from resources.ini import normal_section, parse
 from resources.releases.rows import ACCOUNT
@@ -35,7 +35,13 @@ _NEVER = frozenset({*ACCOUNT, "region_name", "os_region_name", "transport_url", 
 _PER_HOST = re.compile(r"^my_|(_ip|_address|_addr|_listen|_hostname)$")
 """Options of a nova-compute that are a host's own, even where there is one host only."""
 
+_SECRET = re.compile(r"(^|_)(keys?|tokens?|secrets?|pass|passwd|passphrase|pwd|credentials?)$", re.IGNORECASE)
+"""Names of options that hold secrets, beyond those that settings refuse: `fixed_key`, `hmac_keys`, `datera_api_token`, …"""
+
 _ACCESS = re.compile(r"://[^/\s]*@")
+_BYTES = re.compile("[\udc80-\udcff]")
+"""What is no UTF-8 in the file, and could not be in a document."""
+
 _SECTION = re.compile(r"[^\[\]\s]([^\[\]\r\n]*\S)?")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -78,7 +84,9 @@ def _with_settings(document: Document, files: Files, common: Options, draft: Dra
     match document.kind:
         case "Cluster":
             agents = [spare.beside for (_, path), spare in files.items() if path.startswith(f"{AGENT_HOMES}/")]
-            more = {"compute": {"settings": _nested(common)}} if common else {}
+            known, wanted = _nested(common), (spec["compute"] or {}).get("settings", {})
+            known |= {section: {**known.get(section, {}), **options} for section, options in wanted.items()}
+            more = {"compute": {"settings": known}} if known else {}
             if agents and (shared := _common(agents)):
                 dvs = {**spec["network"]["dvs"], "settings": _nested(shared)}
                 more["network"] = {**spec["network"], "dvs": dvs}
@@ -88,7 +96,9 @@ def _with_settings(document: Document, files: Files, common: Options, draft: Dra
             found = _common(_of_zone(document, files, draft))
             if block == "vmware":  # of libvirt the two stand in two files
                 found = {option: values for option, values in found.items() if option not in common}
-            return replace(document, spec={**spec, block: {**spec[block], "settings": _nested(found)}}) if found else document
+            notes = {**document.notes, **_left(document, files, draft)}
+            more = {block: {**spec[block], "settings": _nested(found)}} if found else {}
+            return replace(document, spec={**spec, **more}, notes=notes)
         case "VolumeBackend":
             found = _common(_of_backend(document, files, draft))
         case "ImageStore":
@@ -101,15 +111,24 @@ def _with_settings(document: Document, files: Files, common: Options, draft: Dra
 
 def _left(document: Document, files: Files, draft: Draft) -> dict[tuple[str | int, ...], str]:
     """Return a note on what stands in a file that services share, and is no word of the document."""
-    if document.kind != "VolumeBackend" or document.spec["ha"] == "active-passive":
-        return {}
-    path = f"{CINDER}/cinder.conf"
-    found = [files[name, path] for name in _nodes(document, draft) if (name, path) in files]
-    names = sorted({f"[{section}] {name}" for spare in found for section, name in spare.beside if section != document.name})
+    spec = document.spec
+    match document.kind:
+        case "VolumeBackend" if spec["ha"] != "active-passive":
+            path, nodes, at = f"{CINDER}/cinder.conf", spec["placement"]["nodes"], "placement"
+        case "HypervisorZone" if spec["hypervisor"] == "libvirt":
+            path, nodes, at = SHARED, spec["placement"]["nodes"], "placement"
+        case "ImageStore" if document is next(one for one in draft.documents if one.kind == "ImageStore"):
+            path, nodes, at = GLANCE_CONF, spec["nodes"], "nodes"
+        case _:
+            return {}
+    found = [files[name, path] for name in nodes_of(draft, nodes) if (name, path) in files]
+    others = {normal_section(one.name) for one in draft.documents if one.kind == document.kind}
+    names = sorted({f"[{section}] {name}" for spare in found for section, name in spare.beside if section not in others})
     if not names:
         return {}
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return {("placement",): f"also set in its nodes' cinder.conf, and left as it is: {', '.join(names[:MOST_NAMED])}{more}"}
+    file = path.rpartition("/")[2]
+    return {(at,): f"also set in its nodes' {file}, and left as it is: {', '.join(names[:MOST_NAMED])}{more}"}
 
 
 def _of_every_compute(files: Files, zones: list[Document], draft: Draft) -> Options:
@@ -186,9 +205,10 @@ def _may(option: Option, values: tuple[str, ...], host: Host) -> bool:
     return (
         not taken(section, name)
         and name not in _NEVER
+        and _SECRET.search(name) is None
         and _SECTION.fullmatch(section) is not None
         and _NAME.fullmatch(name) is not None
-        and not any(_ACCESS.search(value) or mine.search(value) for value in values)
+        and not any(_ACCESS.search(value) or mine.search(value) or _BYTES.search(value) for value in values)
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from resources import cib
-from resources.adoption.draft import as_name, is_name
-from resources.adoption.questions import FUEL_COMPUTES, HOMES
+from resources.adoption.computes import SHARED, libvirt, vsphere, vsphere_names
+from resources.adoption.questions import CONF_FOLDERS
+from resources.adoption.ring import RingFound, ring_of
 from resources.contract import UnreadableError
 from resources.releases.table import RELEASES
 
@@ -17,72 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from xml.etree import ElementTree as ET
 
-    from resources.adoption.seen import Conf, Host, Seen
-
-SHARED = "/etc/nova/nova.conf"
-OWN = "/etc/nova/nova-compute.conf"
-_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-GUESSED_ZONE = {"libvirt": "kvm-az", "vmware": "vcenter-az"}
-
-Layers: TypeAlias = "tuple[Conf, ...]"
-"""Files that one process reads, the one that counts first."""
+    from resources.adoption.computes import LibvirtFound, VsphereFound
+    from resources.adoption.conf import Layers
+    from resources.adoption.seen import Host, Seen
 
 
-@dataclass(frozen=True, slots=True)
-class Zone:
-    """An availability zone as Nova has it; `known` is False where the name is a guess because no aggregate is there."""
-
-    name: str
-    availability_zone: str
-    hypervisor: str
-    known: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class LibvirtFound:
-    """A packaged nova-compute on its own host; `compute` is what Nova calls it."""
-
-    host: Host
-    compute: str
-    layers: Layers
-    zone: Zone
-
-
-@dataclass(frozen=True, slots=True)
-class VsphereFound:
-    """A nova-compute that drives a vSphere cluster, on each of the hosts that have its configuration.
-
-    `foreign` is empty where Bivisor's own layout is there; else it says what runs the compute now.
-    """
-
-    compute: str
-    on: tuple[tuple[Host, Layers], ...]
-    zone: Zone
-    kept: bool
-    foreign: str = ""
-
-    def get(self, section: str, name: str) -> str | None:
-        """Return what the compute reads, by its first host."""
-        return first(self.on[0][1], section, name)
-
-
-@dataclass(frozen=True, slots=True)
-class RingFound:
-    """What corosync.conf says: the cluster's name, node name to id and address, its `totem` and `system` sections."""
-
-    name: str
-    ids: dict[str, int]
-    addresses: dict[str, str]
-    totem: dict[str, str]
-    system: dict[str, str]
+_RENAMED = "Nova calls a vSphere compute {name}, for ever, and no Node may be called as one: this name is a guess"
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Everything; `unnamed` are the nodes with a libvirt compute that no document can say.
-
-    The ring's ids are by Node; `renamed` tells of the members that Pacemaker calls otherwise.
-    """
+    """Everything; `unnamed` are the nodes with a packaged compute that no document can say."""
 
     seen: Seen
     release: str
@@ -91,7 +37,6 @@ class Survey:
     members: tuple[Host, ...]
     libvirt: tuple[LibvirtFound, ...]
     vsphere: tuple[VsphereFound, ...]
-    renamed: tuple[str, ...] = ()
     unnamed: frozenset[str] = frozenset()
     left_out: tuple[str, ...] = ()
 
@@ -106,56 +51,62 @@ class Survey:
         """Yield the configuration of every compute, then that of whatever else of Nova is on the hosts."""
         yield from self.computes
         for host in self.seen.hosts:
-            yield _layers(host, self.release, SHARED)
-
-
-def first(layers: Layers, section: str, name: str) -> str | None:
-    """Return the value that counts, or None."""
-    return next((value for conf in layers if (value := conf.get(section, name)) is not None), None)
+            yield host.layers("nova", self.release, SHARED)
 
 
 def survey(seen: Seen) -> Survey:
     """Sort out what was seen. Raises UnreadableError where an answer does not say what is."""
     release, left_out = _release(seen)
-    ring = next(_rings(seen), None)
-    called = {} if ring is None else _members(ring, seen)
-    members = tuple(host for host in seen.hosts if host in called.values())
+    ring = ring_of(seen)
+    members = tuple(host for host in seen.hosts if ring and host in ring.hosts.values())
     # what a running member says counts before what a stopped one has saved
     texts = sorted((not host.has_live_cib, host.cib) for host in members)
-    root = next((cib.parse(text) for _, text in texts if text), None)
-    libvirt: list[LibvirtFound] = []
-    unnamed: set[str] = set()
-    for host in seen.hosts:
-        found, why = _libvirt(host, seen, release)
-        libvirt += found
-        left_out += why
-        unnamed |= {host.node} if why else set()
-    vsphere = list(_vsphere(seen, release, root))
-    taken = {found.compute for found in libvirt} | {found.compute for found in vsphere}
+    root = next((_parsed(text) for _, text in texts if text), None)
+    kvm, no_kvm = libvirt(seen, release, root)
+    vcenter, no_vcenter = vsphere(seen, release, root)
+    declared = {found.host.node for found in kvm}.union(*(found.packaged for found in vcenter))
+    taken = {one.compute for one in kvm} | {one.compute for one in vcenter} | no_kvm.keys() | no_vcenter.keys()
+    left_out += [*no_kvm.values(), *no_vcenter.values(), *_unread(seen)]
     left_out += [_unknown(row) for row in seen.listed("computes.list", "computes") if row["host"] not in taken]
     return Survey(
         seen,
         release,
-        ring=ring and replace(ring, ids={called[name].node: number for name, number in ring.ids.items()}),
-        renamed=tuple(_renamed(ring, called)),
+        ring=ring,
         cib=root,
         members=members,
-        libvirt=tuple(libvirt),
-        vsphere=tuple(vsphere),
-        unnamed=frozenset(unnamed),
+        libvirt=kvm,
+        vsphere=vcenter,
+        unnamed=frozenset(host.node for host in seen.hosts if host.runs("nova-compute") and host.node not in declared),
         left_out=tuple(dict.fromkeys(left_out)),
     )
 
 
-def zone_of(seen: Seen, host: str, hypervisor: str) -> Zone:
-    """Return the zone of a compute: that of the aggregate that has one, else a guess."""
-    for aggregate in seen.listed("aggregates.list", "aggregates"):
-        zone = aggregate["availability_zone"]
-        if zone and zone != "nova" and host in aggregate["hosts"]:
-            name = str(aggregate["name"])
-            return Zone(name if is_name(name) else as_name(name), str(zone), hypervisor)
-    guess = GUESSED_ZONE[hypervisor]
-    return Zone(guess, guess, hypervisor, known=False)
+def _parsed(text: str) -> ET.Element:
+    try:
+        return cib.parse(text)
+    except ValueError as error:
+        raise UnreadableError(
+            f"Pacemaker's configuration cannot be read: {error}; start Pacemaker, and see what it says"
+        ) from error
+
+
+def named(seen: Seen) -> Seen:
+    """Return it with other names for the hosts that a vSphere compute is called after: a Node may not have such a one.
+
+    Off the ring only, whose members Pacemaker knows by their names. Raises UnreadableError.
+    """
+    ring = ring_of(seen)
+    members = () if ring is None else tuple(host.node for host in ring.hosts.values())
+    taken = {name.lower() for name in vsphere_names(seen, _release(seen)[0])}
+    return replace(
+        seen,
+        hosts=tuple(
+            replace(host, name=f"{host.node}-host", note=_RENAMED.format(name=host.node))
+            if host.node in taken and host.node not in members
+            else host
+            for host in seen.hosts
+        ),
+    )
 
 
 def nova_version(version: str) -> str | None:
@@ -174,6 +125,18 @@ def _unknown(row: Mapping[str, Any]) -> str:
     return f'Nova lists the compute "{row["host"]}", which is {row["state"]} and runs on none of these hosts: {remedy}'
 
 
+def _unread(seen: Seen) -> Iterator[str]:
+    """Yield the files that services read beside those that were read here."""
+    for host in seen.hosts:
+        for folder in CONF_FOLDERS:
+            for name in host.names(folder):
+                if name.endswith(".conf"):
+                    yield (
+                        f"{folder}/{name} of {host.node}: what it sets counts more than the file that the folder is called "
+                        "after, and nobody looks into it: move its options there"
+                    )
+
+
 def _release(seen: Seen) -> tuple[str, list[str]]:
     versions = [version for host in seen.hosts if (version := host.version("nova-common"))]
     found = Counter(release for version in versions if (release := nova_version(version)))
@@ -182,119 +145,3 @@ def _release(seen: Seen) -> tuple[str, list[str]]:
     release = min(found, key=lambda name: RELEASES[name].nova)
     notes = [f"Nova has several releases: {', '.join(sorted(found))}; the oldest one is written"] if len(found) > 1 else []
     return release, notes
-
-
-def _rings(seen: Seen) -> Iterator[RingFound]:
-    """Yield what the running members say; Debian's package brings a ring of node1 alone, on the loopback, which is none."""
-    for host in seen.hosts:
-        text = host.text("/etc/corosync/corosync.conf")
-        if text and (host.runs("corosync") or host.at_boot("corosync")):
-            ring = _ring(text)
-            if set(ring.addresses.values()) != {"127.0.0.1"}:
-                yield ring
-
-
-def _members(ring: RingFound, seen: Seen) -> dict[str, Host]:
-    """Return the hosts by the names that the ring has for them. Raises UnreadableError for a member that was not named."""
-    found: dict[str, Host] = {}
-    for name, address in ring.addresses.items():
-        known = (host for host in seen.hosts if name in (host.node, host.hostname) or address in (host.address, host.node))
-        host = next(known, None)
-        if host is not None:
-            found[name] = host
-    if missing := sorted(ring.ids.keys() - found.keys()):
-        raise UnreadableError(f"the ring has members that were not named: {', '.join(missing)}; name each as NAME=ADDRESS")
-    return found
-
-
-def _renamed(ring: RingFound | None, called: dict[str, Host]) -> Iterator[str]:
-    """Yield which member is which Node; one without a name in the file is called as its host (corosync.conf(5))."""
-    for name, host in called.items():
-        known = host.hostname if ring and name == ring.addresses[name] else name
-        if known != host.node:
-            yield f"{known} is Node/{host.node}"
-
-
-def _ring(text: str) -> RingFound:
-    """Read corosync.conf(5): sections of `key: value`, one inside the other."""
-    ids: dict[str, int] = {}
-    addresses: dict[str, str] = {}
-    found: dict[str, dict[str, str]] = {}
-    stack: list[tuple[str, dict[str, str]]] = []
-    for line in (line.strip() for line in text.splitlines()):
-        if line.endswith("{"):
-            stack.append((line[:-1].strip(), {}))
-        elif line == "}" and stack:
-            section, values = stack.pop()
-            if section in {"totem", "system"}:
-                found[section] = values
-            elif section == "node":
-                node = values.get("name") or values.get("ring0_addr", "")
-                ids[node] = int(values.get("nodeid", len(ids) + 1))
-                addresses[node] = values.get("ring0_addr", "")
-        elif stack and not line.startswith("#") and ":" in line:
-            key, _, value = line.partition(":")
-            stack[-1][1][key.strip()] = value.strip()
-    totem = found.get("totem", {})
-    return RingFound(totem.get("cluster_name", ""), ids, addresses, totem, found.get("system", {}))
-
-
-def _layers(host: Host, release: str, *paths: str) -> Layers:
-    return tuple(conf for path in paths if (conf := host.conf(path, "nova", release)) is not None)
-
-
-def _libvirt(host: Host, seen: Seen, release: str) -> tuple[list[LibvirtFound], list[str]]:
-    """Return the libvirt compute of a host, or why it has none in the documents."""
-    if not (host.runs("nova-compute") or host.at_boot("nova-compute")):
-        return [], []
-    layers = _layers(host, release, OWN, SHARED)
-    if "vmware" in (first(layers, "DEFAULT", "compute_driver") or "libvirt"):
-        return [], []
-    name = first(layers, "DEFAULT", "host") or host.hostname
-    if not _HOST.fullmatch(name):
-        return [], [f'the compute on {host.address} is "{name}" in Nova, which no document can say: it is in no zone']
-    return [LibvirtFound(host, name, layers, zone_of(seen, name, "libvirt"))], []
-
-
-def _vsphere(seen: Seen, release: str, root: ET.Element | None) -> Iterator[VsphereFound]:
-    """Yield the computes of vSphere clusters: those that live in a home of their own, then those that share."""
-    found: dict[str, list[tuple[Host, Layers]]] = {}
-    foreign: dict[str, str] = {}
-    for host in seen.hosts:
-        for path, layers in _vsphere_layers(host, release):
-            if first(layers, "vmware", "cluster_name") is None:
-                continue
-            compute = first(layers, "DEFAULT", "host") or host.hostname
-            found.setdefault(compute, []).append((host, layers))
-            if path != f"{HOMES}/{compute}/nova.conf":
-                foreign[compute] = _resource_of(path, root) or f"the service nova-compute of {host.node}"
-    for compute, on in sorted(found.items()):
-        zone = zone_of(seen, compute, "vmware")
-        kept = _has_primitive(root, f"nova-compute-{compute}") or foreign.get(compute, "").startswith("the resource")
-        yield VsphereFound(compute, tuple(on), zone, kept, foreign.get(compute, ""))
-
-
-def _vsphere_layers(host: Host, release: str) -> Iterator[tuple[str, Layers]]:
-    """Yield the configuration of each compute that a host may run, with the path that is its own."""
-    for name in host.names(HOMES):
-        path = f"{HOMES}/{name}/nova.conf"
-        yield path, _layers(host, release, path)
-    for name in host.names(FUEL_COMPUTES):
-        path = f"{FUEL_COMPUTES}/{name}"
-        yield path, _layers(host, release, path, SHARED)
-    if host.runs("nova-compute"):
-        layers = _layers(host, release, OWN, SHARED)
-        if "vmware" in (first(layers, "DEFAULT", "compute_driver") or ""):
-            yield OWN, layers
-
-
-def _resource_of(path: str, root: ET.Element | None) -> str:
-    """Return the Pacemaker resource whose parameters name the file, in words, or ''."""
-    for primitive in () if root is None else root.iter("primitive"):
-        if any(path in pair.get("value", "") for pair in primitive.iter("nvpair")):
-            return f"the resource {primitive.get('id')} of Pacemaker"
-    return ""
-
-
-def _has_primitive(root: ET.Element | None, name: str) -> bool:
-    return root is not None and any(one.get("id") == name for one in root.iter("primitive"))

@@ -113,9 +113,14 @@ def quoted(text: str) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
+def printable(text: str) -> str:
+    """Return a text that may hold names of others with what is no character of a line as a question mark."""
+    return "".join(char if char.isprintable() or char.isspace() else "?" for char in text)
+
+
 def _comment(note: str, indent: str) -> Iterator[str]:
     line = ""
-    for word in note.split():
+    for word in printable(note).split():
         if line and len(indent) + len(line) + len(word) > WIDTH:
             yield f"{indent}# {line}\n"
             line = ""

@@ -74,6 +74,10 @@ def vcenters(logins: Iterable[Login], given: Mapping[str, str]) -> VCenters:
         if place[0] not in given and f"{place[0]}:{place[1]}" not in given:
             notes[()] = f"its name is a guess (--vcenter NAME={place[0]} gives another)"
         documents.append(Document("VCenter", name, spec, notes))
+    known = {text for host, port in by_place for text in (host, f"{host}:{port}")}
+    left_out += [
+        f"--vcenter {name}={host}: no service on these hosts logs in there" for host, name in given.items() if host not in known
+    ]
     return VCenters(tuple(documents), secrets, files, names, tuple(left_out))
 
 

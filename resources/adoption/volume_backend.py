@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from resources.adoption import pacemaker
+from resources.adoption.computes import port
 from resources.adoption.draft import Document, is_name
 from resources.adoption.questions import CINDER, FUEL_VOLUMES
 from resources.adoption.vcenter import Login
@@ -13,13 +15,15 @@ from resources.kinds.volume_backend import DRIVERS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from resources.adoption.conf import Conf
     from resources.adoption.draft import Path
-    from resources.adoption.seen import Conf, Host
+    from resources.adoption.seen import Host
     from resources.adoption.survey import Survey
 
 _KINDS = {driver: name for name, driver in DRIVERS.items()}
 _VMWARE = ("vmdk", "fcd")
 _OWN_FILE = f"{CINDER}/cinder-volume-"
+_SHARED = "backend_defaults"
 _TRUE = frozenset({"true", "yes", "on", "1"})
 
 
@@ -34,7 +38,7 @@ class BackendFound:
 
     def get(self, name: str) -> str | None:
         """Return an option of its section."""
-        return self.on[0][1].get(self.name, name, own=self.name)
+        return _option(self.on[0][1], self.name, name)
 
     @property
     def identities(self) -> frozenset[str]:
@@ -72,7 +76,7 @@ def backends(survey: Survey) -> tuple[tuple[BackendFound, ...], tuple[str, ...]]
                 elif conf is not None:
                     found.setdefault((name, kept), []).append((host, conf))
     backends = [
-        BackendFound(name, _KINDS[on[0][1].get(name, "volume_driver", own=name) or ""], tuple(on), kept)
+        BackendFound(name, _KINDS[_option(on[0][1], name, "volume_driver") or ""], tuple(on), kept)
         for (name, kept), on in sorted(found.items(), key=lambda item: item[0])
     ]
     one = [backend for backend in backends if len(backend.identities) == 1]
@@ -86,7 +90,7 @@ def logins(found: tuple[BackendFound, ...]) -> Iterator[Login]:
         if one.driver in _VMWARE:
             yield Login(
                 host=one.get("vmware_host_ip") or "",
-                port=int(one.get("vmware_host_port") or 443),
+                port=port(one.on[0][1].place, one.get("vmware_host_port")),
                 username=one.get("vmware_host_username") or "",
                 password=one.get("vmware_host_password") or "",
                 insecure=(one.get("vmware_insecure") or "").lower() in _TRUE,
@@ -116,7 +120,8 @@ def volume_backends(
         role = f"cinder-{one.name}"
         for host in one.hosts:
             roles.setdefault(host, []).append(role)
-        documents.append(Document("VolumeBackend", one.name, _spec(survey, one, zone.name, role, notes), notes))
+        annotations = _observed(survey, one, notes)
+        documents.append(Document("VolumeBackend", one.name, _spec(survey, one, zone.name, role, notes), notes, annotations))
     return tuple(documents), roles, (*left_out, *alone)
 
 
@@ -146,6 +151,12 @@ def _enabled(conf: Conf | None) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
+def _option(conf: Conf, section: str, name: str) -> str | None:
+    """Return an option of a backend's section, or what all of them share (Cinder since Queens, `backend_defaults`)."""
+    own = conf.get(section, name, own=section)
+    return own if own is not None else conf.get(_SHARED, name, own=_SHARED)
+
+
 def _files(host: Host) -> Iterator[tuple[str, bool]]:
     if host.runs("cinder-volume") or host.at_boot("cinder-volume"):
         yield f"{CINDER}/cinder.conf", False
@@ -156,7 +167,7 @@ def _files(host: Host) -> Iterator[tuple[str, bool]]:
 
 def _unfit(name: str, conf: Conf) -> str:
     """Say why a section cannot be a document, or ''."""
-    driver = conf.get(name, "volume_driver", own=name)
+    driver = _option(conf, name, "volume_driver")
     if driver not in _KINDS:
         return f"has the driver {driver}, which no VolumeBackend can name"
     return "" if is_name(name) else "cannot be the name of a document (a-z, 0-9 and -), and volumes belong to that name"
@@ -191,6 +202,20 @@ def _zone(one: BackendFound, zones: tuple[Document, ...], notes: dict[Path, str]
     return fitting[0]
 
 
+def _observed(survey: Survey, one: BackendFound, notes: dict[Path, str]) -> dict[str, str]:
+    """Return the annotation that lets nothing be done where somebody else starts and stops its service, with a note."""
+    keepers = (pacemaker.keeping(survey.cib, "cinder-volume", host) for host, _ in one.on if not one.kept)
+    keeper = next(filter(None, keepers), "")
+    if not keeper:
+        return {}
+    notes[()] = (
+        f"observed only: {keeper} runs its cinder-volume, and started by systemd as well there would be two. To hand over: "
+        "stop and remove that resource, wait until Cinder calls the service down, write the nodes and ha that you want, take "
+        "the annotation away, apply"
+    )
+    return {"bivisor/manage": "observe"}
+
+
 def _spec(survey: Survey, one: BackendFound, zone: str, role: str, notes: dict[Path, str]) -> dict[str, Any]:
     (host,) = one.identities
     ha = "active-passive" if one.kept else "none" if len(one.on) == 1 else "shared-host"
@@ -201,17 +226,29 @@ def _spec(survey: Survey, one: BackendFound, zone: str, role: str, notes: dict[P
         "driver": one.driver,
         "placement": {"nodes": {"roles": [role]}},
         "ha": ha,
-        "volumeType": _volume_type(survey, one),
+        "volumeType": _volume_type(survey, one, notes),
         "backendHost": host if host != one.name else None,
         **_block(one, notes),
     }
 
 
-def _volume_type(survey: Survey, one: BackendFound) -> str | None:
-    listed = survey.seen.listed("volume_types.list", "volume_types")
-    called = {one.name, one.get("volume_backend_name")}
-    names = sorted(str(each["name"]) for each in listed if each["specs"].get("volume_backend_name") in called)
-    return one.name if one.name in names else next(iter(names), None)
+def _volume_type(survey: Survey, one: BackendFound, notes: dict[Path, str]) -> str | None:
+    """Return the type that leads to it. Others that do so by another name than its section are told: it will lose that."""
+    listed = {
+        str(each["name"]): each["specs"].get("volume_backend_name")
+        for each in survey.seen.listed("volume_types.list", "volume_types")
+    }
+    called = one.get("volume_backend_name") or one.name
+    names = sorted(name for name, leads in listed.items() if leads in {one.name, called})
+    chosen = one.name if one.name in names else next(iter(names), None)
+    others = [name for name in names if name != chosen and listed[name] != one.name]
+    if called != one.name:
+        more = f": change {', '.join(others)} when you apply this" if others else ""
+        notes["driver",] = (
+            f'its volume_backend_name is "{called}", and becomes "{one.name}", as its section is called; no other volume type '
+            f"than that of this document follows{more}"
+        )
+    return chosen
 
 
 def _block(one: BackendFound, notes: dict[Path, str]) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from resources.contract import EXISTS, REMEMBERED, Action, Address, Query, SecretText, Unit, digest_facts
 from resources.files import ATTRIBUTES, attributes_of, seen_file, write_file
-from resources.ini import BrokenIniError, UnwritableError, edit, parse
+from resources.ini import BrokenIniError, UnwritableError, edit, normal_section, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +27,15 @@ class ConfigFile(Unit):
     """Address `ssh:NODE/config_file/PATH`. Fields: `[section] option`, and mode ("0640"), owner, group where given.
 
     `readers` are the systemd units that load the file: before a foreign edit is repaired, the host remembers of those
-    that were started with the right content that they were. A `passing` file is removed with its last option; the values
-    of `secret` options are not shown although none is declared.
+    that were started with the right content that they were. `gone` are options that were ours and must not be set, each with
+    the digest of the values that we wrote, or '' where that is not known: one that holds something else is somebody else's. A
+    `passing` file is removed with its last option; the values of `secret` options are not shown although none is declared.
     """
 
     type: ClassVar[str] = "config_file"
 
     readers: tuple[str, ...] = ()
+    gone: Mapping[str, str] = field(default_factory=dict)
     passing: bool = False
     secret: frozenset[str] = frozenset()
 
@@ -70,9 +73,15 @@ class ConfigFile(Unit):
         return True
 
     def memory(self) -> Mapping[str, str]:
-        """Remember who reads it, and which of its options are secret."""
+        """Remember who reads it, which of its options are secret, and digests of what the others are set to."""
         secret = [name for name, value in self._declared().items() if isinstance(value, SecretText)]
-        return {"readers": " ".join(self.readers), "secret": "\n".join([*secret, *sorted(self.secret)])}
+        values = {name: _values(after) for name, _, after in self._options() if name not in secret}
+        wrote = [f"{_digest(found)} {name}" for name, found in values.items() if found]
+        return {
+            "readers": " ".join(self.readers),
+            "secret": "\n".join([*secret, *sorted(self.secret)]),
+            "values": "\n".join(wrote),
+        }
 
     @classmethod
     def former(cls, claim: Claim) -> Self | None:
@@ -82,13 +91,20 @@ class ConfigFile(Unit):
         return bare.without(options, claim) if options else None
 
     def without(self, fields: frozenset[str], claim: Claim) -> Self:
-        """Return the unit with these options as ones that must not be set."""
+        """Return the unit with these options as ones that must not be set; one that is declared by another spelling is not."""
+        declared = {_option(name) for name in self._declared()}
+        fields = frozenset(name for name in fields if _option(name) not in declared)
         secret = fields.intersection(claim.remembered("secret").split("\n"))
-        return replace(self, desired={**self._declared(), **dict.fromkeys(sorted(fields))}, secret=secret)
+        digests = (line.partition(" ") for line in claim.remembered("values").split("\n"))
+        gone = {**dict.fromkeys(sorted(fields), ""), **{name: digest for digest, _, name in digests if name in fields}}
+        return replace(self, desired={**self._declared(), **dict.fromkeys(gone)}, gone=gone, secret=secret)
 
     def digest(self) -> str:
-        """Return the SHA-256 of the declared options; who may read the file is none of a process's business."""
-        return digest_facts({name: after for name, _, after in self._options()})
+        """Return the SHA-256 of the declared options; who may read the file is none of a process's business.
+
+        Those that are gone are none of them: it is the same before they go and when nobody remembers them any more.
+        """
+        return digest_facts({name: after for name, _, after in self._options() if name not in self.gone})
 
     def queries(self) -> tuple[Query, ...]:
         """Ask for the file."""
@@ -105,8 +121,10 @@ class ConfigFile(Unit):
             document = parse(seen.text)
         except BrokenIniError as error:
             return {**facts, "@broken": str(error)}
-        found = {name: _value(document, option, after) for name, option, after in self._options()}
-        return {**facts, **{name: self._hidden(name, value) for name, value in found.items()}}
+        theirs = tuple(name for name, option, _ in self._options() if self._theirs(name, document.values(*option)))
+        found = {name: _value(document, option, after) for name, option, after in self._options() if name not in theirs}
+        hidden = {name: self._hidden(name, value) for name, value in found.items()}
+        return {**facts, **dict.fromkeys(theirs), **hidden, "@theirs": theirs}
 
     def actions(self, changes: tuple[Change, ...], facts: Facts | None) -> tuple[Action, ...]:
         """Write the file with the options changed, if it is still the one that was read; else only its attributes."""
@@ -115,7 +133,8 @@ class ConfigFile(Unit):
             return (Action("file.remove", {"path": path, "if_digest": seen.get("@digest")}),)
         if facts is not None and all(change.field in ATTRIBUTES for change in changes):
             return (Action("file.attributes", {"path": path, **attributes_of(self.desired)}),)
-        wanted = {option: _values(after) for _, option, after in self._options()}
+        theirs = _theirs(facts)
+        wanted = {option: _values(after) for name, option, after in self._options() if name not in theirs}
         text = edit(parse(str(seen.get("@text", ""))), wanted)
         if self.passing and not any(line.strip() and not line.startswith("[") for line in text.splitlines()):
             return (Action("file.remove", {"path": path, "if_digest": seen.get("@digest")}),)
@@ -133,6 +152,16 @@ class ConfigFile(Unit):
                 return f"the value of {name} cannot be written: {error}"
         return ""
 
+    def remarks(self, facts: Facts | None) -> tuple[str, ...]:
+        """Tell what was ours once and stays, because somebody has changed it."""
+        said = "no document declares {} any more, and somebody has changed it since Bivisor wrote it: it stays"
+        return tuple(said.format(name) for name in _theirs(facts))
+
+    def _theirs(self, name: str, values: tuple[str, ...]) -> bool:
+        """Tell whether an option that was ours holds something else than what we wrote."""
+        wrote = self.gone.get(name, "")
+        return bool(wrote and values) and _digest(values) != wrote
+
     def _hidden(self, name: str, value: Value) -> Value:
         if name not in self.secret or value is None:
             return value
@@ -145,6 +174,22 @@ class ConfigFile(Unit):
         """Return each declared option: its field, (section, name), and value."""
         found = ((name, _FIELD.fullmatch(name), after) for name, after in self._declared().items())
         return tuple((name, (parts["section"], parts["key"]), after) for name, parts, after in found if parts)
+
+
+def _option(name: str) -> tuple[str, str]:
+    """Return (section, name) of an option's field as oslo.config finds it; a field of the file itself has no section."""
+    parts = _FIELD.fullmatch(name)
+    return (normal_section(parts["section"]), parts["key"]) if parts else ("", name)
+
+
+def _theirs(facts: Facts | None) -> tuple[str, ...]:
+    theirs = (facts or {}).get("@theirs")
+    return theirs if isinstance(theirs, tuple) else ()
+
+
+def _digest(values: tuple[str, ...]) -> str:
+    """Return enough of a digest to tell whether values are the same; they are no secret."""
+    return hashlib.sha256("\0".join(values).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _value(document: Document, option: tuple[str, str], after: Value) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 Draw = Any
 
 NEW = ("zed", "2023.1", "2024.1", "2026.2")
-OLD = ("queens", "stein", "train")
+OLD = ("mitaka", "queens", "stein", "train")
+"""Not Juno, whose drivers check no certificate and say nothing of one: of such a cloud a person has to say it."""
 
+SERVICES = {"project": "services", "userDomain": "Services", "projectDomain": "Services"}
 # what oslo.config, URLs, XML, YAML and shells each take for something of their own
 PASSWORDS = st.text(alphabet="aB3$%&<>'\"#:@/\\{}é ", min_size=4, max_size=12).filter(lambda text: text == text.strip())
 WORDS = st.from_regex(r"[a-z][a-z0-9]{2,6}", fullmatch=True)
@@ -32,6 +35,10 @@ SETTINGS = st.dictionaries(
     ),
     max_size=2,
 )
+
+
+_KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + b"k" * 32
+HOST_KEY = f"ssh-ed25519 {base64.b64encode(_KEY).decode()}"
 
 
 @dataclass(frozen=True)
@@ -56,15 +63,16 @@ def clouds(draw: Draw) -> Declared:
     vmware = draw(st.booleans())
     dvs = vmware and draw(st.booleans())
     zones = [*draw(libvirt_zones(0 if vmware else 1)), *(draw(vmware_zones(release, dvs=dvs)) if vmware else [])]
-    backends = draw(volume_backends(zones))
+    backends = draw(volume_backends(zones, release))
     stores = draw(image_stores(release, vmware=vmware))
     nodes = draw(_nodes(zones))
     secrets = draw(_secrets())
     hosts = {"vc1": "10.9.0.1", "vc2": "vcenter.example"}
+    imaging = {one["spec"]["vmware"]["vcenter"] for one in stores if one["spec"].get("vmware")}
     used = {zone["spec"]["vmware"]["vcenter"] for zone in zones if "vmware" in zone["spec"]}
     documents = [
         draw(clusters(release, dvs=dvs, vmware=vmware, backends=backends, stores=stores)), *nodes,
-        *(draw(vcenters(name, host)) for name, host in hosts.items() if name in used),
+        *(draw(vcenters(name, host, https=name in imaging)) for name, host in hosts.items() if name in used),
         *zones, *backends, *stores,
         *(document("Secret", name, {"file": f"{name}.yaml" if len(values) > 1 else name}) for name, values in secrets.items()),
     ]  # fmt: skip
@@ -99,13 +107,19 @@ def clusters(  # noqa: PLR0913 - all that it depends on
     spec = {
         "release": release,
         "region": draw(st.sampled_from([None, "Region Two"])),
-        "identity": {"authUrl": "http://keystone:5000/v3", "credentials": {"secret": "admin"}, **draw(_domains())},
+        "identity": {
+            "authUrl": "http://keystone:5000/v3",
+            "credentials": {"secret": "admin"},
+            **draw(_domains()),
+            **draw(st.sampled_from([{}, {"caFile": __file__}])),
+        },
         "messaging": {"transportUrl": {"secret": "transport"}},
         "services": {
             "nova": {"secret": "nova"},
             **({"cinder": {"secret": "cinder"}} if backends else {}),
             **({"glance": {"secret": "glance"}} if any(one["spec"]["driver"] == "swift" for one in stores) else {}),
-            **draw(st.sampled_from([{}, {"project": "services", "userDomain": "Services", "projectDomain": "Services"}])),
+            # with nova-network no older service says them
+            **(draw(st.sampled_from([{}, SERVICES])) if RELEASES[release].nova >= RELEASES["queens"].nova else {}),
         },
         "databases": {"cinder": {"secret": "database"}} if backends else None,
         "network": draw(_networks(release, dvs=dvs, vmware=vmware)),
@@ -118,10 +132,11 @@ def clusters(  # noqa: PLR0913 - all that it depends on
 
 
 @st.composite
-def vcenters(draw: Draw, name: str, host: str) -> dict[str, Any]:
+def vcenters(draw: Draw, name: str, host: str, *, https: bool) -> dict[str, Any]:
     """Return a VCenter; Glance takes its port for granted."""
     tls = draw(st.sampled_from([{"insecure": True}, {"caFile": "ca.pem"}]))
-    return document("VCenter", name, {"host": host, "credentials": {"secret": name}, "tls": tls})
+    port = None if https else draw(st.sampled_from([None, 9443]))
+    return document("VCenter", name, {"host": host, "port": port, "credentials": {"secret": name}, "tls": tls})
 
 
 @st.composite
@@ -153,6 +168,8 @@ def vmware_zones(draw: Draw, release: str, *, dvs: bool) -> list[dict[str, Any]]
     for number in range(1, draw(st.integers(1, 2)) + 1):
         on_controllers = draw(st.booleans())
         computes = [_compute(draw, release, number, index) for index in range(draw(st.integers(1, 2)))]
+        if dvs and draw(st.booleans()):
+            computes = [{**compute, "dvs": draw(_maps())} for compute in computes]
         vmware = {
             "vcenter": f"vc{number}",
             "computes": computes,
@@ -182,20 +199,23 @@ def _compute(draw: Draw, release: str, number: int, index: int) -> dict[str, Any
 
 
 @st.composite
-def volume_backends(draw: Draw, zones: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def volume_backends(draw: Draw, zones: list[dict[str, Any]], release: str) -> list[dict[str, Any]]:
     """Return up to three backends for these zones."""
     found: list[dict[str, Any]] = []
     for number in range(draw(st.integers(0, 3)) if zones else 0):
         zone = draw(st.sampled_from(zones))
         name = f"store{number}"
         vmware = zone["spec"]["hypervisor"] == "vmware"
-        driver = "vmdk" if vmware else draw(st.sampled_from(["lvm", "rbd", "nfs"]))
+        driver = draw(st.sampled_from(["vmdk", "fcd"] if vmware else ["lvm", "rbd", "nfs"]))
+        disks = st.sampled_from([None, {"folder": "Disks of ours", "allowedTypes": ["streamOptimized"]}])
+        # older releases have no such helper
+        modern = [{"volumeGroup": "vg-1", "targetHelper": "nvmet", "targetProtocol": "nvmet_tcp"}] if release in NEW else []
+        rbd = {"pool": "p", "user": "u", "secretUuid": "5f0c0a3e-0000-4000-8000-000000000001", "cephConf": "/etc/ceph/b.conf"}
         blocks = {
-            "vmdk": st.sampled_from([None, {"folder": "Disks of ours", "allowedTypes": ["streamOptimized"]}]),
-            "lvm": st.sampled_from([{"volumeGroup": "vg0"}, {"volumeGroup": "vg0", "targetHelper": "lioadm"}]),
-            "rbd": st.sampled_from(
-                [{"pool": "p"}, {"pool": "p", "user": "u", "secretUuid": "5f0c0a3e-0000-4000-8000-000000000001"}]
-            ),
+            "vmdk": disks,
+            "fcd": disks,
+            "lvm": st.sampled_from([{"volumeGroup": "vg0"}, {"volumeGroup": "vg0", "targetHelper": "lioadm"}, *modern]),
+            "rbd": st.sampled_from([{"pool": "p"}, rbd]),
             "nfs": st.sampled_from([{"shares": ["a:/x", "b:/y"]}, {"shares": ["a:/x"], "mountOptions": "vers=4.1,nosuid"}]),
         }
         ha = "none" if driver == "lvm" else draw(st.sampled_from(["none", "active-passive", "shared-host"]))
@@ -222,7 +242,7 @@ def image_stores(draw: Draw, release: str, *, vmware: bool) -> list[dict[str, An
         chosen = chosen[:1]
     blocks = {
         "file": st.sampled_from([None, {"directory": "/srv/images"}]),
-        "rbd": st.sampled_from([None, {"pool": "p", "user": "u"}]),
+        "rbd": st.sampled_from([None, {"pool": "p", "user": "u", "cephConf": "/etc/ceph/b.conf"}]),
         "swift": st.sampled_from([None, {"container": "c", "reference": "ref1", "createContainer": False}]),
         "vmware": st.sampled_from([{"vcenter": "vc1", "datastores": ["DC0:ds1:10", "DC0:ds 2"], "imageDir": "x"}]),
     }
@@ -230,7 +250,13 @@ def image_stores(draw: Draw, release: str, *, vmware: bool) -> list[dict[str, An
     return [
         document(
             "ImageStore", f"images{number}" if named else driver,
-            {"driver": driver, "default": number == 0, "nodes": {"roles": ["image"]}, driver: draw(blocks[driver])},
+            {
+                "driver": driver,
+                "default": number == 0,
+                "nodes": {"roles": ["image"]},
+                driver: draw(blocks[driver]),
+                "settings": draw(st.sampled_from([{}, {f"images{number}" if named else "glance_store": {"some_option": 7}}])),
+            },
         )
         for number, driver in enumerate(chosen)
     ]  # fmt: skip
@@ -254,7 +280,8 @@ def _networks(draw: Draw, release: str, *, dvs: bool, vmware: bool) -> dict[str,
     if RELEASES[release].has_nova_network and draw(st.booleans()):
         kinds = [{}, {"type": "vlan", "interface": "eth1"}, {"bridge": "br7", "interface": "eth1", "publicInterface": "eth0"}]
         mode = "single-host" if vmware else "multi-host"
-        return {"manager": "nova-network", "mode": mode, "novaNetwork": draw(st.sampled_from(kinds))}
+        host = {"host": draw(st.sampled_from(["nova-network-ha", "the-network"]))} if vmware else {}
+        return {"manager": "nova-network", "mode": mode, "novaNetwork": {**draw(st.sampled_from(kinds)), **host}}
     return {"manager": "neutron"}
 
 
@@ -281,7 +308,7 @@ def _nodes(draw: Draw, zones: list[dict[str, Any]]) -> list[dict[str, Any]]:
         roles |= {f"kvm{number}{letter}": [f"compute{number}"] for letter in ("a", "b")[: draw(st.integers(1, 2))]}
         roles[f"vmw{number}"] = [f"vmware{number}"]
     del zones
-    ssh = st.sampled_from([None, {"user": "ops"}, {"port": 2200}])
+    ssh = st.sampled_from([None, {"user": "ops"}, {"port": 2200}, {"hostKey": HOST_KEY}])
     return [
         document(
             "Node", name, {"address": f"10.8.0.{index}", "roles": found, "ssh": draw(ssh), "computeHost": _host(draw, name)}

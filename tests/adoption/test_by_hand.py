@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import resource
+from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
-import yaml
 
-from reconciler.adopt import AdoptError, Drafted, drafted, hosts_of, unwritten, write
 from reconciler.adopt import Login as HostLogin
+from reconciler.adopt import drafted, hosts_of
+from reconciler.adopted_files import AdoptError, unwritten, write
 from reconciler.cli import adopt as cli
 from reconciler.core.compile import compile_units
 from reconciler.core.diff import diff
@@ -18,32 +20,14 @@ from reconciler.core.load import load
 from reconciler.core.plan import Verb, make_plan
 from resources.adoption.remains import why
 from resources.adoption.whole import Choices
-from resources.contract import Reply
+from resources.contract import Change, Reply, Unit
 from resources.kinds.registry import KINDS
 from resources.rules.registry import RULES
-from tests.adoption.world import World
-from tests.kinds.cloud import SECRETS, demo_texts
+from tests.adoption.adopted import CONTROLLERS, HAND_WRITTEN, HOST, comments, documents, draft_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.adoption.world import World
 
-CONTROLLERS = ("ctl1", "ctl2", "ctl3")
-HOST = "vcenter-az1-cluster1"
-HAND_WRITTEN = """\
-[DEFAULT]
-host = vcenter-az1-cluster1
-compute_driver = vmwareapi.VMwareVCDriver
-
-[vmware]
-host_ip = 10.77.0.1
-host_username = administrator@vsphere.local
-host_password = pa$$$$word
-cluster_name = DC0_C0
-datastore_regex = ^LocalDS
-insecure = True
-api_retry_count = 7
-cache_prefix = $host
-"""
 RESOURCE = f"""\
 <primitive id="p_nova_compute_vmware_{HOST}" class="ocf" provider="fuel" type="nova-compute">
   <instance_attributes id="a">
@@ -52,12 +36,6 @@ RESOURCE = f"""\
   </instance_attributes>
 </primitive>
 """
-
-
-@pytest.fixture
-def demo() -> World:
-    """The demo's cloud."""
-    return World.of(demo_texts(), SECRETS)
 
 
 @pytest.fixture
@@ -84,17 +62,6 @@ def fuels(demo: World) -> World:
     return demo
 
 
-def draft_of(world: World, folder: Path) -> Drafted:
-    """Adopt a world."""
-    return drafted(world.seen(), Choices(), folder / "desired")
-
-
-def documents(done: Drafted) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the written documents as data, by kind and name."""
-    found = (one for text in done.texts.values() for one in yaml.safe_load_all(text))
-    return {(one["kind"], one["metadata"]["name"]): one for one in found}
-
-
 def test_fuels_layout_is_observed_and_keeps_its_host(fuels: World, tmp_path: Path) -> None:
     """A compute that Fuel made keeps host, cluster and zone; nothing of it is done while Fuel's resource runs it."""
     done = draft_of(fuels, tmp_path)
@@ -104,9 +71,7 @@ def test_fuels_layout_is_observed_and_keeps_its_host(fuels: World, tmp_path: Pat
     assert zone["spec"]["vmware"]["computes"] == [{"cluster": "DC0_C0", "host": HOST, "datastoreRegex": "^LocalDS"}]
     assert zone["spec"]["placement"] == "controllers"
     assert zone["spec"]["vmware"]["settings"] == {"vmware": {"api_retry_count": 7, "pbm_enabled": True}}
-    assert f"the resource p_nova_compute_vmware_{HOST} of Pacemaker" in " ".join(
-        done.texts["zones.yaml"].replace("#", "").split()
-    )
+    assert f"the resource p_nova_compute_vmware_{HOST} of Pacemaker" in comments(done, "zones.yaml")
     assert done.draft.secrets["vc1"] == {"username": "administrator@vsphere.local", "password": "pa$$word"}
 
 
@@ -152,7 +117,7 @@ def test_no_packaged_compute_is_masked_that_runs_instances(demo: World, tmp_path
     done = draft_of(demo, tmp_path)
     zone = documents(done)["HypervisorZone", "vcenter-az"]
     assert zone["metadata"]["annotations"] == {"bivisor/manage": "observe"}
-    assert "would be masked on ctl1" in " ".join(done.texts["zones.yaml"].replace("#", "").split())
+    assert "would be masked on ctl1" in comments(done, "zones.yaml")
 
 
 def test_computes_without_a_zone_get_a_guess_that_is_told(demo: World, tmp_path: Path) -> None:
@@ -171,9 +136,7 @@ def test_a_zone_that_cinder_calls_otherwise_is_told(demo: World, tmp_path: Path)
     )
     done = draft_of(demo, tmp_path)
     assert documents(done)["VolumeBackend", "vmdk"]["spec"]["zone"] == "vcenter-az"
-    assert "volumes that exist keep the zone in which they were made" in " ".join(
-        done.texts["volumes.yaml"].replace("#", "").split()
-    )
+    assert "volumes that exist keep the zone in which they were made" in comments(done, "volumes.yaml")
 
 
 def test_one_section_on_two_nodes_is_two_backends(demo: World, tmp_path: Path) -> None:
@@ -269,6 +232,57 @@ def test_secrets_are_files_of_their_owner_and_nothing_is_overwritten(demo: World
     assert {path: path.read_bytes() for path in written} == before
 
 
+def test_what_finds_no_room_leaves_nothing(demo: World, tmp_path: Path) -> None:
+    """The disk is full in the middle: what was written is taken away again, so that the next try is none over something."""
+    done = draft_of(demo, tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1200, hard))
+    try:
+        with pytest.raises(AdoptError, match="nothing was written"):
+            write(done, tmp_path / "desired")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert write(done, tmp_path / "desired")
+
+
+def test_documents_written_here_find_their_secrets(demo: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the present folder named as such, secrets stand beside it and not in it."""
+    (tmp_path / "desired").mkdir()
+    monkeypatch.chdir(tmp_path / "desired")
+    write(drafted(demo.seen(), Choices(), Path()), Path())
+    assert (tmp_path / "secrets/keystone-admin.yaml").exists()
+    assert not (tmp_path / "desired/secrets").exists()
+
+
+def test_no_secret_becomes_a_setting(demo: World, tmp_path: Path) -> None:
+    """What is called like a secret stays where it is: documents are for git."""
+    files, path = demo.files["kvm1"], "/etc/nova/nova-compute.conf"
+    more = "[key_manager]\nfixed_key = canary1\n[profiler]\nhmac_keys = canary2\n[x]\napi_token = canary3\ncpus = 7\n"
+    files[path] += more
+    done = draft_of(demo, tmp_path)
+    assert documents(done)["HypervisorZone", "kvm-az"]["spec"]["libvirt"]["settings"] == {"x": {"cpus": 7}}
+    assert "canary" not in "".join(done.texts.values())
+
+
+def test_bytes_that_are_no_text_are_told(demo: World, tmp_path: Path) -> None:
+    """A password of another encoding than UTF-8 can be in no YAML; as a setting it stays where it is."""
+    files, path = demo.files["kvm1"], "/etc/nova/nova-compute.conf"
+    files[path] += "[x]\nname = caf\udce9\ncpus = 7\n"
+    assert documents(draft_of(demo, tmp_path))["HypervisorZone", "kvm-az"]["spec"]["libvirt"]["settings"] == {"x": {"cpus": 7}}
+    for node in demo.files.values():
+        for path, text in node.items():
+            node[path] = text.replace("password = pa$$$$word", "password = caf\udce9")
+    with pytest.raises(AdoptError, match=r"nova\.conf: \[\w+\] \w+ holds bytes that are no UTF-8"):
+        draft_of(demo, tmp_path)
+
+
+def test_a_name_for_a_vcenter_that_nobody_uses_is_told(demo: World, tmp_path: Path) -> None:
+    """Somebody mistyped the address: the VCenter is called vc1 then, and that has a reason."""
+    done = drafted(demo.seen(), Choices(vcenters={"10.77.0.9": "main"}), tmp_path / "desired")
+    assert done.draft.left_out == ("--vcenter main=10.77.0.9: no service on these hosts logs in there",)
+
+
 def test_a_secret_that_nobody_said_is_named_and_not_made_up(demo: World, tmp_path: Path) -> None:
     """Where no file has a password, the document only points to the file that a person has to write."""
     for files in demo.files.values():
@@ -282,7 +296,7 @@ def test_a_secret_that_nobody_said_is_named_and_not_made_up(demo: World, tmp_pat
 
 
 def test_without_a_ring_the_guess_is_valid_and_told(demo: World, tmp_path: Path) -> None:
-    """Hosts without Corosync: the documents load, with a new key for the ring that they would form."""
+    """Hosts without Corosync: the documents load, with a new key for the ring that is not formed before somebody says where."""
     for name in CONTROLLERS:
         demo.files[name] = {}
         demo.services[name] = {}
@@ -292,7 +306,8 @@ def test_without_a_ring_the_guess_is_valid_and_told(demo: World, tmp_path: Path)
     demo.computes.remove("vcenter-c0")
     done = draft_of(demo, tmp_path)
     assert not done.problem
-    assert "there is no ring on these hosts" in " ".join(done.texts["cluster.yaml"].replace("#", "").split())
+    assert "there is no ring on these hosts" in comments(done, "cluster.yaml")
+    assert documents(done)["Cluster", "cloud"]["metadata"]["annotations"] == {"bivisor/manage": "observe"}
     key = done.draft.secrets["corosync-authkey"]
     assert isinstance(key, str)
     assert 128 <= len(key) <= 4096
@@ -345,7 +360,7 @@ def test_members_of_names_that_no_node_can_have_are_not_renamed(demo: World, tmp
     assert not done.problem
     assert cluster["metadata"]["annotations"] == {"bivisor/manage": "observe"}
     assert cluster["spec"]["pacemaker"]["nodeIds"] == {"ctl1": 1, "ctl2": 2, "ctl3": 3}
-    assert "ctl1.example.com is Node/ctl1" in " ".join(done.texts["cluster.yaml"].replace("#", "").split())
+    assert "ctl1.example.com is Node/ctl1" in comments(done, "cluster.yaml")
 
 
 def test_members_without_a_name_are_called_as_their_hosts(demo: World, tmp_path: Path) -> None:
@@ -405,6 +420,14 @@ def test_every_change_of_a_first_plan_has_a_reason(demo: World) -> None:
             assert reason != "not as it is declared", unit.address
 
 
+def test_every_type_of_unit_has_a_reason() -> None:
+    """Whatever documents of adoption may bring: only what leaves, and what nothing is declared of, needs none."""
+    others = {"at_rest", "computes", "compute_exit", "volume_exit", "service", "config_file"}
+    types = {kind.type for kind in Unit.__subclasses__() if hasattr(kind, "type")} - others
+    reasons = {name: why(name, (Change("x", None, "y"),)) for name in types}
+    assert not [name for name, said in reasons.items() if said == ("not as it is declared",)]
+
+
 def test_the_command_tells_what_remains_by_reason(demo: World, tmp_path: Path) -> None:
     """Lines of one reason stand together below it, each with its address; what is unknown is the plan's own to tell."""
     catalog = demo.catalog
@@ -414,6 +437,12 @@ def test_the_command_tells_what_remains_by_reason(demo: World, tmp_path: Path) -
     assert cli._reasons(plan) == {
         "with the default, volumes of one hypervisor can be attached on the other": ["ssh:api1/config_file//etc/nova/nova.conf"]
     }
+    service = next(unit for unit in catalog.units.values() if str(unit.address) == "ssh:api1/service/nova-api")
+    plan = make_plan(catalog, build_graph(catalog.units), {**found, service.address: {"active": True, "fresh": False}})
+    assert ["ssh:api1/service/nova-api"] in cli._reasons(plan).values()
+    assert "it has to load a file that has a line of its own here" in cli._reasons(plan)
+    plan = make_plan(catalog, build_graph(catalog.units), {conf.address: conf.desired, service.address: {"fresh": False}})
+    assert "was changed after it was started" in next(iter(cli._reasons(plan)))
     demo.computes.append("gone1")
     done = draft_of(demo, tmp_path)
     told = list(cli._told(done, [tmp_path / "desired/cluster.yaml"], accepted=True))
@@ -430,3 +459,35 @@ def test_words_for_hosts() -> None:
     assert (full.address, full.user, full.port, full.name) == ("kvm1.example.com", "ops", 2222, "kvm1")
     with pytest.raises(AdoptError, match="is no host: write"):
         hosts_of(["a=b=c"], login)
+
+
+@pytest.mark.parametrize(
+    ("node", "told"),
+    [
+        ("ring0_addr: 192.0.2.11", "ctl1 by 192.0.2.11, and its Node has 10.77.0.11"),
+        ("ring0_addr: 10.77.0.11\n    ring1_addr: 192.0.2.11", "ctl1 by a further link, ring1_addr: 192.0.2.11"),
+    ],
+    ids=["network", "links"],
+)
+def test_a_ring_of_another_network_is_not_torn_apart(demo: World, tmp_path: Path, node: str, told: str) -> None:
+    """Members that talk over addresses which no Node has, or over two links: the Cluster is only observed."""
+    path = "/etc/corosync/corosync.conf"
+    for name in CONTROLLERS:
+        demo.files[name][path] = demo.files[name][path].replace("ring0_addr: 10.77.0.11", node)
+    done = draft_of(demo, tmp_path)
+    assert documents(done)["Cluster", "demo"]["metadata"]["annotations"] == {"bivisor/manage": "observe"}
+    assert told in comments(done, "cluster.yaml")
+
+
+def test_what_others_gave_to_pacemaker_goes_on(demo: World, tmp_path: Path) -> None:
+    """Unset, symmetric-cluster is true: the documents say so, else whatever no constraint names would stop."""
+    options = demo.pacemaker.find("configuration/crm_config/cluster_property_set")
+    resources = demo.pacemaker.find("configuration/resources")
+    assert options is not None
+    assert resources is not None
+    for pair in list(options):
+        if pair.get("name") in {"symmetric-cluster", "start-failure-is-fatal"}:
+            options.remove(pair)
+    resources.append(ET.fromstring('<primitive id="vip" class="ocf" provider="heartbeat" type="IPaddr2"/>'))  # noqa: S314
+    found = documents(draft_of(demo, tmp_path))["Cluster", "demo"]["spec"]["pacemaker"]["properties"]
+    assert found == {"symmetric-cluster": "true", "start-failure-is-fatal": "true"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.adopt import OPENSTACK, AdoptError, Login, everything, hosts_of, look
+from reconciler.adopt import OPENSTACK, Login, everything, hosts_of, look
+from reconciler.adopted_files import AdoptError
 from reconciler.targets import TargetError
 from reconciler.targets.fake import FakeTarget
 from resources.adoption.questions import host_questions, openstack_questions
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
     from resources.adoption.seen import Host, Seen
 
 PROGRAM = Path(sys.executable).with_name("bivisor")
+
+
+ACCOUNT = {"OS_AUTH_URL": "http://127.0.0.1:1/v3", "OS_USERNAME": "admin", "OS_PASSWORD": "canary-password"}
+ACCOUNT["OS_PROJECT_NAME"] = "admin"
 
 
 class Fakes:
@@ -100,15 +107,63 @@ def test_without_an_account_the_ways_to_name_one_are_told(tmp_path: Path) -> Non
 
 def test_an_unreachable_cloud_writes_nothing(tmp_path: Path) -> None:
     """Each host that does not answer is told with the reason, and there is no folder afterwards."""
-    account = {"OS_AUTH_URL": "http://127.0.0.1:1/v3", "OS_USERNAME": "admin", "OS_PASSWORD": "canary-password"}
-    account["OS_PROJECT_NAME"] = "admin"
-    done = run(tmp_path, "adopt", "127.0.0.1:1", **account)
+    done = run(tmp_path, "adopt", "127.0.0.1:1", **ACCOUNT)
     assert done.returncode == 1
     assert "half a look" in done.stderr
     assert "127.0.0.1:1 refuses connections" in done.stderr
+    assert "A host that is gone for good is left away" in done.stderr
+    assert "those of --os-cloud" in done.stderr
     assert "canary-password" not in done.stdout + done.stderr
     assert not (tmp_path / "desired").exists()
     assert not (tmp_path / "secrets").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_broken_off_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """A host that never answers, and somebody who does not wait for it: no folder, no stack trace."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        known = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(tmp_path), **ACCOUNT}
+        word = f"127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen([PROGRAM, "adopt", word], cwd=tmp_path, env=known, stderr=subprocess.PIPE, text=True)
+        connection, _ = silent.accept()
+        with connection:
+            connection.recv(1)  # it waits for our greeting
+            process.send_signal(number)
+            _, told = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert told == "bivisor: interrupted; what was begun on a host is finished there. Run it again to go on.\n"
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["::1"], "an IPv6 address in brackets"),
+        (["root:canary@127.0.0.1"], '"127.0.0.1" is no host'),
+        (["KVM1=127.0.0.1"], 'no Node can be called "KVM1"'),
+        (["127.0.0.1:0"], "0 is no TCP port"),
+        (["127.0.0.1", "ops@127.0.0.1:22"], "named twice"),
+        (["127.0.0.1", "--name", "My Cloud"], 'no document can be called "My Cloud"'),
+        (["127.0.0.1", "--vcenter", "a=h1", "--vcenter", "a=h2"], '"a=h2": two vCenters, or two names of one'),
+        (["127.0.0.1", "--vcenter", "My VC=h1"], 'no document can be called "My VC"'),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_told_before_anybody_is_asked(tmp_path: Path, words: list[str], told: str) -> None:
+    """With what would be right; and nothing that may be a password is repeated."""
+    done = run(tmp_path, "adopt", *words, **ACCOUNT)
+    assert done.returncode == 1
+    assert told in " ".join(done.stderr.split())
+    assert "canary" not in done.stderr
+
+
+def test_secrets_of_another_cloud_are_seen_before_anybody_is_asked(tmp_path: Path) -> None:
+    """Another folder of documents beside the same secrets is no way out: the message names one that is."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/keystone-admin.yaml").write_text("")
+    done = run(tmp_path, "adopt", "127.0.0.1", "--out", "other", **ACCOUNT)
+    assert done.returncode == 1
+    assert done.stderr.startswith("secrets holds the secrets of a cloud already")
+    assert "--out OTHER/desired" in done.stderr
 
 
 async def test_a_host_is_trusted_as_it_is_seen_and_asked(tmp_path: Path) -> None:

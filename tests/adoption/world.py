@@ -42,6 +42,7 @@ class World:
 
     loaded: Loaded
     catalog: Catalog
+    secrets: Secrets
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     services: dict[str, dict[str, Facts]] = field(default_factory=dict)
     packages: dict[str, set[str]] = field(default_factory=dict)
@@ -53,13 +54,14 @@ class World:
     images: list[dict[str, Any]] = field(default_factory=list)
     hypervisors: list[dict[str, Any]] = field(default_factory=list)
     hostnames: dict[str, str] = field(default_factory=dict)
+    at_boot: dict[str, set[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, texts: Mapping[str, str], secrets: Secrets) -> World:
         """Make the world that these documents declare."""
         loaded = load(texts, KINDS, RULES)
         catalog = compile_units(loaded, KINDS, secrets, {read.file: CA for read in loaded.reads})
-        world = cls(loaded, catalog)
+        world = cls(loaded, catalog, secrets)
         for unit in catalog.units.values():
             if unit.desired is not None:
                 world.hold(unit)
@@ -146,10 +148,12 @@ class World:
                 there = {*self.packages.get(node, ()), "nova-common"}
                 return Reply({"versions": {name: release if name in there else None for name in args["names"]}})
             case "service.show":
-                declared = self.services.get(node, {}).get(args["unit"].removesuffix(".service"))
+                name = args["unit"].removesuffix(".service")
+                declared = self.services.get(node, {}).get(name)
                 # of a service that others run, only its freshness is declared
                 runs = declared is not None and declared.get("active", True) is True
-                return Reply({"active": "active" if runs else "inactive", "enabled": "enabled" if runs else "disabled"})
+                at_boot = runs or name in self.at_boot.get(node, ())
+                return Reply({"active": "active" if runs else "inactive", "enabled": "enabled" if at_boot else "disabled"})
             case "cib.read":
                 (members,) = (unit.desired for unit in self.catalog.units.values() if unit.type == "membership")
                 if node not in (members or {})["members"]:  # type: ignore[operator]

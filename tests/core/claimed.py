@@ -7,9 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reconciler.core.claiming import Claims
 from reconciler.core.diff import Unobserved, diff
 from reconciler.core.graph import build_graph
-from reconciler.core.ownership import Claims, find_former
+from reconciler.core.ownership import find_former
 from resources.contract import Reply, Unit
 from resources.former import TAKING
 from resources.units.inventory import Inventory
@@ -52,6 +53,7 @@ CLOUDS: dict[str, tuple[dict[str, str], *tuple[str, ...]]] = {
     "demo": ({},),
     "kept": (KEPT,),
     "no backend": ({}, "VolumeBackend/vmdk"),
+    "no store": ({}, "ImageStore/file"),
     "two on a node": (TWO_ON_A_NODE,),
     "one on that node": (TWO_ON_A_NODE, "VolumeBackend/vmdk"),
     "another compute": (ALSO_A_COMPUTE,),

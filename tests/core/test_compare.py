@@ -15,7 +15,8 @@ from reconciler.core.report import Report
 from reconciler.core.shown import UNDECLARED, masked, text_of, written
 from reconciler.core.status import exit_code
 from resources.cloud import Metadata, Resource, Selector
-from resources.contract import Change, Key, SecretText
+from resources.contract import Change, Key, SecretText, TargetId
+from tests.core.claimed import world
 from tests.core.simple import Daemon, Simple, address, catalog
 from tests.core.worlds import World, worlds
 
@@ -46,6 +47,21 @@ def between(before: list[Unit], after: list[Unit]) -> Plan:
 def step_of(plan: Plan, unit: Unit) -> Step:
     """Return the step of a unit."""
     return next(step for step in plan.steps if step.address == unit.address)
+
+
+def test_what_stays_on_a_host_that_nobody_speaks_of_any_more_is_told() -> None:
+    """With the Node's document the host is gone from sight: a review is the last place where that can be said."""
+    before, after = world("another compute"), world("another compute")
+    ssh = TargetId("ssh", "vol2")
+    units = {address: unit for address, unit in after.units.items() if address.target != ssh}
+    units = {a: replace(u, needs=tuple(n for n in u.needs if n.address in units)) for a, u in units.items()}
+    after = replace(after, units=units, endpoints={t: e for t, e in after.endpoints.items() if t != ssh})
+    plan = compare(before, after, build_graph(after.units))
+    gone = [step for step in plan.steps if step.address.target == ssh]
+    assert {step.reasons for step in gone} == {
+        ("no document speaks of ssh:vol2 any more: nobody asks it, and this stays there",)
+    }
+    assert "ssh:vol2/config_file//etc/nova/nova.conf" in {str(step.address) for step in gone}
 
 
 def test_a_changed_option_restarts_what_loads_it() -> None:

@@ -8,7 +8,7 @@ from reconciler.core.errors import InputError
 from reconciler.core.ownership import find_former, with_former
 from resources.claims import address_of
 from resources.former import TAKING
-from tests.core.claimed import remembered, told
+from tests.core.claimed import ALSO_A_COMPUTE, remembered, told
 from tests.kinds.cloud import compiled, declared
 
 KVM = "ssh:kvm1/config_file//etc/nova/nova-compute.conf"
@@ -64,6 +64,34 @@ def test_what_is_ignored_is_not_taken_away_either() -> None:
     former = find_former(after, told(after, remembered(compiled())), TAKING)
     assert former.without == {}
     assert with_former(after, former).units[address_of(SHARED)] == after.units[address_of(SHARED)]
+
+
+def test_what_is_ignored_stays_when_its_thing_goes() -> None:
+    """The node falls out of the zone's placement: of its configuration goes what the zone did not leave to others."""
+    after = compiled(ignoring("config_file/* [libvirt] cpu_mode", "service/nova-compute enabled"))
+    former = find_former(after, told(after, remembered(compiled(ALSO_A_COMPUTE))), TAKING)
+    assert former.units[address_of("ssh:vol2/service/nova-compute")].desired == {"active": False}
+    fields = (former.units[address_of(KVM.replace("kvm1", "vol2"))].desired or {}).keys()
+    assert "[libvirt] virt_type" in fields
+    assert "[libvirt] cpu_mode" not in fields
+
+
+@pytest.mark.parametrize(
+    ("pattern", "idle"),
+    [
+        ("config_file/* [libvirt] cpu_mode", False),
+        ("config_file/* [libvirt] cpumode", True),
+        ("config_file/etc/nova/nova-compute.conf [libvirt] cpu_mode", True),
+        ("service/nova-compute active", True),
+        ("ssh:ctl1/config_file/* *", True),
+    ],
+)
+def test_a_pattern_that_fits_nothing_is_told(pattern: str, idle: object) -> None:
+    """Mistyped, it would leave nothing to others, and nobody would know."""
+    warnings = [str(warning) for warning in compiled(ignoring(pattern)).warnings]
+    place = "desired/zones.yaml:8:5: HypervisorZone/kvm-az: metadata.annotations.bivisor/ignore: warning: "
+    words = "fits nothing that this document declares and could leave to others: write it as plan shows it"
+    assert warnings == ([f'{place}"{pattern}" {words}'] if idle else [])
 
 
 @pytest.mark.parametrize("line", ["[DEFAULT] debug", "config_file//etc/x", "x"])

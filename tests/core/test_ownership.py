@@ -9,18 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.claiming import Claims
 from reconciler.core.deletions import Allowance, hold_deletions
 from reconciler.core.diff import diff
+from reconciler.core.forgetting import with_forgotten
 from reconciler.core.graph import build_graph
 from reconciler.core.load import Loaded
-from reconciler.core.ownership import Claims, find_former, with_former
+from reconciler.core.ownership import find_former, with_former
 from reconciler.core.plan import Verb, make_plan
 from reconciler.desired import Desired
 from reconciler.redact import Redactor
 from resources.claims import address_of
 from resources.contract import Reply, SecretText, UnreadableError
 from resources.former import TAKING
-from tests.core.claimed import KEPT, PRIMITIVE, VMDK, former_of, needs_of, remembered, told, world
+from tests.core.claimed import KEPT, PRIMITIVE, VMDK, Memory, former_of, needs_of, remembered, told, world
 from tests.kinds.cloud import compiled
 
 if TYPE_CHECKING:
@@ -220,7 +222,7 @@ def test_files_of_a_process_that_we_did_not_start_stay_while_it_runs() -> None:
 
 
 def test_an_option_goes_and_its_readers_restart() -> None:
-    """The file is declared still: the option becomes one that must not be set, and the digest that processes load another."""
+    """The file is declared still: the option becomes one that must not be set; processes load what is declared from now on."""
     after = world("one option less")
     former = former_of(world("demo"), after)
     catalog = with_former(after, former)
@@ -228,9 +230,8 @@ def test_an_option_goes_and_its_readers_restart() -> None:
     wanted = catalog.units[conf].desired
     assert wanted is not None
     assert (wanted["[DEFAULT] vif_plugging_timeout"], wanted["[DEFAULT] report_interval"]) == (None, "5")
-    assert catalog.units[conf].digest() != after.units[conf].digest()
     service = address_of("ssh:kvm1/service/nova-compute")
-    assert catalog.units[service] != after.units[service]
+    assert catalog.units[service] == after.units[service] != world("demo").units[service]
 
 
 def test_a_secret_of_ours_is_not_shown_when_it_goes() -> None:
@@ -260,6 +261,44 @@ def test_what_went_by_itself_is_forgotten_with_it() -> None:
     claims = Claims(leaving, build_graph(leaving.units), TAKING)
     forgotten = claims.of(file, diff(file, {"@text": ""}), {})
     assert forgotten == {str(file.address): None, f"ssh:ctl1/config_file//etc/cinder/{VMDK}.conf": None}
+
+
+def test_what_went_is_forgotten_as_a_whole() -> None:
+    """A person had disabled the service that we end, and removed one of our two options: later both are theirs to set."""
+    before, after = world("another compute"), world("demo")
+    catalog = with_former(after, former_of(before, after))
+    claims = Claims(catalog, build_graph(catalog.units), TAKING)
+    service = catalog.units[address_of("ssh:vol2/service/nova-compute")]
+    facts = {**(service.desired or {}), "active": True}
+    assert list((claims.of(service, diff(service, facts), facts) or {}).values()) == [None]
+    after = world("one option less")
+    former = former_of(world("demo"), after)
+    conf = address_of("ssh:kvm1/config_file//etc/nova/nova.conf")
+    former.without[conf] = replace(former.without[conf], fields=former.without[conf].fields | {"[a] by hand"})  # type: ignore[index] # a dict
+    catalog = with_former(after, former)
+    claims = Claims(catalog, build_graph(catalog.units), TAKING)
+    facts = {**(catalog.units[conf].desired or {}), "[DEFAULT] vif_plugging_timeout": "0"}
+    (claim,) = (claims.of(catalog.units[conf], diff(catalog.units[conf], facts), facts) or {}).values()
+    assert claim["without"] == ["[DEFAULT] vif_plugging_timeout", "[a] by hand"]
+
+
+def test_what_came_to_need_it_later_goes_before_it() -> None:
+    """The file was written before the service that reads it was declared, and was not written again for that."""
+    before, after = world("kept"), world("demo")
+    memory = remembered(before)
+    conf = f"ssh:ctl1/config_file//etc/cinder/{VMDK}.conf"
+    memory["ctl1"][conf]["needed_by"] = []
+    former = find_former(after, told(after, memory), TAKING)
+    assert PRIMITIVE in needs_of(former.units[address_of(conf)])
+
+
+def test_an_inventory_of_an_earlier_program_is_read() -> None:
+    """Its claims do not say what they needed."""
+    after, memory = world("demo"), remembered(world("kept"))
+    for claims in memory.values():
+        for claim in claims.values():
+            claim.pop("needs", None)
+    assert address_of(PRIMITIVE) in find_former(after, told(after, memory), TAKING).units
 
 
 _EMPTY = {address_of("openstack:demo/volume_exit/vmdk@vmdk empty"): "drained"}
@@ -321,3 +360,50 @@ def test_an_order_that_goes_round_in_a_circle_holds_everything() -> None:
     assert both.catalog.units.keys() > after.units.keys()
     assert both.catalog.former.held.keys() >= both.catalog.former.units.keys()
     assert both.catalog.former.held[address_of(conf)].endswith("remove it by hand")
+
+
+def test_a_process_that_nobody_restarts_is_told() -> None:
+    """With the only image store goes what glance-api has loaded, and nobody declares any more that it loads what there is."""
+    conf = address_of("ssh:api1/config_file//etc/glance/glance-api.conf")
+    memory = remembered(world("demo"))
+    memory["api1"][str(conf)]["fields"].remove("exists")  # the package's file
+    former = find_former(world("no store"), told(world("no store"), memory), TAKING)
+    assert former.unaware == {conf: ("glance-api.service",)}
+
+
+def test_a_ring_of_other_nodes_is_another_ring() -> None:
+    """A placement that chooses other controllers would begin a second ring beside the first, with the same computes."""
+    after, memory = world("kept"), remembered(world("kept"))
+    ring = {address: claim for address, claim in memory["ctl1"].items() if address.startswith("pacemaker:")}
+    elsewhere = {"api1": {**memory["api1"], **ring}}
+    empty: Memory = {name: {} for name in ("ctl1", "ctl2", "ctl3")}
+    held = find_former(after, told(after, {**memory, **empty, **elsewhere}), TAKING).held
+    assert held[address_of(PRIMITIVE)] == (
+        "what it holds was made on api1, none of which is a member any more: move it by one node at a time"
+    )
+    assert {str(address.target) for address in held} == {"pacemaker:demo"}
+    assert find_former(after, told(after, {**memory, **elsewhere}), TAKING).held == {}
+    assert find_former(after, told(after, {**memory, **empty, **elsewhere}, silent=["ctl3"]), TAKING).held == {}
+
+
+def test_who_has_left_the_ring_forgets_what_it_holds() -> None:
+    """Nobody listens to it any more; should all others be made anew one day, it would be the only one that remembers."""
+    after, memory = world("two controllers"), remembered(world("kept"))
+    seen = told(after, memory)
+    former = with_forgotten(find_former(after, seen, TAKING), after, seen)
+    claims = former.forgotten[address_of("ssh:ctl3/inventory/demo")]
+    assert set(claims) == {address for address in memory["ctl3"] if address.startswith("pacemaker:")}
+    assert set(claims.values()) == {None}
+    assert len(former.forgotten) == 1
+
+
+def test_what_may_keep_images_goes_when_a_person_says_so() -> None:
+    """Nobody counts the images of a store: the only thing to go waits for a word, however much is allowed."""
+    after, memory = world("no store"), remembered(world("demo"))
+    conf = "ssh:api1/config_file//etc/glance/glance-api.conf"
+    memory["api1"][conf]["fields"].remove("exists")
+    (why,) = find_former(after, told(after, memory), TAKING).doubtful.values()
+    assert why == (
+        "no document declares ImageStore/file any more, and images may be kept there: "
+        "when none are, apply with --confirm-deletes"
+    )

@@ -117,6 +117,16 @@ async def test_a_key_that_is_no_text_is_taken_byte_by_byte(tmp_path: Path) -> No
     assert Redactor({"it": {"value": SecretText(found)}})(f"before {found} after") == f"before {MASK} after"
 
 
+def test_a_link_to_a_folder_is_told(tmp_path: Path) -> None:
+    """It is not followed: silently, all in it would be declared no more from the day on which the folder became a link."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "desired").mkdir()
+    (tmp_path / "desired/zones").symlink_to("../elsewhere")
+    (tmp_path / "desired/a.yaml").write_text("")
+    with pytest.raises(InputError, match="desired/zones: is a link to a folder, which is not followed: link its files"):
+        read_folder(tmp_path / "desired")
+
+
 def test_hidden_files_are_not_declared(tmp_path: Path) -> None:
     """Only visible YAML files count, in the order of their names, in any folder below."""
     for name in ("b.yaml", "a/c.yml", ".hidden.yaml", ".git/d.yaml", "a/.x/e.yaml", "readme.md"):

@@ -43,6 +43,7 @@ class Hosts:
 
     folder: Path
     files: dict[tuple[str, str], str] = field(default_factory=dict)
+    owned: dict[tuple[str, str], str] = field(default_factory=dict)
     active: set[tuple[str, str]] = field(default_factory=set)
     cib: dict[str, str] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
@@ -92,7 +93,8 @@ class Hosts:
                 return {"claims": Inventory(str(self.folder / host)).claims, "known": True}
             case "file.read":
                 text = self.files.get((host, args["path"]))
-                attributes = {"mode": "0640", "owner": "root", "group": "cinder"}
+                recorded = self.owned.get((host, args["path"]))
+                attributes = {"mode": "0640", "owner": "root", "group": "cinder", "recorded": recorded}
                 return {"exists": False} if text is None else {"text": text, "digest": text, **attributes}
             case "volume_service.get":
                 up = "up" if self.alive() else "down"
@@ -123,6 +125,7 @@ class Hosts:
         match op:
             case "file.write":
                 self.files[host, args["path"]] = args["text"]
+                self.owned[host, args["path"]] = args["owned"]
             case "file.remove":
                 del self.files[host, args["path"]]
             case "service.start":

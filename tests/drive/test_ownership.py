@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -11,13 +13,15 @@ import pytest
 
 from reconciler.core.compile import Catalog, introduce
 from reconciler.core.graph import build_graph
+from reconciler.core.ignore import Ignored
 from reconciler.core.load import Loaded
 from reconciler.core.plan import Verb
 from reconciler.desired import Desired
 from reconciler.reconcile import Reconciler
 from reconciler.redact import Redactor
 from reconciler.targets.ssh import SshTarget
-from resources.contract import Key, Need, TargetId, Unit
+from resources.cloud import Metadata, Resource
+from resources.contract import Action, Key, Need, TargetId, Unit
 from resources.endpoints import SshEndpoint
 from resources.published import RolloutFacts
 from resources.units.config_file import ConfigFile
@@ -35,7 +39,8 @@ if TYPE_CHECKING:
     from reconciler.targets import Target
 
 HOST = TargetId("ssh", "host")
-DOCUMENT = Key("Thing", "a")
+DOCUMENT, PAUSED = Key("Thing", "a"), Key("Thing", "b")
+CLAIM = {"cloud": "demo", "origins": [], "without": [], "needed_by": [], "lodging": [], "about": {}, "wrote": ""}
 
 
 class Host:
@@ -67,15 +72,25 @@ class Host:
         path = self.folder / name
         return path.read_text() if path.exists() else None
 
-    def reconciler(self, *units: Unit, cloud: str = "demo", counted: int = 10, **options: Any) -> Reconciler:
+    def reconciler(
+        self,
+        *units: Unit,
+        cloud: str = "demo",
+        counted: int = 10,
+        ignored: Ignored | None = None,
+        paused: bool = False,
+        **options: Any,
+    ) -> Reconciler:
         """Return who brings about that these units are declared and nothing else."""
-        everything = (Inventory.of(HOST, cloud), *(replace(unit, origins=(DOCUMENT,)) for unit in units))
+        everything = (Inventory.of(HOST, cloud), *(replace(unit, origins=unit.origins or (DOCUMENT,)) for unit in units))
+        annotations = {"bivisor/manage": "paused"} if paused else {}
         catalog = Catalog(
             units=introduce({unit.address: unit for unit in everything}),
             endpoints={HOST: self.endpoint},
-            resources={},
+            resources={PAUSED: Resource(PAUSED, Metadata("b", {}, annotations), None)},
             positions={},
             rollouts=(RolloutFacts("demo", 1, counted, 100),),
+            ignored=ignored or Ignored({}),
         )
         desired = Desired(Loaded(resources={}, positions={}), catalog, build_graph(catalog.units), Redactor())
         return Reconciler(desired, self, **options)  # type: ignore[arg-type] # it is enough of Targets
@@ -189,6 +204,22 @@ async def test_more_than_allowed_goes_only_when_it_is_confirmed(host: Host) -> N
     assert list(host.folder.iterdir()) == []
 
 
+async def test_pass_by_pass_no_more_goes_than_at_once(host: Host) -> None:
+    """In the second pass of a run another thing turns out to be ours: one is gone, one was allowed, so it waits for a word."""
+    assert (await host.converge(host.file("a"), host.file("b"))).converged
+    claims = json.loads((host.sshd.folder / "state" / "inventory.json").read_text())["claims"]
+    other = str(host.file("b").address)
+    assert (await host.target.do(Action("inventory.claim", {"claims": {other: None}}))).ok
+    engine = host.reconciler(counted=1)
+    await engine.carry_out(await engine.look(), _unheard)
+    assert (host.text("a"), host.text("b")) == (None, "text\n")
+    assert (await host.target.do(Action("inventory.claim", {"claims": {other: claims[other]}, "whole": True}))).ok
+    (step,) = (await engine.look()).plan.held
+    assert step.held.startswith("1 thing that no document declares any more would go, 1 have gone, and maxDeletes allows 1")
+    assert (await host.converge(counted=1)).converged
+    assert host.text("b") is None
+
+
 async def test_what_is_declared_again_is_ours_still(host: Host) -> None:
     """Taken away, declared once more, and taken away once more."""
     for _ in range(2):
@@ -196,6 +227,36 @@ async def test_what_is_declared_again_is_ours_still(host: Host) -> None:
         assert host.text("file") == "text\n"
         assert (await host.converge()).converged
         assert host.text("file") is None
+
+
+async def test_a_file_that_we_were_to_make_and_never_did_is_theirs(host: Host) -> None:
+    """Killed between the memory and the file, Bivisor has remembered too much: what a hand makes there is not removed."""
+    file = host.file("file")
+    inventory = {"claims": {str(file.address): {**CLAIM, "fields": ["exists"]}}}
+    assert (await host.target.do(Action("inventory.claim", inventory))).ok
+    (host.folder / "file").write_text("by hand\n")
+    assert not (await host.converge()).converged
+    assert host.text("file") == "by hand\n"
+
+
+async def test_a_file_that_is_declared_in_another_way_is_one_file(host: Host) -> None:
+    """Declared whole first, then by its options, then not at all: our option goes, and nothing of what is not ours."""
+    assert (await host.converge(host.file("conf", "[a]\nx = 1\n"))).converged
+    (host.folder / "conf").write_text("[a]\nx = 1\nby_hand = 1\n")
+    assert (await host.converge(host.conf(x="2"))).converged
+    assert (await host.converge()).converged
+    assert host.text() == "[a]\nby_hand = 1\n"
+
+
+async def test_what_a_paused_document_no_longer_says_stays(host: Host) -> None:
+    """Two documents own options of one file; the paused one loses its own: nothing is taken away while it is paused."""
+    x, y = replace(host.conf(x="1"), origins=(PAUSED,)), replace(host.conf(y="2"), origins=(DOCUMENT,))
+    both = replace(x, desired={**(x.desired or {}), **(y.desired or {})}, origins=(DOCUMENT, PAUSED))
+    assert (await host.converge(both)).converged
+    (step,) = await host.steps(y, paused=True)
+    assert (step.verb, step.held) == (Verb.HELD, "Thing/b is paused")
+    assert (await host.converge(y)).converged
+    assert host.text() == "[a]\ny = 2\n"
 
 
 async def test_what_somebody_has_made_theirs_stays(host: Host) -> None:
@@ -211,13 +272,65 @@ async def test_what_somebody_has_made_theirs_stays(host: Host) -> None:
     assert host.text("file") is None
 
 
-async def test_what_somebody_removed_before_us_is_no_work(host: Host) -> None:
-    """A former file that is gone already is gone."""
-    assert (await host.converge(host.file("file"), host.conf(x="1"))).converged
+async def test_a_section_that_is_spelled_otherwise_is_the_same(host: Host) -> None:
+    """Oslo.config finds sections without regard to case: what is declared in other letters is not what is declared no more."""
+    await host.converge(host.conf(x="1"))
+    respelled = ConfigFile.at(HOST, str(host.folder / "conf"), {"A": {"x": "1"}})
+    assert await host.steps(respelled) == []
+    assert (await host.converge()).converged
+    assert host.text() is None
+
+
+async def test_an_option_that_somebody_has_changed_since_stays(host: Host) -> None:
+    """Of two options that were ours one holds what a hand wrote: the plan says that it stays, and it is theirs from then on."""
+    conf = host.conf(x="1", y="2", z="3")
+    assert (await host.converge(conf)).converged
+    (host.folder / "conf").write_text("[a]\nx = 5\ny = 2\nz = 3\n")
+    remarks = [remark for step in await host.steps(host.conf(z="3")) for remark in step.remarks]
+    assert remarks == ["no document declares [a] x any more, and somebody has changed it since Bivisor wrote it: it stays"]
+    assert (await host.converge(host.conf(z="3"))).converged
+    assert host.text() == "[a]\nx = 5\nz = 3\n"
+    assert await host.steps(host.conf(z="3")) == []
+    assert (await host.converge()).converged
+    assert host.text() == "[a]\nx = 5\n"
+
+
+async def test_what_somebody_removed_before_us_is_theirs_from_then_on(host: Host) -> None:
+    """A former file or option that is gone already is forgotten: what a hand makes in its place later stays."""
+    assert (await host.converge(host.file("file"), host.conf(x="1", y="2"), host.conf("other", z="3"))).converged
     (host.folder / "file").unlink()
     (host.folder / "conf").write_text("[a]\ny = 2\n")
-    assert await host.steps() == []
-    assert host.text() == "[a]\ny = 2\n"
+    (host.folder / "other").unlink()
+    left = host.conf(y="2")
+    (step,) = await host.steps(left)
+    assert (step.address.type, step.verb) == ("inventory", Verb.UPDATE)
+    assert step.reasons[0].startswith("forgets [a] x of ssh:host/config_file/")
+    assert (await host.converge(left)).converged
+    assert await host.steps(left) == []
+    (host.folder / "file").write_text("text\n")
+    (host.folder / "conf").write_text("[a]\ny = 2\nx = 1\n")
+    (host.folder / "other").write_text("[a]\nz = 3\n")
+    assert await host.steps(left) == []
+
+
+async def test_what_is_left_to_others_is_forgotten(host: Host) -> None:
+    """A document leaves an option to others that Bivisor wrote, and later speaks of it no more: it stays as they want it."""
+    assert (await host.converge(host.conf(x="1", y="2"))).converged
+    ignored = Ignored({DOCUMENT: (re.compile(r"config_file/.* \[a\] x"),)})
+    assert (await host.converge(host.conf(y="2"), ignored=ignored)).converged
+    assert await host.steps(host.conf(y="2")) == []
+    assert host.text() == "[a]\nx = 1\ny = 2\n"
+    assert (await host.converge()).converged
+    assert host.text() == "[a]\nx = 1\n"
+
+
+async def test_two_clouds_write_into_one_file(host: Host) -> None:
+    """What one cloud's documents do not speak of is the other's."""
+    assert (await host.converge(host.conf(x="1"))).converged
+    (host.folder / "conf").write_text("[a]\nx = 1\ny = 0\n")
+    await host.converge(host.conf(y="2"), cloud="other")
+    await host.converge(cloud="other")
+    assert host.text() == "[a]\nx = 1\ny = 2\n"
 
 
 async def test_why_something_differs_is_told(host: Host) -> None:

@@ -50,3 +50,20 @@ async def test_what_is_declared_again_meanwhile_stays(host: Host, tmp_path: Path
             tmp_path / "plan.json", file, session.Session(engine.desired, engine), DAY, session.Press(Paper())
         )
     assert host.text("file") == "text\n"
+
+
+async def test_what_is_gone_already_is_forgotten_by_the_saved_plan(host: Host, tmp_path: Path) -> None:
+    """A person removed the file: the plan that was saved is to forget it, and what is made there later is theirs."""
+    assert (await host.converge(host.file("file"))).converged
+    (host.folder / "file").unlink()
+    planner = host.reconciler()
+    look = await planner.look()
+    await plan_file.write_plan(tmp_path / "plan.json", tmp_path, planner.desired, look)
+    engine = host.reconciler()
+    file = plan_file.read_plan(tmp_path / "plan.json")
+    cloud = session.Session(engine.desired, engine)
+    within, again = await saved.look_again(tmp_path / "plan.json", file, cloud, DAY, session.Press(Paper()))
+    assert again is not None
+    assert [done async for done in within.reconciler.passes(again, _unheard)][-1].converged
+    (host.folder / "file").write_text("text\n")
+    assert await host.steps() == []

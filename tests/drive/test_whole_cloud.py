@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from reconciler import plan_file
 from reconciler.cli import saved, session
 from reconciler.core.errors import StalePlanError
 from reconciler.core.graph import build_graph
-from reconciler.core.load import load
+from reconciler.core.load import Loaded, load
 from reconciler.core.plan import Verb
 from reconciler.core.shown import Paper
 from reconciler.desired import Desired
@@ -19,6 +21,7 @@ from reconciler.reconcile import Reconciler
 from reconciler.redact import Redactor
 from resources.kinds.registry import KINDS
 from resources.rules.registry import RULES
+from tests.core.claimed import ONE_OPTION_LESS, TWO_ON_A_NODE
 from tests.kinds.cloud import SECRETS, compiled, demo_texts
 from tests.units.model.cloud import COMPUTE, CONF, ModelledCloud
 
@@ -60,6 +63,13 @@ async def converged() -> ModelledCloud:
     await passes(engine(cloud))
     cloud.done.clear()
     return cloud
+
+
+def declared(cloud: ModelledCloud, changes: dict[str, str]) -> Reconciler:
+    """Return who brings about what the changed documents declare, whatever has to be read for it."""
+    catalog = compiled(changes)
+    loaded = Loaded(resources=catalog.resources, positions=catalog.positions)
+    return Reconciler(Desired(loaded, catalog, build_graph(catalog.units), Redactor(), SECRETS), cloud)  # type: ignore[arg-type]  # as above
 
 
 async def passes(reconciler: Reconciler) -> list[Pass]:
@@ -142,3 +152,55 @@ async def test_a_saved_restart_that_breaks_half_way_is_brought_to_its_end(tmp_pa
     assert done[-1].converged, left(done)
     assert COMPUTE in cloud.ring.states
     assert "target-role" not in cloud.ring.cib
+
+
+async def test_a_saved_plan_that_takes_an_option_away_leaves_nothing_to_do(tmp_path: Path) -> None:
+    """The option goes from four files, the computes that had loaded it restart once, and the next plan is empty."""
+    cloud = await converged()
+    path = tmp_path / "plan.json"
+    planner = engine(cloud, ONE_OPTION_LESS)
+    look = await planner.look()
+    restarts = [step for step in look.plan.steps if step.disruption]
+    places = "nova.conf", "vcenter/vcenter-c0/nova.conf on ssh:ctl1, ssh:ctl2 and ssh:ctl3"
+    assert [step.reasons for step in restarts] == [
+        (f"loads /etc/nova/{place}, where [DEFAULT] vif_plugging_timeout changes",) for place in places
+    ]
+    await plan_file.write_plan(path, tmp_path, planner.desired, look)
+    done = await carry_out(path, engine(cloud, ONE_OPTION_LESS))
+    assert done[-1].converged, left(done)
+    assert sorted(cloud.restarted()) == ["nova-compute-vcenter-c0.service", "nova-compute.service"]
+    assert [step.address for step in (await engine(cloud, ONE_OPTION_LESS).look()).plan.steps if step.pending] == []
+
+
+async def test_a_host_whose_node_was_renamed_is_left_alone() -> None:
+    """Its instances live by the former name: nothing is done to it, nor to what Nova knows, until it has that name again."""
+    cloud = await converged()
+    cloud.hosts["kvm9"] = cloud.hosts["kvm1"]
+    done = await passes(declared(cloud, {"name: kvm1": "name: kvm9"}))
+    assert cloud.done == []
+    held = {str(step.address): step.held for step in done[-1].look.plan.held}
+    assert held["ssh:kvm9/service/nova-compute"].startswith("Bivisor knows this host as kvm1: give the Node that name again")
+    assert held["openstack:demo/aggregate/kvm-az"].startswith("needs ssh:kvm9/service/nova-compute (held: Bivisor knows")
+    assert {step.verb for step in (await engine(cloud).look()).plan.steps} == {Verb.NOTHING}
+
+
+async def test_a_backend_that_moves_ends_there_before_it_begins_here() -> None:
+    """Two backends share a process on one host; one moves: that process does without it before another host begins with it."""
+    cloud = bare()
+    await passes(declared(cloud, TWO_ON_A_NODE))
+    cloud.done.clear()
+    done = await passes(declared(cloud, {}))
+    assert done[-1].converged, left(done)
+    acts = [(name, action.op) for name, action in cloud.done if action.op.startswith("service.")]
+    assert acts == [("vol1", "service.restart"), ("vol2", "service.enable"), ("vol2", "service.start")]
+
+
+async def test_no_host_remembers_a_secret() -> None:
+    """Of what is ours the names are remembered, and digests of what is no secret: also of an option that changed."""
+    cloud = await converged()
+    memory = json.dumps([host.claims for host in cloud.hosts.values()])
+    values = [text for secret in SECRETS.values() for name, text in secret.items() if name != "username"]
+    assert not [value for value in values if json.dumps(value.reveal)[1:-1] in memory]
+    hidden = [hashlib.sha256(value.reveal.encode("utf-8", "surrogateescape")).hexdigest()[:16] for value in values]
+    assert not [digest for digest in hidden if digest in memory]
+    assert "[DEFAULT] transport_url" in memory

@@ -115,3 +115,34 @@ def test_a_host_that_is_silent_or_has_forgotten_loses_nothing(lab: Lab, desk: Wo
     finally:
         path.write_text(whole)
         lab.script("vol2", "rm -rf /var/lib/bivisor && mv /var/lib/bivisor.away /var/lib/bivisor")
+
+
+def test_what_a_person_has_changed_or_removed_is_theirs(lab: Lab, desk: Workspace) -> None:
+    """Of an option that leaves the documents a hand's value stays and is told; where a hand has removed it, it is forgotten."""
+    controller = "/etc/nova/vcenter/vcenter-c0/nova.conf"
+    desk.edit("desired/cluster.yaml", SETTINGS, SETTINGS + MARK)
+    desk.run("apply", "--yes")
+    lab.exec("kvm1", "sed", "-i", "s/^reserved_host_disk_mb.*/reserved_host_disk_mb = 8/", CONF)
+    lab.exec("ctl1", "sed", "-i", "/^reserved_host_disk_mb/d", controller)
+    desk.edit("desired/cluster.yaml", SETTINGS + MARK, SETTINGS)
+    page = said(desk, "plan", exits=0)
+    assert "somebody has changed it since Bivisor wrote it: it stays" in page
+    assert f"forgets [DEFAULT] reserved_host_disk_mb of ssh:ctl1/config_file/{controller}" in page
+    desk.run("apply", "--yes")
+    assert "reserved_host_disk_mb = 8" in lab.exec("kvm1", "cat", CONF).stdout
+    assert "reserved_host_disk_mb" not in lab.exec("ctl2", "cat", controller).stdout
+    lab.exec("ctl1", "sed", "-i", "s/^\\[DEFAULT\\]/&\\nreserved_host_disk_mb = 9/", controller)
+    assert "No changes" in said(desk, "plan", "--detailed-exitcode", exits=0)
+    lab.exec("kvm1", "sed", "-i", "/^reserved_host_disk_mb/d", CONF)
+    lab.exec("ctl1", "sed", "-i", "/^reserved_host_disk_mb/d", controller)
+
+
+def test_a_host_whose_node_was_renamed_is_left_alone(lab: Lab, desk: Workspace) -> None:
+    """Its instances live by the former name: nothing is done until it has that one again."""
+    before = invocations(lab)
+    desk.edit("desired/nodes.yaml", "metadata: {name: kvm1}", "metadata: {name: kvm9}")
+    assert "Bivisor knows this host as kvm1: give the Node that name again" in said(desk, "apply", "--yes", exits=3)
+    assert invocations(lab) == before
+    assert "kvm9" not in lab.exec("kvm1", "cat", CONF, "/etc/nova/nova-compute.conf").stdout
+    desk.edit("desired/nodes.yaml", "metadata: {name: kvm9}", "metadata: {name: kvm1}")
+    assert "No changes" in said(desk, "plan", "--detailed-exitcode", exits=0)

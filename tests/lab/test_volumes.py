@@ -149,7 +149,7 @@ def test_the_service_moves_when_its_node_is_cut_off(lab: Lab, converged: Workspa
         with Census(lab, KEPT) as census:
             lab.cut(node)
             try:
-                wait_for(lambda: alive(lab) == [other], f"the service lives on {other}", 240)
+                wait_for(lambda: alive(lab) == [other], f"the service lives on {other}", 360)
                 wait_for(lambda: rows(lab) == [("vmdk@vmdk", "vcenter-az", "up")], "Cinder knows it as up")
                 with volume_in(cloud, "vcenter-az", "after-the-cut") as volume:
                     _attach_and_detach(cloud, user.servers["vcenter-az"], volume)

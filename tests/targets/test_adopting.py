@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import asyncssh
 import pytest
 
 from reconciler.targets import TargetError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 HOST, CLOUD = TargetId("ssh", "host"), TargetId("openstack", "adopted")
+ACCOUNT = {"OS_AUTH_URL": "http://keystone:5000/v3", "OS_USERNAME": "a", "OS_PASSWORD": "p", "OS_PROJECT_NAME": "ops"}
 LISTS = ("aggregates.list", "volume_services.list", "volume_types.list", "images.list")
 
 
@@ -74,6 +76,23 @@ async def test_the_key_that_a_host_presents(tmp_path: Path) -> None:
         await presented_host_key(HOST, "127.0.0.1", port)
 
 
+@pytest.mark.parametrize("known", ["same", "other type", "other", "revoked"])
+async def test_what_is_known_is_no_first_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, known: str) -> None:
+    """A key that contradicts the user's known_hosts is not trusted, whoever asks for it; one of another type says nothing."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with Sshd(tmp_path) as sshd:
+        other = asyncssh.generate_private_key("ecdsa-sha2-nistp256" if known == "other type" else "ssh-ed25519")
+        key = (sshd.host_key if known in {"same", "revoked"} else other).export_public_key().decode()
+        (tmp_path / ".ssh").mkdir()
+        where = "@revoked *" if known == "revoked" else f"[127.0.0.1]:{sshd.port}"
+        (tmp_path / ".ssh/known_hosts").write_text(f"{where} {key}")
+        if known in {"same", "other type"}:
+            assert await presented_host_key(HOST, "127.0.0.1", sshd.port)
+        else:
+            with pytest.raises(TargetError, match=r"another host key .* than your known_hosts file has"):
+                await presented_host_key(HOST, "127.0.0.1", sshd.port)
+
+
 def test_an_account_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What an openrc file sets is taken; the domain with the id `default` is the one called Default."""
     monkeypatch.chdir(tmp_path)
@@ -100,3 +119,20 @@ def test_an_account_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert (found.username, found.auth_url) == ("u", "http://k/v3")
     with pytest.raises(TargetError, match="--os-cloud"):
         account(CLOUD, "other")
+
+
+def test_a_ca_is_found_from_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the environment says relative to where a person stands, a document would take for relative to itself."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {**ACCOUNT, "OS_CACERT": "ca.pem", "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    assert account(CLOUD, "").ca_file == str(tmp_path / "ca.pem")
+
+
+def test_a_domain_that_only_an_id_tells_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An id is no name: taken for one, the login would fail as with a wrong password."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {**ACCOUNT, "OS_USER_DOMAIN_ID": "a1b2c3", "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(TargetError, match="set OS_USER_DOMAIN_NAME"):
+        account(CLOUD, "")

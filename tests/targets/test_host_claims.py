@@ -109,6 +109,14 @@ def test_of_what_is_not_ours_nothing_is_remembered(host: HostProcess, tmp_path: 
     assert ours(host) == {}
 
 
+def test_what_another_cloud_has_claimed_stays_that_ones(host: HostProcess, tmp_path: Path) -> None:
+    """Two clouds write options into one file: the second does not take the first one's for its own, nor forgets them."""
+    write(host, tmp_path / "x", "1", claim=claim("exists", "[a] b"))
+    other = {**claim("[a] c", without=("[a] b",)), "cloud": "other"}
+    assert host.do("file.attributes", path=str(tmp_path / "x"), mode="0600", claims={ADDRESS: other}) == ("", "")
+    assert ours(host)[ADDRESS] == {"cloud": "demo", "fields": ["[a] b", "exists"]}
+
+
 def test_claims_can_be_told_without_an_action(host: HostProcess) -> None:
     """As a member of a ring is told of the cluster's: it replies what was before, so that it can be put back."""
     host.send(do=["inventory.claim", {"claims": {ADDRESS: claim("exists")}}])
@@ -131,6 +139,19 @@ def test_an_inventory_that_is_no_inventory_is_not_empty(tmp_path: Path, broken: 
         ((_, code, error),) = host.ask(("inventory.read", {}))
     assert code == "failed"
     assert "cannot be read; move it away" in error
+
+
+def test_an_inventory_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    """What a newer Bivisor remembers this one does not understand, and would lose with its first write."""
+    (tmp_path / "state").mkdir()
+    path, text = tmp_path / "state" / "inventory.json", '{"version": 2, "files": {}, "starts": {}, "claims": {}, "more": 1}'
+    path.write_text(text)
+    with HostProcess(tmp_path / "state") as host:
+        ((_, code, error),) = host.ask(("inventory.read", {}))
+        assert (code, error.partition(" was ")[2]) == ("unsupported", "written by another version of Bivisor: use that one")
+        assert write(host, tmp_path / "x", "1", claim=claim("exists"))[0] == "unsupported"
+    assert path.read_text() == text
+    assert not (tmp_path / "x").exists()
 
 
 def test_an_inventory_of_an_older_bivisor_claims_nothing(tmp_path: Path) -> None:

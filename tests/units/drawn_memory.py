@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
@@ -33,12 +33,17 @@ WHOLE = {
 
 @st.composite
 def inventories(draw: DrawFn) -> Case:
-    """Draw the question for what is ours, of hosts that remember nothing, something, another cloud's, or half of it."""
+    """Draw the question for what is ours, and what of it to forget; of hosts that remember nothing, all, or half of it."""
     host = a_host()
     host.claims = draw(
         st.sampled_from([{}, {ADDRESS: WHOLE}, {ADDRESS: {**WHOLE, "cloud": "other"}}, {ADDRESS: {}}, {"x": WHOLE}])
     )
-    return Case(Inventory.of(KVM1, "demo"), {KVM1: host})
+    unit = Inventory.of(KVM1, "demo")
+    part = {**WHOLE, "fields": [], "without": ["exists"]}
+    choices: list[dict[str, Any]] = [{}, {ADDRESS: None}, {ADDRESS: part}, {"ssh:kvm1/file//etc/x": None}]
+    forgotten = draw(st.sampled_from(choices))
+    owns = frozenset(f"claims {address}" for address in forgotten)
+    return Case(unit.forgetting(forgotten) if forgotten else unit, {KVM1: host}, owns)
 
 
 @st.composite
@@ -55,7 +60,8 @@ def rests(draw: DrawFn) -> Case:
 def former_config_files(draw: DrawFn) -> Case:
     """Draw options that were ours, in files that were made for them or not, with and without others' words."""
     fields = draw(st.sets(st.sampled_from(["exists", "[DEFAULT] port", "[vmware] names"]))) | {"[DEFAULT] host"}
-    about = {"secret": draw(st.sampled_from(["", "[DEFAULT] host"]))}
+    wrote = "", "0123456789abcdef [DEFAULT] port\n0123456789abcdef [DEFAULT] other"
+    about = {"secret": draw(st.sampled_from(["", "[DEFAULT] host"])), "values": draw(st.sampled_from(wrote))}
     unit = ConfigFile.former(Claim(Address(KVM1, ConfigFile.type, PATH), "demo", (), frozenset(fields), about=about))
     assert unit is not None
     lines = st.sampled_from(

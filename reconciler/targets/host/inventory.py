@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
 
 INVENTORY = "inventory.json"
+VERSION = 1
+"""Of its shape: what another program wrote is neither read nor replaced."""
 
 
 class Inventory:
@@ -35,6 +37,8 @@ class Inventory:
         try:
             with open(path, encoding="utf-8") as file:
                 saved = from_json(file.read())
+            if saved.get("version", VERSION) != VERSION:
+                raise Refusal("unsupported", f"{path} was written by another version of Bivisor: use that one")
             self.files, self.starts = saved["files"], saved["starts"]
             self.claims = dict(saved.get("claims", {}).items())
         except (FileNotFoundError, NotADirectoryError):
@@ -46,7 +50,7 @@ class Inventory:
         """Replace it as a whole."""
         from reconciler.targets.host.durable import replace
 
-        saved = {"version": 1, "files": self.files, "starts": self.starts, "claims": self.claims}
+        saved = {"version": VERSION, "files": self.files, "starts": self.starts, "claims": self.claims}
         replace(f"{self.folder}/{INVENTORY}", to_json(saved).encode(), 0o600, os.geteuid(), os.getegid())
 
     def vouched(self, unit: str, invocation: str, path: str) -> "str | None":

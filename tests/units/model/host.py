@@ -77,7 +77,7 @@ class Host:
 
     def things(self) -> Iterator[tuple[str, str]]:
         """Yield everything that can change, by name, with its state as a text."""
-        for what in ("nodes", "records", "packages", "daemons"):
+        for what in ("nodes", "records", "packages", "daemons", "claims"):
             yield from ((f"{what} {name}", repr(state)) for name, state in getattr(self, what).items())
 
     def answer(self, query: Query) -> Reply:
@@ -107,6 +107,9 @@ class Host:
             for name in action.args["replaces"]:
                 self.packages.pop(name, None)
             self.packages.update({name: self.packages.get(name, "1") for name in action.args["names"]})
+            return Reply({})
+        if action.op == "inventory.claim":
+            self.remember(action.args["claims"])
             return Reply({})
         if action.op == "systemd.reload":
             for daemon in self.daemons.values():

@@ -192,6 +192,8 @@ class Applier:
                 left = diff(unit, observed)
                 if not left:
                     return Result(step.address, Outcome.CONVERGED)
+        if self.stopping:
+            return Result(step.address, Outcome.SKIPPED, "it was done; Bivisor was told to stop before it was seen to be so")
         return Result(step.address, Outcome.FAILED, _still(observed, left, unit.settle_s))
 
     async def _steady(self, step: Step, unit: Unit) -> Result:
@@ -213,7 +215,7 @@ class Applier:
         deadline = loop.time() + unit.settle_s
         pause = POLL_FIRST_S
         yield await self._observer.one(unit)
-        while loop.time() + pause < deadline:
+        while loop.time() + pause < deadline and not self.stopping:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, POLL_MOST_S)
             yield await self._observer.one(unit)

@@ -42,11 +42,16 @@ def when(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
+FORGIVEN_S = 120.0
+"""Seconds for which a service that did not come through its restart must be as declared before another one is interrupted."""
+
+
 @dataclass(slots=True)
 class _Failed:
-    """A step that failed: how often in a row, until when it rests (the loop's time), and what it was to change."""
+    """A step that failed: how often in a row, when last and until when it rests (the loop's time), what it was to change."""
 
     times: int
+    at: float
     until: float
     changes: tuple[Change, ...]
 
@@ -102,6 +107,8 @@ class Keeper:
         self._acted_at: dict[TargetId, float] = {}
         self._failed: dict[Address, _Failed] = {}
         self._undone: dict[Address, History] = {}
+        self._whole_since: dict[Address, float] = {}
+        self._lookers: list[asyncio.Task[None]] = []
         self._stopping = False
         self.asks: Callable[[Mapping[TargetId, tuple[Query, ...]]], None] = lambda _: None
         """Called with what each target is asked, whenever that may have changed."""
@@ -113,14 +120,15 @@ class Keeper:
             self._queue.add(target, Priority.SWEEP)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._decide(group))
-            for _ in range(HANDS):
-                group.create_task(self._look())
+            self._lookers = [group.create_task(self._look()) for _ in range(HANDS)]
 
     def stop(self) -> None:
         """Begin nothing any more."""
         self._stopping = True
         self._reconciler.stop()
         self._queue.close()
+        for looker in self._lookers:
+            looker.cancel()
         self._stir.set()
 
     def declare(self, desired: Desired) -> None:
@@ -155,11 +163,13 @@ class Keeper:
 
     async def _decide(self, group: asyncio.TaskGroup) -> None:
         """Decide anew whenever something was seen or done, and begin what is free."""
+        loop = asyncio.get_running_loop()
         while True:
             await self._stir.wait()
             self._stir.clear()
             if self._stopping:
                 return
+            began = loop.time()
             look = self._reconciler.decide(self._interrupted())
             busy = self._busy(look)
             look = self._without_loops(look, busy)
@@ -171,6 +181,8 @@ class Keeper:
             for portion in portions(look.plan, catalog, busy) if self._acts else ():
                 self._in_hand.append(portion)
                 group.create_task(self._carry_out(look, portion))
+            self._forgive(look, began)
+            await asyncio.sleep(loop.time() - began)  # of a large cloud, others have the processor for half of the time
 
     def _interrupted(self) -> frozenset[str]:
         """Return the services that are being interrupted now."""
@@ -187,7 +199,9 @@ class Keeper:
         busy = {address for portion in self._in_hand for address in portion.units}
         busy |= self._observer.asking(self._acted_at)
         changes = {step.address: step.changes for step in look.plan.pending}
-        busy |= {a for a, failed in self._failed.items() if now < failed.until and changes.get(a) == failed.changes}
+        for address, failed in self._failed.items():
+            if now < (failed.until if changes.get(address) == failed.changes else failed.at + FIRST_REST_S):
+                busy.add(address)
         if self._observer.unasked:
             former = self._reconciler.desired.catalog.former
             busy |= former.units.keys() | former.without.keys()
@@ -202,6 +216,17 @@ class Keeper:
                 history = self._undone.get(address, History())
                 self._undone[address] = seen(history, now, declaration(units[address], units), step.changes)
         return replace(look, plan=hold_stalled(look.plan, self._undone, when))
+
+    def _forgive(self, look: Look, now: float) -> None:
+        """Let the rollout go on when what did not come through its restart has been as declared for a while."""
+        whole = {step.address for step in look.plan.steps if step.verb is Verb.NOTHING}
+        for address in tuple(self._reconciler.broken):
+            if address not in whole:
+                self._whole_since.pop(address, None)
+            elif now - self._whole_since.setdefault(address, now) >= FORGIVEN_S:
+                self._whole_since.pop(address)
+                self._reconciler.forgive(address)
+                self._stir.set()
 
     async def _carry_out(self, look: Look, portion: Portion) -> None:
         graph = self._reconciler.desired.graph
@@ -230,5 +255,5 @@ class Keeper:
         before = self._failed.get(step.address)
         times = (before.times if before else 0) + (result.outcome is Outcome.FAILED)
         rest_s = min(FIRST_REST_S * 2.0 ** max(times - 1, 0), MOST_REST_S) * (1.0 - JITTER * self._rng.random())
-        self._failed[step.address] = _Failed(times, now + rest_s, step.changes)
+        self._failed[step.address] = _Failed(times, now, now + rest_s, step.changes)
         asyncio.get_running_loop().call_later(rest_s, self._stir.set)

@@ -120,6 +120,8 @@ class Reconciler:
         self._interrupted: frozenset[Address] = frozenset()
         self._appliers: set[Applier] = set()
         self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
+        self.broken: dict[Address, str] = {}
+        """The services that did not come through their restart, by the address of what was restarted."""
 
     def keeping_to(self, desired: Desired, scope: Scope | None) -> Reconciler:
         """Return a reconciler over the same targets that keeps to the scope."""
@@ -157,6 +159,7 @@ class Reconciler:
         """
         self._base = self._desired = desired
         self._allowance = _allowance(desired, confirmed=False)
+        self.broken = {}
         self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
         self._last = None
         self.observer.redact = desired.redact
@@ -272,13 +275,28 @@ class Reconciler:
                 results = entry.results = await applier.apply(look.plan, desired.catalog.units, look.observed)
             finally:
                 self._appliers.discard(applier)
-        self._rollout = replace(self._rollout, failed=_failed(look.plan, results, self._rollout.failed))
+        self._take_note(look.plan, results)
         up = {address for address, result in results.items() if result.outcome in GOOD}
         self._interrupted = (self._interrupted | applier.interrupted) - up
         taken = {address for address in taken_by(look.plan, desired.catalog) if results[address].outcome is Outcome.CONVERGED}
         self._allowance = replace(self._allowance, taken=self._allowance.taken | taken)
         self._last = None  # it was planned before that was known
         return results
+
+    def _take_note(self, plan: Plan, results: Mapping[Address, Result]) -> None:
+        """Remember the services that did not come through a restart, those of earlier passes included that still have not."""
+        for step in plan.pending:
+            if step.disruption and results[step.address].outcome is Outcome.FAILED:
+                self.broken[step.address] = step.disruption.service
+            elif step.disruption and results[step.address].outcome is Outcome.CONVERGED:
+                self.broken = {a: service for a, service in self.broken.items() if service != step.disruption.service}
+        self._rollout = replace(self._rollout, failed=frozenset(self.broken.values()))
+
+    def forgive(self, address: Address) -> None:
+        """Let the rollout go on although what has that address did not come through its restart."""
+        del self.broken[address]
+        self._rollout = replace(self._rollout, failed=frozenset(self.broken.values()))
+        self._last = None
 
     def stop(self) -> None:
         """Let no step begin any more; those that are in hand are finished."""
@@ -328,13 +346,6 @@ def _newly_silent(look: Look, before: Look) -> bool:
         isinstance(seen, Unobserved) and seen.retry and not isinstance(before.observed[address], Unobserved)
         for address, seen in look.observed.items()
     )
-
-
-def _failed(plan: Plan, results: Mapping[Address, Result], before: frozenset[str]) -> frozenset[str]:
-    """Return the services that did not come through a restart, those of earlier passes included that still have not."""
-    ends = [(step.disruption.service, results[step.address]) for step in plan.pending if step.disruption]
-    failed = {service for service, result in ends if result.outcome is Outcome.FAILED}
-    return (before - {service for service, result in ends if result.outcome is Outcome.CONVERGED}) | failed
 
 
 def _worth_another_look(done: Pass) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.keep import SWEEP_S, Keeper, Manner
+from reconciler.keep import FORGIVEN_S, SWEEP_S, Keeper, Manner
 from resources.contract import Reply, TargetId
 from tests.drive.world import World, desired_of, thing
 
@@ -236,3 +236,22 @@ async def test_two_hands_do_not_fight_for_ever() -> None:
         assert "size was made as declared and undone again 4 times" in step.held
         kept.keeper.declare(desired_of((thing("a", "x", size=2),)))
         await until(lambda: kept.has("a", x={"size": 2}), 5)
+
+
+async def test_what_failed_its_restart_and_is_well_again_holds_nobody_for_ever() -> None:
+    """While it is broken no other service is interrupted; a person mends it, and the rollout goes on after a while."""
+    world = World()
+    for place in "ab":
+        world.place(place).things[f"s{place}"] = {"active": True, "fresh": False}
+    first = thing("a", "sa", active=True, fresh=True, settle_s=5)
+
+    def breaks(_: Action) -> None:
+        world.place("a").things["sa"] = {"active": False, "fresh": True}
+
+    world.place("a").after_do = breaks
+    async with keeping(Kept(world, first, thing("b", "sb", active=True, fresh=True, settle_s=5))) as kept:
+        await asyncio.sleep(900)
+        assert kept.has("b", sb={"active": True, "fresh": False})
+        world.place("a").after_do = lambda _: None
+        world.place("a").things["sa"] = {"active": True, "fresh": True}
+        await until(lambda: kept.has("b", sb={"active": True, "fresh": True}), FORGIVEN_S + 2 * SWEEP_S["ssh"] + 400)

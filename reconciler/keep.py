@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.apply import Progress
-    from reconciler.core.plan import Step
+    from reconciler.core.plan import Plan, Step
     from reconciler.desired import Desired
     from reconciler.reconcile import Reconciler, Records
     from resources.contract import Address, Change, Query, TargetId
@@ -96,6 +96,7 @@ class Keeper:
         manner = manner or Manner()
         self._reconciler = reconciler
         self._observer = reconciler.observer
+        reconciler.screen = self._without_loops
         self._clock = manner.clock
         self._rng = manner.rng
         self._audience = audience
@@ -171,8 +172,7 @@ class Keeper:
                 return
             began = loop.time()
             look = self._reconciler.decide(self._interrupted())
-            busy = self._busy(look)
-            look = self._without_loops(look, busy)
+            busy = self._busy(look.plan)
             for target in self._observer.unasked:
                 self._queue.add(target, Priority.DRIFT)  # what came up only now: a rename, something of ours
             self.asks(self._observer.asked)
@@ -189,7 +189,7 @@ class Keeper:
         steps = (step for portion in self._in_hand for step in portion.plan.pending)
         return frozenset(step.disruption.service for step in steps if step.disruption is not None)
 
-    def _busy(self, look: Look) -> frozenset[Address]:
+    def _busy(self, plan: Plan) -> frozenset[Address]:
         """Return what must be left alone now.
 
         That is what somebody has in hand, what was acted on and not looked at since, what rests after a failure, and, until
@@ -198,7 +198,7 @@ class Keeper:
         now = asyncio.get_running_loop().time()
         busy = {address for portion in self._in_hand for address in portion.units}
         busy |= self._observer.asking(self._acted_at)
-        changes = {step.address: step.changes for step in look.plan.pending}
+        changes = {step.address: step.changes for step in plan.pending}
         for address, failed in self._failed.items():
             if now < (failed.until if changes.get(address) == failed.changes else failed.at + FIRST_REST_S):
                 busy.add(address)
@@ -207,15 +207,15 @@ class Keeper:
             busy |= former.units.keys() | former.without.keys()
         return frozenset(busy)
 
-    def _without_loops(self, look: Look, busy: frozenset[Address]) -> Look:
+    def _without_loops(self, plan: Plan) -> Plan:
         """Hold what is made right and comes undone again and again: a person has to say who is to have it."""
-        units, now = self._reconciler.desired.catalog.units, self._clock()
-        for step in look.plan.steps:
+        units, now, busy = self._reconciler.desired.catalog.units, self._clock(), self._busy(plan)
+        for step in plan.steps:
             address = step.address
             if address not in busy and step.verb is not Verb.UNKNOWN and (step.changes or address in self._undone):
                 history = self._undone.get(address, History())
                 self._undone[address] = seen(history, now, declaration(units[address], units), step.changes)
-        return replace(look, plan=hold_stalled(look.plan, self._undone, when))
+        return hold_stalled(plan, self._undone, when)
 
     def _forgive(self, look: Look, now: float) -> None:
         """Let the rollout go on when what did not come through its restart has been as declared for a while."""

@@ -120,6 +120,8 @@ class Reconciler:
         self._interrupted: frozenset[Address] = frozenset()
         self._appliers: set[Applier] = set()
         self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
+        self.screen: Callable[[Plan], Plan] = lambda plan: plan
+        """Holds what there is another reason not to do, before it is decided who may be interrupted."""
         self.broken: dict[Address, str] = {}
         """The services that did not come through their restart, by the address of what was restarted."""
 
@@ -198,7 +200,7 @@ class Reconciler:
             desired = self._desired
             plan = make_plan(desired.catalog, desired.graph, observed)
             plan = hold_deletions(classed(plan, desired.catalog), desired.catalog, self._allowance)
-            plan = told_unknown(plan, desired.catalog, observed)
+            plan = self.screen(told_unknown(plan, desired.catalog, observed))
             self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
         return self._last
 

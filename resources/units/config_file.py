@@ -102,9 +102,9 @@ class ConfigFile(Unit):
     def digest(self) -> str:
         """Return the SHA-256 of the declared options; who may read the file is none of a process's business.
 
-        Those that are gone are none of them: it is the same before they go and when nobody remembers them any more.
+        What must not be set is none of it: it is the same while that goes and when nobody speaks of it any more.
         """
-        return digest_facts({name: after for name, _, after in self._options() if name not in self.gone})
+        return digest_facts({name: after for name, _, after in self._options() if after is not None})
 
     def queries(self) -> tuple[Query, ...]:
         """Ask for the file."""

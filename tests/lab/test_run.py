@@ -102,7 +102,7 @@ def test_a_document_is_rolled_out_one_service_after_the_other(lab: Lab, desk: Wo
         restarts = [line["address"] for line in daemon.lines("step") if line["verb"] == "restart"]
         assert len(restarts) == len(set(restarts)) == 2
         desk.edit("desired/cluster.yaml", SETTINGS + MARK, SETTINGS)
-        wait_for(lambda: "reserved_host_disk_mb" not in lab.exec("kvm1", "cat", CONF).stdout, "it goes again", 60)
+        wait_for(lambda: "reserved_host_disk_mb = 9" not in lab.exec("kvm1", "cat", CONF).stdout, "it goes again", 60)
         wait_for(daemon.quiet, "all is quiet", 180)
     assert census.most == 1
     assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout

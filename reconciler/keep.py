@@ -19,7 +19,7 @@ from reconciler.core.errors import BrokenPlanError
 from reconciler.core.plan import Verb
 from reconciler.core.portions import Portion, portions
 from reconciler.core.status import GOOD, Outcome, Result
-from reconciler.core.undone import History, corrected, declaration, hold_stalled, seen
+from reconciler.core.undone import Corrections, corrected, declaration, hold_stalled, seen
 from reconciler.queue import FIRST_REST_S, HANDS, JITTER, MOST_REST_S, ClosedError, Queue
 from reconciler.reconcile import UNRECORDED, Look
 from reconciler.turns import Priority
@@ -107,7 +107,7 @@ class Keeper:
         self._in_hand: list[Portion] = []
         self._acted_at: dict[TargetId, float] = {}
         self._failed: dict[Address, _Failed] = {}
-        self._undone: dict[Address, History] = {}
+        self._undone: dict[Address, Corrections] = {}
         self._whole_since: dict[Address, float] = {}
         self._lookers: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -213,8 +213,8 @@ class Keeper:
         for step in plan.steps:
             address = step.address
             if address not in busy and step.verb is not Verb.UNKNOWN and (step.changes or address in self._undone):
-                history = self._undone.get(address, History())
-                self._undone[address] = seen(history, now, declaration(units[address], units), step.changes)
+                known = self._undone.get(address, Corrections())
+                self._undone[address] = seen(known, now, declaration(units[address], units), step.changes)
         return hold_stalled(plan, self._undone, when)
 
     def _forgive(self, look: Look, now: float) -> None:
@@ -239,7 +239,7 @@ class Keeper:
         for step in portion.plan.pending:
             self._note(step, results[step.address], now)
             if results[step.address].outcome is Outcome.CONVERGED:
-                self._undone[step.address] = corrected(self._undone.get(step.address, History()), step.changes)
+                self._undone[step.address] = corrected(self._undone.get(step.address, Corrections()), step.changes)
         self._in_hand.remove(portion)
         touched = {*portion.units, *(other for address in portion.units for other in graph.needed_by(address))}
         for target in self._observer.asked_about(touched):

@@ -1,13 +1,13 @@
 """What is made right and comes undone again and again is left alone: somebody else sets it, and a person has to decide.
 
-For each unit a history is kept, fed by what every pass sees and does, and nothing else:
+Of each unit its corrections are kept, fed by what every pass sees and does, and nothing else:
 
     seen differing, corrected, seen differing once more   one of its fields was undone
     the same field MOST_UNDONE times within WINDOW_S       the unit is stalled: nothing corrects it any more
 
 It is released when it has stood as declared for QUIET_S, when something else is declared of it, or by a person's word.
 
-Times are seconds of any one clock that goes on over restarts of the program; whoever feeds the history has it.
+Times are seconds of any one clock that goes on over restarts of the program; whoever feeds them has it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Undone:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class Corrections:
     """What is known of one unit. All of it is plain data, to be kept anywhere; kept nowhere, counting begins anew.
 
     `declared` is the digest of what was declared meanwhile. `made` are the fields that were made right and not seen to
@@ -70,55 +70,55 @@ def declaration(unit: Unit, units: Mapping[Address, Unit]) -> str:
     return digest_facts({"": declared_digest(unit), **loaded})
 
 
-def seen(history: History, at: float, declared: str, changes: Sequence[Change]) -> History:
-    """Return the history after a look that saw these differences, none when all was as declared.
+def seen(known: Corrections, at: float, declared: str, changes: Sequence[Change]) -> Corrections:
+    """Return what is known after a look that saw these differences, none when all was as declared.
 
     What nobody could see is no look.
     """
-    if declared != history.declared:
-        return History(declared, quiet_since=None if changes else at)
+    if declared != known.declared:
+        return Corrections(declared, quiet_since=None if changes else at)
     if not changes:
-        quiet_since = at if history.quiet_since is None else history.quiet_since
-        if history.stalled and at - quiet_since >= QUIET_S:
-            return History(declared, quiet_since=quiet_since)
-        return replace(history, quiet_since=quiet_since)
-    if history.stalled:
-        return replace(history, quiet_since=None)
-    again = tuple(Undone(each.field, at, _found(each)) for each in changes if each.field in history.made)
-    undone = (*(each for each in history.undone if at - each.at < WINDOW_S), *again)
+        quiet_since = at if known.quiet_since is None else known.quiet_since
+        if known.stalled and at - quiet_since >= QUIET_S:
+            return Corrections(declared, quiet_since=quiet_since)
+        return replace(known, quiet_since=quiet_since)
+    if known.stalled:
+        return replace(known, quiet_since=None)
+    again = tuple(Undone(each.field, at, _found(each)) for each in changes if each.field in known.made)
+    undone = (*(each for each in known.undone if at - each.at < WINDOW_S), *again)
     return replace(
-        history,
-        made=history.made - {each.field for each in again},
+        known,
+        made=known.made - {each.field for each in again},
         undone=undone,
         stalled=bool(_too_often(undone)),
         quiet_since=None,
     )
 
 
-def corrected(history: History, changes: Iterable[Change]) -> History:
-    """Return the history after a step that made these differences right, and was seen to have."""
-    return replace(history, made=history.made | {change.field for change in changes})
+def corrected(known: Corrections, changes: Iterable[Change]) -> Corrections:
+    """Return what is known after a step that made these differences right, and was seen to have."""
+    return replace(known, made=known.made | {change.field for change in changes})
 
 
-def released(history: History) -> History:
-    """Return the history after a person said to go on."""
-    return History(history.declared)
+def released(known: Corrections) -> Corrections:
+    """Return what is known after a person said to go on."""
+    return Corrections(known.declared)
 
 
-def undone_of(history: History) -> tuple[Undone, ...]:
+def undone_of(known: Corrections) -> tuple[Undone, ...]:
     """Return when the fields for which a unit is stalled were undone, and what was found; nothing when it is not stalled."""
-    often = _too_often(history.undone) if history.stalled else frozenset()
-    return tuple(each for each in history.undone if each.field in often)
+    often = _too_often(known.undone) if known.stalled else frozenset()
+    return tuple(each for each in known.undone if each.field in often)
 
 
-def hold_stalled(plan: Plan, histories: Mapping[Address, History], tell: Callable[[float], str]) -> Plan:
+def hold_stalled(plan: Plan, corrections: Mapping[Address, Corrections], tell: Callable[[float], str]) -> Plan:
     """Return the plan with each stalled unit held, and whatever would act and needs it. `tell` turns a time into words."""
-    if not any(history.stalled for history in histories.values()):
+    if not any(known.stalled for known in corrections.values()):
         return plan
     steps: dict[Address, Step] = {}
     for step in plan.steps:
-        history = histories.get(step.address)
-        why = _why(history, tell) if step.pending and history is not None and history.stalled else ""
+        known = corrections.get(step.address)
+        why = _why(known, tell) if step.pending and known is not None and known.stalled else ""
         steps[step.address] = held_by_needs(hold(step, why) if why else step, steps)
     return replace(plan, steps=tuple(steps.values()))
 
@@ -132,8 +132,8 @@ def _too_often(undone: Iterable[Undone]) -> frozenset[str]:
     return frozenset(field for field, count in Counter(each.field for each in undone).items() if count >= MOST_UNDONE)
 
 
-def _why(history: History, tell: Callable[[float], str]) -> str:
-    undone = undone_of(history)
+def _why(known: Corrections, tell: Callable[[float], str]) -> str:
+    undone = undone_of(known)
     fields = named(dict.fromkeys(each.field for each in undone))
     times = named(dict.fromkeys(tell(each.at) for each in undone))
     last = undone[-1]

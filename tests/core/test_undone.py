@@ -16,7 +16,7 @@ from reconciler.core.undone import (
     MOST_UNDONE,
     QUIET_S,
     WINDOW_S,
-    History,
+    Corrections,
     corrected,
     declaration,
     hold_stalled,
@@ -40,7 +40,7 @@ class Unit:
     declared: int = 0
     now: float = 0.0
     fields: dict[str, int] = field(default_factory=lambda: {"a": 0, "b": 0})
-    history: History = field(default_factory=History)
+    known: Corrections = field(default_factory=Corrections)
     corrections: list[tuple[int, str, float]] = field(default_factory=list)
     epoch: int = 0
 
@@ -51,10 +51,10 @@ class Unit:
 
     def look(self) -> None:
         """Look, and correct what differs unless it is stalled: a pass."""
-        self.history = seen(self.history, self.now, str(self.declared), self.changes)
-        if self.changes and not self.history.stalled:
+        self.known = seen(self.known, self.now, str(self.declared), self.changes)
+        if self.changes and not self.known.stalled:
             self.corrections += [(self.epoch, change.field, self.now) for change in self.changes]
-            self.history = corrected(self.history, self.changes)
+            self.known = corrected(self.known, self.changes)
             self.fields = dict.fromkeys(self.fields, self.declared)
 
     def undo(self, name: str = "a", value: int = 7) -> None:
@@ -89,7 +89,7 @@ def test_nothing_is_corrected_more_often_than_its_bound(story: Sequence[tuple[fl
     unit.look()
     for seconds, act in story:
         unit.now += seconds
-        before = unit.history
+        before = unit.known
         match act:
             case ("set", str(name), int(value)):
                 unit.fields[name] = value
@@ -97,15 +97,15 @@ def test_nothing_is_corrected_more_often_than_its_bound(story: Sequence[tuple[fl
                 unit.epoch += declared != unit.declared
                 unit.declared = declared
             case ("release",):
-                unit.history = released(unit.history)
+                unit.known = released(unit.known)
                 unit.epoch += 1
                 continue
         unit.look()
-        if before.stalled and not unit.history.stalled:
+        if before.stalled and not unit.known.stalled:
             # only by a new declaration, or because it stood as declared for long enough
-            assert unit.history.declared != before.declared or unit.now - (before.quiet_since or unit.now) >= QUIET_S
+            assert unit.known.declared != before.declared or unit.now - (before.quiet_since or unit.now) >= QUIET_S
             unit.epoch += 1
-        assert len(unit.history.undone) <= 2 * MOST_UNDONE
+        assert len(unit.known.undone) <= 2 * MOST_UNDONE
     for name in "ab":
         times = [(epoch, at) for epoch, each, at in unit.corrections if each == name]
         for first, last in zip(times, times[MOST_UNDONE:], strict=False):
@@ -119,16 +119,16 @@ def test_what_is_undone_rarely_is_corrected_for_ever(gaps: Sequence[float]) -> N
     for gap in gaps:
         unit.undo()
         unit.now += gap
-        assert not unit.history.stalled
+        assert not unit.known.stalled
     assert len(unit.corrections) == len(gaps)
 
 
 def test_an_agent_that_sets_it_every_half_hour_is_found_out() -> None:
     """The other tool's value stays from the fifth time on; it is told when it was undone, and what was found."""
     unit = fought(12)
-    assert unit.history.stalled
+    assert unit.known.stalled
     assert len(unit.corrections) == MOST_UNDONE
-    told = undone_of(unit.history)
+    told = undone_of(unit.known)
     assert [(each.field, each.at / MINUTE, each.found) for each in told] == [("a", 30 * n, "7") for n in range(1, 5)]
 
 
@@ -139,18 +139,18 @@ def test_other_fields_are_no_part_of_it() -> None:
         unit.undo(name)
         unit.now += MINUTE
     unit.undo("a")
-    assert not unit.history.stalled
+    assert not unit.known.stalled
     for _ in range(2):
         unit.now += MINUTE
         unit.undo("a")
-    assert unit.history.stalled
-    assert {each.field for each in undone_of(unit.history)} == {"a"}
+    assert unit.known.stalled
+    assert {each.field for each in undone_of(unit.known)} == {"a"}
 
 
 def test_it_is_released_when_it_stands_as_declared() -> None:
     """An hour as declared, whoever made it so, ends it; what differs in between begins the hour anew."""
     unit = fought()
-    assert unit.history.stalled
+    assert unit.known.stalled
     for minute in range(0, 50, 10):
         unit.fields["a"] = unit.declared if minute != 20 else 7
         unit.look()
@@ -159,11 +159,11 @@ def test_it_is_released_when_it_stands_as_declared() -> None:
     unit.look()
     unit.now += QUIET_S - 21 * MINUTE
     unit.look()
-    assert unit.history.stalled
+    assert unit.known.stalled
     unit.now += 1 * MINUTE
     unit.look()
-    assert not unit.history.stalled
-    assert undone_of(unit.history) == ()
+    assert not unit.known.stalled
+    assert undone_of(unit.known) == ()
     unit.undo()
     assert unit.fields["a"] == unit.declared
 
@@ -173,17 +173,17 @@ def test_another_declaration_or_a_persons_word_releases_it() -> None:
     for release in (True, False):
         unit = fought()
         if release:
-            unit.history = released(unit.history)
+            unit.known = released(unit.known)
         else:
             unit.declared = 1
         unit.look()
         assert unit.fields == dict.fromkeys("ab", unit.declared)
         for _ in range(MOST_UNDONE - 1):
             unit.undo()
-            assert not unit.history.stalled
+            assert not unit.known.stalled
             unit.now += MINUTE
         unit.undo()
-        assert unit.history.stalled
+        assert unit.known.stalled
 
 
 def test_it_stays_stalled_while_it_differs() -> None:
@@ -191,21 +191,21 @@ def test_it_stays_stalled_while_it_differs() -> None:
     unit = fought()
     unit.now += 1000 * WINDOW_S
     unit.look()
-    assert unit.history.stalled
+    assert unit.known.stalled
     assert len(unit.corrections) == MOST_UNDONE
 
 
 def test_a_difference_that_nobody_corrected_is_not_undone() -> None:
     """A look that sees the same difference again, since its step failed or waits, counts nothing."""
-    history = History()
+    known = Corrections()
     change = Change("a", 7, 0)
     for minute in range(10):
-        history = seen(history, minute * MINUTE, "0", (change,))
-    assert history.undone == ()
-    history = corrected(history, (change,))
+        known = seen(known, minute * MINUTE, "0", (change,))
+    assert known.undone == ()
+    known = corrected(known, (change,))
     for minute in range(10, 20):
-        history = seen(history, minute * MINUTE, "0", (change,))
-    assert [each.at for each in history.undone] == [10 * MINUTE]
+        known = seen(known, minute * MINUTE, "0", (change,))
+    assert [each.at for each in known.undone] == [10 * MINUTE]
 
 
 def test_secrets_are_not_kept() -> None:
@@ -215,9 +215,9 @@ def test_secrets_are_not_kept() -> None:
         Change("content", SecretText("very"), SecretText("other")),
         Change("motd", "long" * 1000, "short"),
     )
-    history = seen(corrected(seen(History(), 0, "0", changes), changes), 1, "0", changes)
-    assert [each.found for each in history.undone[:2]] == ["(secret)", "(secret)"]
-    assert len(history.undone[2].found) < 100
+    known = seen(corrected(seen(Corrections(), 0, "0", changes), changes), 1, "0", changes)
+    assert [each.found for each in known.undone[:2]] == ["(secret)", "(secret)"]
+    assert len(known.undone[2].found) < 100
 
 
 def test_what_a_process_loads_is_part_of_what_is_declared() -> None:
@@ -241,7 +241,7 @@ def test_a_stalled_unit_is_held_with_what_needs_it(*, stalled: bool) -> None:
     declared = catalog(replace(each, origins=origin) for each in (first, second, third))
     observed = {each.address: {"a": 7} for each in (first, second, third)}
     plan = make_plan(declared, build_graph(declared.units), observed)
-    held = hold_stalled(plan, {first.address: unit.history}, lambda at: f"{at / MINUTE:.0f} min")
+    held = hold_stalled(plan, {first.address: unit.known}, lambda at: f"{at / MINUTE:.0f} min")
     verbs = {step.address.name: step.verb for step in held.steps}
     if not stalled:
         assert held is plan

@@ -7,8 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from reconciler.core.errors import HistoryError, TakenError
-from reconciler.history import History
+from reconciler.core.errors import TakenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,21 +16,21 @@ if TYPE_CHECKING:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Be the only daemon of that folder while it is entered. Raises TakenError; HistoryError without a place for it."""
-    path = History.place(folder).with_suffix(".lock")
+    """Be the only daemon of that folder while it is entered. Raises TakenError.
+
+    The folder itself is locked, so it does not matter whose history is kept where.
+    """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise HistoryError(f"{path}: cannot be written: {error.strerror}") from None
+        raise TakenError(
+            f"{folder}: cannot be read: {error.strerror}: name the folder of the documents with --desired"
+        ) from None
     try:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.pread(number, 32, 0).decode(errors="replace").strip() or "unknown"
-            raise TakenError(f"{folder}: bivisor run keeps it already, as process {pid}: stop that one first") from None
-        os.ftruncate(number, 0)
-        os.pwrite(number, f"{os.getpid()}\n".encode(), 0)
+            raise TakenError(f"{folder}: another bivisor run keeps it already: stop that one first") from None
         yield
     finally:
         os.close(number)

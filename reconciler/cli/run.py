@@ -37,7 +37,7 @@ def run(
     everything anew.
     """
     if once and observe_only:
-        raise typer.BadParameter("bivisor plan looks once", param_hint="--once")
+        raise typer.BadParameter("goes not with --observe-only: to look once, bivisor plan", param_hint="--once")
     raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, acts=not observe_only)))
 
 

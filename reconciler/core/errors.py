@@ -108,7 +108,7 @@ class HistoryError(BivisorError):
 
 
 class TakenError(BivisorError):
-    """Somebody else keeps this folder of documents already."""
+    """This folder of documents cannot be kept: it is not there, or somebody else keeps it already."""
 
 
 class StalePlanError(BivisorError):

@@ -292,5 +292,5 @@ def _next(step: Step) -> str:
         case Verb.WAIT:
             when = "it becomes so by itself; the next `bivisor apply` waits for it"
         case _:
-            when = "by the next `bivisor apply`"
+            when = "by the next `bivisor apply`, or at once where `bivisor run` keeps the cloud"
     return when

@@ -93,15 +93,15 @@ def test_only_looking_changes_nothing(desk: Path) -> None:
 
 
 def test_there_is_one_of_a_folder(desk: Path) -> None:
-    """A second one is refused with the number of the first; after kill -9 the next one may."""
+    """A second one is refused, wherever it would keep its history; after kill -9 the next one may."""
     with running(desk, "--observe-only") as daemon:
         daemon.until(lambda: daemon.lines("decided"), "it runs")
-        environment = {**os.environ, "BIVISOR_STATE": str(desk / "state")}
+        environment = {**os.environ, "BIVISOR_STATE": str(desk / "elsewhere")}
         second = subprocess.run(
             [PROGRAM, "run"], cwd=desk, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
         assert second.returncode == 1
-        assert f"bivisor run keeps it already, as process {daemon.process.pid}" in second.stderr
+        assert second.stderr == "desired: another bivisor run keeps it already: stop that one first\n"
     killed = Running(desk, "--observe-only")
     killed.until(lambda: killed.lines("decided"), "it runs")
     killed.process.kill()

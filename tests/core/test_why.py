@@ -83,9 +83,9 @@ def test_a_difference_is_told_with_the_word_and_who_wrote_it() -> None:
     assert said == [
         "ssh:kvm1/simple/conf",
         "  state       update: 1 field differs (looked at 2026-11-23T06:00:00Z)",
-        "  next        by the next `bivisor apply`",
+        "  next        by the next `bivisor apply`, or at once where `bivisor run` keeps the cloud",
         "  declared    by Zone/one  zones.yaml:3",
-        "                  a1b2c3d4e5  2026-11-20  Ada: Faster reports",
+        "                  last changed a1b2c3d4e5  2026-11-20  Ada: Faster reports",
         "  there for   Zone/one spec  zones.yaml:6",
         "  ours        it is nothing that could be taken away",
         "",
@@ -149,7 +149,7 @@ def test_what_nobody_knows_for_one_reason_is_told_once() -> None:
         ({"interval": "5"}, "", "nothing", "nothing is to be done"),
         (Unobserved("it is off"), "", "unknown", "by the first `bivisor apply` that can see it"),
         (None, "the disk is full", "held", "not before this has changed: the disk is full"),
-        (None, "", "create", "by the next `bivisor apply`"),
+        (None, "", "create", "by the next `bivisor apply`, or at once where `bivisor run` keeps the cloud"),
     ],
 )
 def test_it_is_said_when_something_will_be_done(seen: Observed, refuses: str, verb: str, when: str) -> None:

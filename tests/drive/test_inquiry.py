@@ -63,7 +63,7 @@ async def test_only_the_chain_is_asked(tmp_path: Path) -> None:
     why = await told(reconciler, tmp_path, "second")
     assert asks(world) == {"a": 1, "b": 1, "c": 0}
     assert [(link.needs.name, link.verb) for link in why.needs] == [("first", "create")]
-    assert why.next == "by the next `bivisor apply`"
+    assert why.next == "by the next `bivisor apply`, or at once where `bivisor run` keeps the cloud"
     assert [target.things for target in world.places.values()] == [{}, {}, {}]
 
 
@@ -117,7 +117,7 @@ async def test_a_hand_edit_is_told_as_such(tmp_path: Path) -> None:
     assert '[DEFAULT] report_interval  - "9"' in page
     assert "drift       corrective: something else changed it after Bivisor last wrote it (2026-01-01T00:00:00Z)" in page
     assert "ours        Bivisor last wrote it on 2026-01-01T00:00:00Z; this field is Bivisor's" in page
-    assert "next        by the next `bivisor apply`" in page
+    assert "next        by the next `bivisor apply`, or at once where `bivisor run` keeps the cloud" in page
 
 
 async def test_what_nobody_declares_any_more_is_found_by_its_address(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 NOTE = (
     "No host was asked: these are the steps for a cloud that is as the older one declares it. Secrets stand as references. "
-    "What becomes of that which is declared no more, plan tells."
+    "What leaves is declared no more: what becomes of it tells a plan that looks."
 )
 
 SHORT = 10

@@ -143,7 +143,7 @@ class Cloud:
         """
         key = ref.key or default_key
         if self._secrets is None:
-            return SecretText(f"unresolved {ref.secret}.{key}")
+            return SecretText(f"({key} of Secret/{ref.secret})")
         values = self._secrets[ref.secret]
         if key not in values:
             raise MissingSecretError(ref.secret, key, tuple(values))

@@ -46,8 +46,9 @@ def run(
         raise typer.BadParameter(
             "is said when the plan is saved: plan --confirm-deletes --out FILE", param_hint="--confirm-deletes"
         )
-    ordinary = _apply(desired, yes=yes, confirm_deletes=confirm_deletes)
-    raise typer.Exit(session.run(ordinary if plan is None else _apply_saved(desired, plan, oldest)))
+    if plan is not None:
+        raise typer.Exit(session.run(_apply_saved(desired, plan, oldest)))
+    raise typer.Exit(session.run(_apply(desired, yes=yes, confirm_deletes=confirm_deletes)))
 
 
 async def _apply(folder: Path, *, yes: bool, confirm_deletes: bool) -> int:

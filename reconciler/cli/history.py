@@ -139,7 +139,7 @@ def _told(one: PassRecord) -> Told:
 
 def _nothing(history: History, what: str, since: str | None, folder: Path) -> str:
     if not history.numbers()[1]:
-        return f"No apply of {folder.absolute()} has been recorded yet. It would stand in {history.path}"
+        return f"Nothing was done for {folder.absolute()} yet that was recorded. It would stand in {history.path}"
     within = f" within {since}" if since else ""
     about = f" touched {what}" if what else " began"
     return f"No pass{about}{within}."

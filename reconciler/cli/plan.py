@@ -40,6 +40,8 @@ def run(
 ) -> None:
     """Show every change apply would make, field by field, and why. Tells what would restart, and changes nothing."""
     check_form(output, by=by, full=full)
+    if against is not None and confirm_deletes:
+        raise typer.BadParameter("goes not with --against: nobody is asked what leaves", param_hint="--confirm-deletes")
     if against is not None and release is not None:
         raise typer.BadParameter("looks at the documents alone: leave --release away", param_hint="--against")
     if out is not None and (against is not None or release is not None):

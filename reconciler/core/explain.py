@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from reconciler.core.errors import UnknownNameError
 from reconciler.core.fields import Mark, alternatives, fields_of, inside, is_model, marks_of
-from reconciler.core.load import API_VERSION, MANAGE, MANAGE_WORDS, NAME_PATTERN
+from reconciler.core.load import API_VERSION, IGNORE, MANAGE, MANAGE_WORDS, NAME_PATTERN
 from reconciler.core.wording import any_of, hint, one_of, quoted
 from resources.cloud import DocumentPath, SecretRef
 from resources.contract import Reference
@@ -49,11 +49,16 @@ _METADATA: Final[Mapping[str, Any]] = {
             "type": "object",
             "additionalProperties": {"type": "string"},
             "description": "Notes; those that begin with bivisor/ are read.",
-            "propertyNames": {"pattern": f"^(?!bivisor/)|^{MANAGE}$"},
+            "propertyNames": {"pattern": f"^(?!bivisor/)|^{MANAGE}$|^{IGNORE}$"},
             "properties": {
                 MANAGE: {
                     "enum": list(MANAGE_WORDS),
                     "description": "full: act; observe: plan and report, never act; paused: leave alone.",
+                },
+                IGNORE: {
+                    "type": "string",
+                    "description": "Fields of this document's units that are left to others: one TYPE/NAME FIELD a line, "
+                    "* for anything.",
                 },
             },
         },
@@ -126,8 +131,9 @@ def _metadata() -> Iterator[str]:
     words = {"name": "text, required"}
     rows = [(name, f"{words.get(name, 'mapping of names to text')}. {field['description']}") for name, field in fields.items()]
     yield from ("", "fields:", *_table(rows))
-    annotation = fields["annotations"]["properties"][MANAGE]
-    yield from ("", "annotations:", *_table([(MANAGE, f"{one_of(MANAGE_WORDS)}. {annotation['description']}")]))
+    notes = fields["annotations"]["properties"]
+    manage = (MANAGE, f"{one_of(MANAGE_WORDS)}. {notes[MANAGE]['description']}")
+    yield from ("", "annotations:", *_table([manage, (IGNORE, f"text. {notes[IGNORE]['description']}")]))
 
 
 def _explain_field(parts: Sequence[str], spec: type[BaseModel]) -> str:

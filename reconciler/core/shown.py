@@ -21,6 +21,9 @@ UNDECLARED = "(not declared)"
 
 _TELLTALE = r"passw(?:or)?d|passphrase|secret|token|credential|private_?key|auth_?key|transport_url"
 _SECRET_NAME = re.compile(_TELLTALE, re.IGNORECASE)
+_REFERENCE = re.compile(r"spec\..*\.secret")
+"""A field of a document that names a Secret, which is none."""
+
 _PUBLIC_NAME = re.compile(r"(?:uuid|file|path|type|name|expiration|enabled?)$", re.IGNORECASE)
 _SECRET_LINE = re.compile(rf"^(\W*(?:Environment\s*=\W*)?[\w.-]*(?:{_TELLTALE})[\w.-]*\s*[=:]\s*)(\S.*)$", re.IGNORECASE)
 _NO_VALUE = (None, UNDECLARED)
@@ -99,6 +102,8 @@ def is_secret(field: str, value: Value) -> bool:
     """
     if isinstance(value, SecretText):
         return True
+    if _REFERENCE.fullmatch(field):
+        return False
     option = field.rpartition("] ")[2]
     return (
         isinstance(value, str | tuple)

@@ -139,10 +139,11 @@ def _step(step: Step) -> dict[str, Any]:
 def _change(change: Change) -> dict[str, Any]:
     secret = is_secret(change.field, change.before) or is_secret(change.field, change.after)
     before, after = masked(change)
-    return {"field": change.field, "before": _value(before), "after": _value(after), "secret": secret}
+    return {"field": change.field, "before": plain(before), "after": plain(after), "secret": secret}
 
 
-def _value(value: Value) -> str | int | bool | list[str] | None:
+def plain(value: Value) -> str | int | bool | list[str] | None:
+    """Return a value as JSON has it."""
     match value:
         case tuple():
             return list(value)

@@ -36,13 +36,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.shown import masked_urls
+from reconciler.core.structured import plain
 from reconciler.core.why import ResourceWhy, UnitWhy
 
 if TYPE_CHECKING:
     from reconciler.core.places import Place
     from reconciler.core.plan import Step
     from reconciler.core.why import FieldWhy, Past
-    from resources.contract import Value
 
 VERSION = 1
 """The version of the shapes that are described here."""
@@ -106,8 +106,8 @@ def _state(why: UnitWhy, step: Step) -> dict[str, Any]:
 def _field(each: FieldWhy) -> dict[str, Any]:
     return {
         "name": each.name,
-        "declared": _value(each.declared),
-        "found": _value(each.found),
+        "declared": plain(each.declared),
+        "found": plain(each.found),
         "differs": each.differs,
         "owners": [str(key) for key in each.owners],
         "ours": each.ours,
@@ -142,13 +142,3 @@ def _past(each: Past) -> dict[str, Any]:
         "message": step.message,
         "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in step.changes],
     }
-
-
-def _value(value: Value) -> str | int | bool | list[str] | None:
-    match value:
-        case tuple():
-            return list(value)
-        case None | bool() | int() | str():
-            return value
-        case _:
-            return str(value)

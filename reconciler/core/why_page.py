@@ -109,7 +109,7 @@ def _intended(step: Step) -> str:
 def _declared_lines(why: UnitWhy, paper: Paper) -> Iterator[Line]:
     for document in why.documents:
         yield from _row("declared", f"by {document.key}  {_where(document)}", Tone.PLAIN, paper)
-        yield from _author_lines(document.by, paper)
+        yield from _author_lines(document.by, paper, said="last changed ")
     if why.formerly:
         by = f", formerly by {named(map(str, why.formerly))}"
         yield from _row("declared", f"by no document any more{by}", Tone.BAD, paper)
@@ -239,10 +239,10 @@ def _unit_line(address: Address, verb: str) -> Line:
     return (Span("  "), Span(told, Tone(verb) if verb not in ("", Verb.NOTHING) else Tone.PLAIN), Span(printable(str(address))))
 
 
-def _author_lines(by: Written | None, paper: Paper, indent: int = _LABEL + 6) -> Iterable[Line]:
+def _author_lines(by: Written | None, paper: Paper, indent: int = _LABEL + 6, said: str = "") -> Iterable[Line]:
     if by is None:
         return ()
-    told = f"{by.commit[:SHORT]}  {by.date[:10]}  {by.author}: {by.summary}" if by.commit else "not committed yet"
+    told = f"{said}{by.commit[:SHORT]}  {by.date[:10]}  {by.author}: {by.summary}" if by.commit else "not committed yet"
     return _sentence(told, indent, Tone.DIM, paper)
 
 

@@ -178,4 +178,4 @@ class ClusterSpec(Spec):
     pacemaker: PacemakerSpec = Field(description="The Corosync and Pacemaker cluster of the controllers.")
     api: Api = Field(default_factory=Api, description="Where the existing Nova API runs.")
     compute: Compute = Field(default_factory=Compute, description="What all computes have in common.")
-    rollout: Rollout = Field(default_factory=Rollout, description="How much may be down at once.")
+    rollout: Rollout = Field(default_factory=Rollout, description="How much may be down, and may be taken away, at once.")

@@ -39,7 +39,7 @@ def stamped(page: str) -> str:
 def test_what_was_applied_is_told(desk: Path) -> None:
     """After an apply, and one of a saved plan, history tells newest first who did what when, of which commit, to what end."""
     nothing = run(desk, "history").stdout
-    assert nothing.startswith(f"No apply of {desk}/desired has been recorded yet. It would stand in {desk}/state/")
+    assert nothing.startswith(f"Nothing was done for {desk}/desired yet that was recorded. It would stand in {desk}/state/")
     assert not (desk / "state").exists()
     head = commit(desk)[:12]
     git(desk, "branch", "-q", "-M", "main")

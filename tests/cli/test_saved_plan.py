@@ -85,6 +85,8 @@ def test_exactly_the_saved_plan(
         done = run(other, "apply", "--plan", str(desk / "plan.json"), "--desired", str(other / "desired"), exits=0)
         assert f"of commit {head[:12]} with uncommitted changes. Held for good or unknown, and no part of this: " in done.stdout
         assert "All that was planned is done." in done.stdout
+        assert "Traceback" not in done.stderr
+        assert "Warning:" not in done.stderr, "Python's own, about the program"
         assert vlan_of(client.content)[1] == 100
 
         refused = run(desk, "apply", "--plan", "plan.json", exits=4)

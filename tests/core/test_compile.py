@@ -159,7 +159,7 @@ def test_secrets_and_files_reach_the_units() -> None:
     desired = catalog.units[at("v", "session", "vcenter")].desired
     assert desired == {"password": SecretText("p"), "ca": "CA"}
     placeholder = compiled(SECRETS, VCENTER).units[at("v", "session", "vcenter")].desired
-    assert placeholder == {"password": SecretText("unresolved s.password"), "ca": "unresolved ca.pem"}
+    assert placeholder == {"password": SecretText("(password of Secret/s)"), "ca": "unresolved ca.pem"}
 
 
 def test_a_secret_without_the_key_is_told_at_the_reference() -> None:

@@ -77,6 +77,8 @@ fields:
 annotations:
   bivisor/manage  "full", "observe" or "paused". full: act; observe: plan and report, never act;
                   paused: leave alone.
+  bivisor/ignore  text. Fields of this document's units that are left to others: one TYPE/NAME FIELD
+                  a line, * for anything.
 """
 
 
@@ -140,7 +142,7 @@ GOOD = [
     """\
 apiVersion: bivisor/v1alpha1
 kind: HypervisorZone
-metadata: {name: z, annotations: {bivisor/manage: observe, mine: x}}
+metadata: {name: z, annotations: {bivisor/manage: observe, bivisor/ignore: "service/x active", mine: x}}
 spec:
   hypervisor: vmware
   computes: [{cluster: c, host: h, weight: 1.5}]

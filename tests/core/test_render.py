@@ -154,10 +154,12 @@ def test_what_came_of_it() -> None:
         ("[token] expiration", False),
         ("[ssl] key_file", False),
         ("password_file", False),
+        ("spec.services.nova.secret", False),
+        ("spec.secret", True),
     ],
 )
 def test_names_that_tell(field: str, secret: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """An option's own name tells that it is a secret; its section's name does not, nor does a name of a file."""
+    """An option's own name tells that it is a secret; its section's does not, nor does a name of a file or a Secret."""
     assert is_secret(field, "x") is secret
 
 

@@ -85,7 +85,7 @@ def test_a_difference_is_told_with_the_word_and_who_wrote_it() -> None:
         "  state       update: 1 field differs (looked at 2026-11-23T06:00:00Z)",
         "  next        by the next `bivisor apply`",
         "  declared    by Zone/one  zones.yaml:3",
-        "                  a1b2c3d4e5  2026-11-20  Ada: Faster reports",
+        "                  last changed a1b2c3d4e5  2026-11-20  Ada: Faster reports",
         "  there for   Zone/one spec  zones.yaml:6",
         "  ours        it is nothing that could be taken away",
         "",

@@ -86,8 +86,9 @@ class Daemon:
             while (desired := await self._next()) is not None:
                 log.mask(desired.redact)
                 await self._audience.taking()
-                for target in await targets.replace(desired.catalog.endpoints):
+                others = await targets.replace(desired.catalog.endpoints)
+                keeper.declare(desired, others)
+                for target in others:
                     watches.again(target)
-                keeper.declare(desired)
             keeper.stop()
             watches.stop()

@@ -12,7 +12,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from reconciler import log
 from reconciler.core.errors import BrokenPlanError
@@ -20,7 +20,7 @@ from reconciler.core.plan import Verb
 from reconciler.core.portions import Portion, portions
 from reconciler.core.status import GOOD, Outcome, Result
 from reconciler.core.undone import Corrections, corrected, declaration, hold_stalled, seen
-from reconciler.queue import FIRST_REST_S, HANDS, JITTER, MOST_REST_S, ClosedError, Queue
+from reconciler.queue import FIRST_REST_S, JITTER, MOST_REST_S, ClosedError, Queue
 from reconciler.reconcile import UNRECORDED, Look
 from reconciler.turns import Priority
 
@@ -42,6 +42,13 @@ def when(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
+A_MOMENT_S = 0.01
+"""Longer than a timer may be early."""
+
+LOOKERS = 512
+"""As many targets are looked at the same time. A look waits while its host is in the middle of a step, for minutes at
+times, and costs nothing meanwhile; how many connections are made at once is bounded elsewhere."""
+
 FORGIVEN_S = 120.0
 """Seconds for which a service that did not come through its restart must be as declared before another one is interrupted."""
 
@@ -54,6 +61,13 @@ class _Failed:
     at: float
     until: float
     changes: tuple[Change, ...]
+
+
+class _InHand(NamedTuple):
+    """A portion that is being carried out; the services that it interrupts, each with what it is a part of, or ''."""
+
+    portion: Portion
+    interrupts: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +116,15 @@ class Keeper:
         self._audience = audience
         self._records = records
         self._acts = manner.acts
-        self._queue: Queue[TargetId] = Queue(manner.rng, hands=HANDS)
+        self._queue: Queue[TargetId] = Queue(manner.rng, hands=LOOKERS)
         self._stir = asyncio.Event()
-        self._in_hand: list[Portion] = []
+        self._in_hand: list[_InHand] = []
         self._acted_at: dict[TargetId, float] = {}
         self._failed: dict[Address, _Failed] = {}
         self._undone: dict[Address, Corrections] = {}
         self._whole_since: dict[Address, float] = {}
+        self._all_seen = False  # until each was asked once, nobody knows what must end before something else begins
+        self._awaited: frozenset[TargetId] = frozenset()
         self._lookers: list[asyncio.Task[None]] = []
         self._stopping = False
         self.asks: Callable[[Mapping[TargetId, tuple[Query, ...]]], None] = lambda _: None
@@ -117,11 +133,12 @@ class Keeper:
     async def run(self) -> None:
         """Go on until `stop`; what is in hand then is finished."""
         self._observer.declare(self._reconciler.desired.catalog.units)
+        self._awaited = frozenset(self._observer.asked)
         for target in sorted(self._observer.asked):
             self._queue.add(target, Priority.SWEEP)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._decide(group))
-            self._lookers = [group.create_task(self._look()) for _ in range(HANDS)]
+            self._lookers = [group.create_task(self._look()) for _ in range(LOOKERS)]
 
     def stop(self) -> None:
         """Begin nothing any more."""
@@ -132,10 +149,19 @@ class Keeper:
             looker.cancel()
         self._stir.set()
 
-    def declare(self, desired: Desired) -> None:
-        """Keep that from now on. Only what is asked otherwise than before is looked at again."""
+    def declare(self, desired: Desired, others: frozenset[TargetId] = frozenset()) -> None:
+        """Keep that from now on. Only what is asked otherwise than before is looked at again, and what is reached otherwise.
+
+        `others` are those: what was seen there before was seen somewhere else.
+        """
         self._failed.clear()
-        for target in self._reconciler.declare(desired):
+        before = self._observer.asked
+        asked = self._reconciler.declare(desired)
+        self._observer.forget(others)
+        for target in before.keys() - self._observer.asked.keys():
+            self._queue.forget(target)
+            self._acted_at.pop(target, None)
+        for target in (asked | others) & self._observer.asked.keys():
             self._queue.add(target, Priority.USER)
         self._stir.set()
 
@@ -155,6 +181,7 @@ class Keeper:
                         self._queue.retry(item.key)
             except ClosedError:
                 return
+            self._awaited -= {item.key}
             if began >= self._acted_at.get(item.key, began):
                 self._acted_at.pop(item.key, None)
             if item.key in self._observer.asked:
@@ -173,21 +200,30 @@ class Keeper:
             began = loop.time()
             look = self._reconciler.decide(self._interrupted())
             busy = self._busy(look.plan)
-            for target in self._observer.unasked:
+            unasked = self._observer.unasked
+            for target in unasked - self._awaited:
                 self._queue.add(target, Priority.DRIFT)  # what came up only now: a rename, something of ours
+            self._awaited = unasked
             self.asks(self._observer.asked)
             self._audience.decided(look)
             catalog = self._reconciler.desired.catalog
-            for portion in portions(look.plan, catalog, busy) if self._acts else ():
-                self._in_hand.append(portion)
-                group.create_task(self._carry_out(look, portion))
+            self._all_seen = self._all_seen or not self._observer.unasked
+            for portion in portions(look.plan, catalog, busy) if self._acts and self._all_seen else ():
+                group.create_task(self._carry_out(look, portion, self._take(portion)))
             self._forgive(look, began)
             await asyncio.sleep(loop.time() - began)  # of a large cloud, others have the processor for half of the time
 
-    def _interrupted(self) -> frozenset[str]:
-        """Return the services that are being interrupted now."""
-        steps = (step for portion in self._in_hand for step in portion.plan.pending)
-        return frozenset(step.disruption.service for step in steps if step.disruption is not None)
+    def _interrupted(self) -> dict[str, str]:
+        """Return the services that are being interrupted now, each with what it is a part of, or ''."""
+        return {service: whole for _, services in self._in_hand for service, whole in services.items()}
+
+    def _take(self, portion: Portion) -> _InHand:
+        """Have a portion in hand."""
+        units = self._reconciler.desired.catalog.units
+        steps = (step for step in portion.plan.pending if step.disruption is not None)
+        hand = _InHand(portion, {step.disruption.service: units[step.address].exclusive() for step in steps if step.disruption})
+        self._in_hand.append(hand)
+        return hand
 
     def _busy(self, plan: Plan) -> frozenset[Address]:
         """Return what must be left alone now.
@@ -196,7 +232,7 @@ class Keeper:
         everything was looked at once, what is declared no more: how much that is nobody knows before.
         """
         now = asyncio.get_running_loop().time()
-        busy = {address for portion in self._in_hand for address in portion.units}
+        busy = {address for portion, _ in self._in_hand for address in portion.units}
         busy |= self._observer.asking(self._acted_at)
         changes = {step.address: step.changes for step in plan.pending}
         for address, failed in self._failed.items():
@@ -220,6 +256,8 @@ class Keeper:
     def _forgive(self, look: Look, now: float) -> None:
         """Let the rollout go on when what did not come through its restart has been as declared for a while."""
         whole = {step.address for step in look.plan.steps if step.verb is Verb.NOTHING}
+        for address in self._whole_since.keys() - self._reconciler.broken.keys():
+            del self._whole_since[address]
         for address in tuple(self._reconciler.broken):
             if address not in whole:
                 self._whole_since.pop(address, None)
@@ -228,7 +266,7 @@ class Keeper:
                 self._reconciler.forgive(address)
                 self._stir.set()
 
-    async def _carry_out(self, look: Look, portion: Portion) -> None:
+    async def _carry_out(self, look: Look, portion: Portion, hand: _InHand) -> None:
         graph = self._reconciler.desired.graph
         try:
             results = await self._reconciler.act(Look(look.observed, portion.plan), self._audience.step, self._records)
@@ -238,9 +276,9 @@ class Keeper:
         now = asyncio.get_running_loop().time()
         for step in portion.plan.pending:
             self._note(step, results[step.address], now)
-            if results[step.address].outcome is Outcome.CONVERGED:
+            if results[step.address].outcome is Outcome.CONVERGED and step.verb is not Verb.WAIT:
                 self._undone[step.address] = corrected(self._undone.get(step.address, Corrections()), step.changes)
-        self._in_hand.remove(portion)
+        self._in_hand.remove(hand)
         touched = {*portion.units, *(other for address in portion.units for other in graph.needed_by(address))}
         for target in self._observer.asked_about(touched):
             self._acted_at[target] = now
@@ -253,7 +291,7 @@ class Keeper:
             self._failed.pop(step.address, None)
             return
         before = self._failed.get(step.address)
-        times = (before.times if before else 0) + (result.outcome is Outcome.FAILED)
+        times = (before.times if before else 0) + 1
         rest_s = min(FIRST_REST_S * 2.0 ** max(times - 1, 0), MOST_REST_S) * (1.0 - JITTER * self._rng.random())
         self._failed[step.address] = _Failed(times, now, now + rest_s, step.changes)
-        asyncio.get_running_loop().call_later(rest_s, self._stir.set)
+        asyncio.get_running_loop().call_later(rest_s + A_MOMENT_S, self._stir.set)

@@ -26,6 +26,11 @@ class _Settings:
 
 _SETTINGS = _Settings()
 
+MOST_REDACTORS = 8
+"""So many declarations back secrets are masked: one that was rotated may still stand in what a host answers."""
+
+_REDACTORS: list[Callable[[str], str]] = []
+
 
 def set_up(*, level: str = "warning", as_json: bool = False, redact: Callable[[str], str] = str) -> None:
     """Say how lines are written; `redact` passes every text of every event."""
@@ -35,8 +40,14 @@ def set_up(*, level: str = "warning", as_json: bool = False, redact: Callable[[s
 
 def mask(redact: Callable[[str], str]) -> None:
     """Mask what `redact` masks as well from now on: another secret may be declared while the old one still stands somewhere."""
-    before = _SETTINGS.redact
-    _SETTINGS.redact = redact if before is str else lambda text: before(redact(text))
+    _REDACTORS[:] = [redact, *(each for each in _REDACTORS if each != redact)][:MOST_REDACTORS]
+    _SETTINGS.redact = _masked_by_all
+
+
+def _masked_by_all(text: str) -> str:
+    for redact in _REDACTORS:
+        text = redact(text)
+    return text
 
 
 def masked(text: str) -> str:

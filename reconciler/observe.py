@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.targets.open import Targets
     from resources.contract import Address, Query, TargetId, Unit
 
-    Answer = Sequence[Reply] | TargetError
+    Answer = Sequence[Reply | None] | TargetError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Observer:
         self._answers: dict[TargetId, Answer] = {}
         self._observed: Mapping[Address, Observed] = {}
         self._news: set[TargetId] = set()
+        self._partly: set[TargetId] = set()
         self.silent: set[TargetId] = set()
         """Those that were asked and have not answered yet."""
 
@@ -60,23 +61,44 @@ class Observer:
     def declare(self, units: Mapping[Address, Unit]) -> frozenset[TargetId]:
         """Ask about these units from now on; return whom that asks something else than before.
 
-        Answers to questions that stay the same are kept.
+        Replies to questions that stay the same are kept: else what was seen could make us ask, and asking forget what was seen.
         """
         if units is self._units:
             return frozenset()
         before, now = self._questions.by_target, _questions(units.values())
         kept = {target: asked for target, asked in before.items() if now.by_target.get(target) == asked}
         self._questions = replace(now, by_target={**now.by_target, **kept})
-        self._answers = {target: answer for target, answer in self._answers.items() if target in kept}
+        partly = {target for target in before.keys() & now.by_target.keys() - kept.keys() if target in self._answers}
+        self._partly = (self._partly & kept.keys()) | partly
+        found = {target: answer for target, answer in self._answers.items() if target in kept}
+        self._answers = found | {target: self._carried(target, before[target], now.by_target[target]) for target in partly}
         self._units, self._observed, self._news = units, {}, set(now.by_target)
         return frozenset(now.by_target.keys() - kept.keys())
 
+    def _carried(self, target: TargetId, before: tuple[Query, ...], now: tuple[Query, ...]) -> Answer:
+        """Return the last answer in the order of other questions, with None for what was not asked."""
+        answer = self._answers[target]
+        if isinstance(answer, TargetError):
+            return answer
+        said = {repr(query): reply for query, reply in zip(before, answer, strict=True)}
+        return tuple(said.get(repr(query)) for query in now)
+
+    def forget(self, targets: Collection[TargetId]) -> None:
+        """Take nothing for known of these targets: they are others than before, though they are called the same."""
+        for target in targets:
+            if self._answers.pop(target, None) is not None:
+                self._news.add(target)
+            self._partly.discard(target)
+
     async def refresh(self, target: TargetId) -> bool:
         """Ask one target all that is to be known of it; return whether it answered. Nobody else is waited for."""
-        asked = self._questions.by_target.get(target, ())
+        asked = self._questions.by_target.get(target)
+        if asked is None:
+            return True
         answer = await self._target(target, asked)
         if asked is self._questions.by_target.get(target) and answer is not self._answers.get(target):
             self._answers[target] = answer
+            self._partly.discard(target)
             self._news.add(target)
         return not isinstance(answer, TargetError)
 
@@ -96,8 +118,8 @@ class Observer:
 
     @property
     def unasked(self) -> frozenset[TargetId]:
-        """The targets whose questions have not been answered in any way."""
-        return frozenset(self._questions.by_target.keys() - self._answers.keys())
+        """The targets that were asked nothing yet, or not all that there is to ask."""
+        return frozenset((self._questions.by_target.keys() - self._answers.keys()) | self._partly)
 
     @property
     def asked(self) -> Mapping[TargetId, tuple[Query, ...]]:
@@ -136,7 +158,10 @@ class Observer:
             if answer is None:
                 return NOT_ASKED
             if not isinstance(answer, TargetError):
-                replies.append(answer[index])
+                reply = answer[index]
+                if reply is None:
+                    return NOT_ASKED
+                replies.append(reply)
             elif target == unit.address.target:
                 return Unobserved(self.redact(answer.reason), retry=answer.retry)
             else:

@@ -119,6 +119,7 @@ class Reconciler:
         self._allowance = _allowance(desired, confirmed=confirm_deletes)
         self._interrupted: frozenset[Address] = frozenset()
         self._appliers: set[Applier] = set()
+        self._stopping = False
         self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
         self.screen: Callable[[Plan], Plan] = lambda plan: plan
         """Holds what there is another reason not to do, before it is decided who may be interrupted."""
@@ -167,12 +168,12 @@ class Reconciler:
         self.observer.redact = desired.redact
         return self.observer.declare(desired.catalog.units)
 
-    def decide(self, interrupted: frozenset[str] = frozenset()) -> Look:
+    def decide(self, interrupted: Mapping[str, str] | None = None) -> Look:
         """Plan from what is known by now and ask nobody: what has not been looked at yet is unknown.
 
-        `interrupted` are the services that are being interrupted at this moment.
+        `interrupted` are the services that are being interrupted at this moment, each with what it is a part of.
         """
-        if interrupted != self._rollout.interrupted:
+        if interrupted is not None and interrupted != self._rollout.interrupted:
             self._rollout = replace(self._rollout, interrupted=interrupted)
             self._last = None
         observed = self._known()
@@ -272,6 +273,7 @@ class Reconciler:
         desired = self._desired
         with records.one_pass(look.plan, report) as entry:
             applier = Applier(self._targets, self.observer, desired.redact, entry.report, desired.claims().of)
+            applier.stopping = self._stopping
             self._appliers.add(applier)
             try:
                 results = entry.results = await applier.apply(look.plan, desired.catalog.units, look.observed)
@@ -287,11 +289,10 @@ class Reconciler:
 
     def _take_note(self, plan: Plan, results: Mapping[Address, Result]) -> None:
         """Remember the services that did not come through a restart, those of earlier passes included that still have not."""
-        for step in plan.pending:
-            if step.disruption and results[step.address].outcome is Outcome.FAILED:
-                self.broken[step.address] = step.disruption.service
-            elif step.disruption and results[step.address].outcome is Outcome.CONVERGED:
-                self.broken = {a: service for a, service in self.broken.items() if service != step.disruption.service}
+        ends = [(step.address, step.disruption.service, results[step.address]) for step in plan.pending if step.disruption]
+        well = {service for _, service, result in ends if result.outcome is Outcome.CONVERGED}
+        self.broken = {address: service for address, service in self.broken.items() if service not in well}
+        self.broken |= {address: service for address, service, result in ends if result.outcome is Outcome.FAILED}
         self._rollout = replace(self._rollout, failed=frozenset(self.broken.values()))
 
     def forgive(self, address: Address) -> None:
@@ -302,6 +303,7 @@ class Reconciler:
 
     def stop(self) -> None:
         """Let no step begin any more; those that are in hand are finished."""
+        self._stopping = True
         for applier in self._appliers:
             applier.stopping = True
 

@@ -22,6 +22,10 @@ MOST_REST_S = 60.0
 """Seconds until a target that could not be watched is tried again, after the first failure and after many."""
 
 
+WATCHED = ("ssh", "pacemaker")
+"""The kinds of targets that have a voice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ears:
     """What is watched at one target: files, systemd units, and Pacemaker's configuration."""
@@ -69,7 +73,8 @@ class Watches:
         if target in self._tasks:
             ears, _ = self._tasks[target]
             self._end(target)
-            self._listen(target, ears)
+            if target in self._asked:
+                self._listen(target, ears)
 
     def stop(self) -> None:
         """Listen to nobody any more."""
@@ -81,7 +86,7 @@ class Watches:
             if self._tasks[target][0] == ears:
                 return
             self._end(target)
-        if isinstance(self._targets.get(target), Watchable):
+        if target.kind in WATCHED:
             self._tasks[target] = ears, self._group.create_task(self._watch(target, ears))
 
     def _end(self, target: TargetId) -> None:
@@ -93,10 +98,10 @@ class Watches:
         """Listen until it is cancelled; when the target falls silent say so, and begin again."""
         rest_s = FIRST_REST_S
         while True:
-            there = self._targets.get(target)
-            if not isinstance(there, Watchable):
-                return
             try:
+                there = self._targets.get(target)
+                if not isinstance(there, Watchable):
+                    return
                 async with aclosing(there.watch(ears.paths, ears.units, cib=ears.cib)) as signals:
                     async for signal in signals:
                         rest_s = FIRST_REST_S

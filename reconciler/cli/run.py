@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,8 @@ async def _keep(folder: Path, *, acts: bool) -> int:
     from reconciler.daemon import Daemon  # noqa: PLC0415 - as above
     from reconciler.lock import only_one  # noqa: PLC0415 - as above
 
+    gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
+    gc.enable()
     log.set_up(**{"level": "info", **session.LOGGING})
     with only_one(folder), Chronicle(folder) as chronicle:
         daemon = Daemon(folder, chronicle, chronicle.recorder, acts=acts)

@@ -6,7 +6,7 @@ next pass counts again, so a restart that broke its service stops the rollout wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Observed, Unobserved
@@ -24,12 +24,12 @@ class Rollout:
     """How much of the cloud may be unavailable at once, counted in services. 0 forbids every disruption.
 
     `failed` are the services that did not come through their restart: while there are any, no other one is interrupted.
-    `interrupted` are those that are being interrupted at this moment.
+    `interrupted` are those that are being interrupted at this moment, each with what it is a part of, or ''.
     """
 
     max_unavailable: int = 1
     failed: frozenset[str] = frozenset()
-    interrupted: frozenset[str] = frozenset()
+    interrupted: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def apply_policy(plan: Plan, catalog: Catalog, observed: Mapping[Address, Observ
     Disrupting what is down anyway takes no room. Where a down service itself can only be repaired after a disruption,
     holding all of them would be for ever: then one goes, alone. Of what is exclusive, one part is down, whatever the budget.
     """
-    now = {service: _Down(f"{service} restarts now", mending=True) for service in sorted(rollout.interrupted)}
-    down = now | _down(plan, catalog, observed)
+    in_hand = {s: _Down(f"{s} restarts now", mending=True, part_of=part) for s, part in sorted(rollout.interrupted.items())}
+    down = _down(plan, catalog, observed) | in_hand
     broken = sum(not each.waits for each in down.values())
     parts = {each.part_of: (service, each) for service, each in down.items() if each.part_of and not each.waits}
     allowed: dict[str, None] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+from reconciler.targets import TargetError
 from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint, SshEndpoint, VCenterEndpoint
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class Targets:
         return frozenset(changed)
 
     def get(self, target_id: TargetId) -> Target:
-        """Return the target, the same one each time. Raises KeyError for one that no resource introduced."""
+        """Return the target, the same one each time. Raises TargetError for one that no document declares any more."""
+        if target_id not in self._endpoints:
+            raise TargetError(target_id, "no document declares it any more", retry=False)
         if target_id not in self._open:
             self._open[target_id] = self._make(self._endpoints[target_id])
         return self._open[target_id]

@@ -81,6 +81,8 @@ class Applier:
         self._interrupted: set[Address] = set()
         self.stopping = False
         """Set to begin no step any more: those in hand are finished, the others skipped."""
+        self.outdated = False
+        """Set when other documents are in force: what was not begun is not wanted any more, or planned anew."""
 
     @property
     def interrupted(self) -> frozenset[Address]:
@@ -119,6 +121,8 @@ class Applier:
             result = Result(step.address, Outcome.SKIPPED, f"needs {root}, which is not converged")
         elif self.stopping:
             result = Result(step.address, Outcome.SKIPPED, "Bivisor was told to stop")
+        elif self.outdated:
+            result = Result(step.address, Outcome.SKIPPED, "other documents are in force by now")
         else:
             moved = any(result.outcome is Outcome.CONVERGED for result in needed)
             self._report(Progress(step, Phase.STARTED))

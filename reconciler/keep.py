@@ -208,7 +208,9 @@ class Keeper:
             self._audience.decided(look)
             catalog = self._reconciler.desired.catalog
             self._all_seen = self._all_seen or not self._observer.unasked
-            for portion in portions(look.plan, catalog, busy) if self._acts and self._all_seen else ():
+            for portion in (
+                portions(look.plan, catalog, busy, self._resting(look.plan)) if self._acts and self._all_seen else ()
+            ):
                 group.create_task(self._carry_out(look, portion, self._take(portion)))
             self._forgive(look, began)
             await asyncio.sleep(loop.time() - began)  # of a large cloud, others have the processor for half of the time
@@ -223,6 +225,7 @@ class Keeper:
         steps = (step for step in portion.plan.pending if step.disruption is not None)
         hand = _InHand(portion, {step.disruption.service: units[step.address].exclusive() for step in steps if step.disruption})
         self._in_hand.append(hand)
+        self._reconciler.begin(portion.plan)
         return hand
 
     def _busy(self, plan: Plan) -> frozenset[Address]:
@@ -231,17 +234,23 @@ class Keeper:
         That is what somebody has in hand, what was acted on and not looked at since, what rests after a failure, and, until
         everything was looked at once, what is declared no more: how much that is nobody knows before.
         """
-        now = asyncio.get_running_loop().time()
         busy = {address for portion, _ in self._in_hand for address in portion.units}
         busy |= self._observer.asking(self._acted_at)
-        changes = {step.address: step.changes for step in plan.pending}
-        for address, failed in self._failed.items():
-            if now < (failed.until if changes.get(address) == failed.changes else failed.at + FIRST_REST_S):
-                busy.add(address)
+        busy |= self._resting(plan)
         if self._observer.unasked:
             former = self._reconciler.desired.catalog.former
             busy |= former.units.keys() | former.without.keys()
         return frozenset(busy)
+
+    def _resting(self, plan: Plan) -> frozenset[Address]:
+        """Return what rests after a failure; not for long where it is to change otherwise than it was then."""
+        now = asyncio.get_running_loop().time()
+        changes = {step.address: step.changes for step in plan.pending}
+        return frozenset(
+            address
+            for address, failed in self._failed.items()
+            if now < (failed.until if changes.get(address) == failed.changes else failed.at + FIRST_REST_S)
+        )
 
     def _without_loops(self, plan: Plan) -> Plan:
         """Hold what is made right and comes undone again and again: a person has to say who is to have it."""

@@ -158,12 +158,16 @@ class Reconciler:
     def declare(self, desired: Desired) -> frozenset[TargetId]:
         """Bring that about from now on; return who is asked something else than before, of whom nothing is known now.
 
-        What failed before may be tried again.
+        What was planned before is not begun any more. Where the documents say something else than before, so much may be taken
+        away anew, and a service that did not come through its restart no longer stands against that of others.
         """
+        for applier in self._appliers:
+            applier.outdated = True
+        same = desired.loaded.resources == self._base.loaded.resources
         self._base = self._desired = desired
-        self._allowance = _allowance(desired, confirmed=False)
-        self.broken = {}
-        self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
+        self._allowance = replace(_allowance(desired, confirmed=False), taken=self._allowance.taken if same else frozenset())
+        self.broken = self.broken if same else {}
+        self._rollout = Rollout(desired.catalog.max_unavailable, frozenset(self.broken.values()))
         self._last = None
         self.observer.redact = desired.redact
         return self.observer.declare(desired.catalog.units)
@@ -300,6 +304,11 @@ class Reconciler:
         del self.broken[address]
         self._rollout = replace(self._rollout, failed=frozenset(self.broken.values()))
         self._last = None
+
+    def begin(self, plan: Plan) -> None:
+        """Count what the plan takes away as taken: it is about to be carried out, and others are decided on meanwhile."""
+        taken = taken_by(plan, self._desired.catalog) & {step.address for step in plan.pending}
+        self._allowance = replace(self._allowance, taken=self._allowance.taken | taken)
 
     def stop(self) -> None:
         """Let no step begin any more; those that are in hand are finished."""

@@ -23,22 +23,42 @@ class Portion:
     units: frozenset[Address]
 
 
-def portions(plan: Plan, catalog: Catalog, busy: Collection[Address]) -> tuple[Portion, ...]:
-    """Return the pending steps, those together that need each other. `busy` are the units that somebody has in hand.
+def portions(plan: Plan, catalog: Catalog, busy: Collection[Address], resting: Collection[Address] = ()) -> tuple[Portion, ...]:
+    """Return the pending steps, those together that need each other.
 
+    `busy` are the units that are left alone now; those of them that are `resting` have failed, and nobody has them in hand.
     What rests on a busy unit, be it by way of others, has its turn when that is done. What has to recover from a step before
-    the next one may follow belongs to both.
+    the next one may follow belongs to both; while it recovers, no other part of the same whole is interrupted.
     """
     steps = {step.address: step for step in plan.steps}
-    waiting = _resting_on(plan, busy)
+    waiting = _resting_on(plan, busy, _put_off(plan, catalog, busy, resting))
     groups = _groups([step for step in plan.steps if step.address not in waiting], catalog)
     return tuple(_portion(plan, steps, group) for group in groups)
 
 
-def _resting_on(plan: Plan, busy: Collection[Address]) -> frozenset[Address]:
-    waiting = set(busy)
+def _put_off(plan: Plan, catalog: Catalog, busy: Collection[Address], resting: Collection[Address]) -> frozenset[Address]:
+    """Return what would interrupt a part of a whole that has not recovered yet, or of which nobody knows whether it has.
+
+    A whole that did not recover in its time rests: it may need that very part.
+    """
+    recovering = (
+        step
+        for step in plan.steps
+        if catalog.units[step.address].settle_s
+        and step.address not in resting
+        and (step.address in busy or step.verb is Verb.WAIT)
+    )
+    needed = {need for step in recovering for need in step.needs}
+    parts = (step.address for step in plan.pending if step.disruption is not None and catalog.units[step.address].exclusive())
+    return frozenset(needed.intersection(parts))
+
+
+def _resting_on(plan: Plan, busy: Collection[Address], put_off: frozenset[Address]) -> frozenset[Address]:
+    """Return what has its turn later. What only waits to recover does so while the next interruption is put off."""
+    waiting = {*busy, *put_off}
     for step in plan.steps:
-        if not waiting.isdisjoint(step.needs):
+        needed = waiting.intersection(step.needs)
+        if needed and not (step.verb is Verb.WAIT and needed <= put_off):
             waiting.add(step.address)
     return frozenset(waiting)
 
@@ -63,10 +83,11 @@ def _groups(steps: list[Step], catalog: Catalog) -> list[frozenset[Address]]:
 
 
 def _portion(plan: Plan, steps: Mapping[Address, Step], group: frozenset[Address]) -> Portion:
-    """Return the plan of a group together with what it stands on, which is as declared or stands against it already."""
-    shown = group | {need for address in group for need in steps[address].needs}
+    """Return the plan of a group together with what it stands on, which is as declared or stands against it already.
+
+    What only waits does not wait for what is put off.
+    """
+    needs = {address: tuple(n for n in steps[address].needs if n in group or not steps[n].pending) for address in group}
+    shown = group.union(*needs.values())
     kept = (step for step in plan.steps if step.address in shown)
-    return Portion(
-        Plan(tuple(step if step.address in group else replace(step, needs=()) for step in kept)),
-        group,
-    )
+    return Portion(Plan(tuple(replace(step, needs=needs.get(step.address, ())) for step in kept)), group)

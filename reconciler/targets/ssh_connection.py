@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncssh
@@ -50,8 +51,9 @@ async def connect(endpoint: SshEndpoint, gate: ConnectGate) -> asyncssh.SSHClien
         guard = _Guard(endpoint)
         try:
             async with gate.limit, asyncio.timeout(CONNECT_S):
+                options = _options(endpoint.user, endpoint.key_file, _written(endpoint.key_file))
                 return await asyncssh.connect(
-                    endpoint.address, endpoint.port, options=_options(endpoint.user, endpoint.key_file),
+                    endpoint.address, endpoint.port, options=options,
                     client_factory=lambda guard=guard: guard, **guard.algorithms(),
                 )  # fmt: skip
         except (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError) as error:
@@ -90,9 +92,14 @@ class _Guard(asyncssh.SSHClient):
         return self.expected is not None and key == self.expected
 
 
-@cache
-def _options(user: str, key_file: str) -> asyncssh.SSHClientConnectionOptions:
-    """Return what all hosts of one account have in common; made once, since reading keys takes time."""
+def _written(key_file: str) -> int:
+    """Return when a key's file was written (nanoseconds), 0 without one. Raises OSError."""
+    return Path(key_file).stat().st_mtime_ns if key_file else 0
+
+
+@lru_cache(maxsize=16)
+def _options(user: str, key_file: str, written: int) -> asyncssh.SSHClientConnectionOptions:  # noqa: ARG001 - another key, if another
+    """Return what all hosts of one account have in common; made once for each key, since reading keys takes time."""
     keys = {"client_keys": [asyncssh.read_private_key(key_file)], "agent_path": None} if key_file else {}
     return asyncssh.SSHClientConnectionOptions(
         username=user, config=[], gss_host=None, x509_trusted_certs=None, preferred_auth="publickey", kex_algs=_KEX,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,10 +10,7 @@ from hypothesis import strategies as st
 from reconciler.core.plan import Plan, Step, Verb
 from reconciler.core.portions import portions
 from resources.contract import Address, Disruption, TargetId
-from tests.drive.world import catalog_of, thing
-
-if TYPE_CHECKING:
-    from tests.drive.world import Thing
+from tests.drive.world import Thing, catalog_of, thing
 
 
 def address(name: str) -> Address:
@@ -95,3 +91,33 @@ def test_each_pending_step_is_in_one_portion(drawn: tuple[Plan, list[Thing], fro
         assert pending
         assert pending <= portion.units
         assert {need for s in portion.plan.steps for need in s.needs} <= {s.address for s in portion.plan.steps}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member(Thing):
+    """A part of the ring."""
+
+    def exclusive(self) -> str:
+        """Return what it is a part of."""
+        return "the ring"
+
+
+def test_a_ring_recovers_before_its_next_member_goes() -> None:
+    """While it only waits, or somebody has it in hand, no member restarts; where it has failed to recover, one may."""
+    members = [step(name, verb=Verb.RESTART, disrupts=True) for name in ("one", "two")]
+    ring = step("ring", "one", "two", verb=Verb.WAIT)
+    units = [
+        *(Member(address=address(name), desired={}) for name in ("one", "two")),
+        replace(thing("a", "ring"), settle_s=9.0),
+    ]
+    catalog, plan = catalog_of(units, 1), Plan((*members, ring))
+
+    def cut_with(busy: tuple[str, ...] = (), resting: tuple[str, ...] = ()) -> list[list[str]]:
+        found = portions(plan, catalog, tuple(map(address, busy)), tuple(map(address, resting)))
+        return [sorted(each.name for each in portion.units) for portion in found]
+
+    (waiting,) = portions(plan, catalog, ())
+    assert [s.address.name for s in waiting.plan.pending] == ["ring"]
+    assert waiting.plan.pending[0].needs == ()
+    assert cut_with(busy=("ring",)) == []
+    assert cut_with(busy=("ring",), resting=("ring",)) == [["one"], ["two"]]

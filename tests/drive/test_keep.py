@@ -311,3 +311,28 @@ async def test_what_a_host_remembers_and_nobody_declares_goes() -> None:
         asked = len(target.asked)
         await asyncio.sleep(20)
         assert len(target.asked) <= asked + 2
+
+
+async def test_a_reverted_document_calls_back_what_was_not_begun() -> None:
+    """While its first step is slow, the documents are taken back: the second one is not done, and the first one is undone."""
+    world = World()
+    began, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Action) -> None:
+        began.set()
+        await go.wait()
+
+    world.place("a").things["x"] = {"size": 1}
+    world.place("b").things["y"] = {"size": 1}
+    async with keeping(Kept(world, thing("a", "x", size=1), thing("b", "y", size=1))) as kept:
+        await asyncio.sleep(5)
+        world.place("a").slow = slow
+        first = thing("a", "x", size=2)
+        kept.keeper.declare(desired_of((first, thing("b", "y", first, size=2))))
+        await began.wait()
+        kept.keeper.declare(desired_of((thing("a", "x", size=1), thing("b", "y", size=1))))
+        world.place("a").slow = None
+        go.set()
+        await until(lambda: len(world.place("a").done) >= 2, 30)
+        assert kept.has("a", x={"size": 1})
+        assert world.place("b").done == []

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     Write: TypeAlias = Callable[[sqlite3.Connection], object]
 
+MOST_UNWRITTEN = 5_000
+"""So many writes are kept while the file cannot be written; then all of them are dropped, and what comes is kept anew."""
+
 MOST_PASSES = 10_000
 """As many passes are kept; older ones go when a new one begins."""
 
@@ -59,7 +62,7 @@ async def origin_of(folder: Path, command: str) -> Origin:
 
 @dataclass(slots=True)
 class _Row:
-    """A pass that goes on: its number, and when its steps began (the loop's time)."""
+    """A pass that goes on: its number, 0 while it is not written, and when its steps began (the loop's time)."""
 
     number: int = 0
     began: dict[str, float] = field(default_factory=dict)
@@ -145,7 +148,9 @@ class Recorder:
         outcome = BEGUN if result is None else str(result.outcome)
         message = "" if result is None else kept(result.message, self._redact)
         duration_s = now - row.began[address] if result is not None and address in row.began else None
-        self._write(lambda connection: self._update(connection, row, progress, (outcome, message, duration_s, address)))
+        self._write(
+            lambda connection: row.number and self._update(connection, row, progress, (outcome, message, duration_s, address))
+        )
 
     def _update(
         self, connection: sqlite3.Connection, row: _Row, progress: Progress, what: tuple[str, str, float | None, str]
@@ -157,7 +162,7 @@ class Recorder:
 
     def _end(self, row: _Row, result: str, duration_s: float | None, note: str = "") -> None:
         ended = (result, duration_s, kept(note, self._redact))
-        self._write(lambda connection: connection.execute(_END, (*ended, row.number)), always=True)
+        self._write(lambda connection: row.number and connection.execute(_END, (*ended, row.number)), always=True)
 
     def _write(self, write: Write, *, always: bool = False) -> None:
         """Write this and all that could not be written before; after trouble only with `always`, else it is kept."""
@@ -173,9 +178,11 @@ class Recorder:
                 self._warn(f"warning: what this apply does is not recorded; it goes on all the same. {error}")
             self._troubled = self._warned = True
             self._close()
+            if len(self._unwritten) > MOST_UNWRITTEN:
+                self._unwritten.clear()
         else:
             self._unwritten.clear()
-            self._troubled = False
+            self._troubled = self._warned = False
 
 
 _BEGIN = """

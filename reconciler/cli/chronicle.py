@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from reconciler.apply import Progress
+    from reconciler.core.plan import Plan
     from reconciler.core.status import Condition
     from reconciler.desired_source import Folder
     from reconciler.reconcile import Look
@@ -34,6 +35,7 @@ class Chronicle:
         self._counts: dict[str, int] | None = None
         self._conditions: dict[str, Condition] = {}
         self._began: dict[Address, float] = {}
+        self._standing: dict[Address, str] = {}
         self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn)
 
     def __enter__(self) -> Self:
@@ -47,6 +49,8 @@ class Chronicle:
 
     def folder(self, folder: Folder) -> None:
         """Say that documents are in force, or why they are not."""
+        if folder.refused is not None:
+            notify("READY=1", "STATUS=the documents cannot be read as declared")  # it runs, and waits for better ones
         for condition in folder.conditions:
             if self._conditions.get(condition.type) != condition:
                 self._conditions[condition.type] = condition
@@ -62,6 +66,7 @@ class Chronicle:
 
     def decided(self, look: Look) -> None:
         """Say what is to be done, when that has changed; the first time, that the daemon is ready."""
+        self._tell_what_stands(look.plan)
         counts = {str(verb): count for verb, count in Counter(step.verb for step in look.plan.steps).items()}
         if self._counts is None:
             notify("READY=1")
@@ -72,6 +77,16 @@ class Chronicle:
         log.logger().info("decided", units=len(look.plan.steps), **left)
         told = ", ".join(f"{count} {verb}" for verb, count in left.items())
         notify(f"STATUS={told or 'everything is as declared'}")
+
+    def _tell_what_stands(self, plan: Plan) -> None:
+        """Say of each step that is held or unknown for a reason of its own why, once, and when it is so no more."""
+        standing = {step.address: step.held for step in plan.steps if step.held and step.root is None}
+        for address, why in standing.items():
+            if self._standing.get(address) != why:
+                log.logger().warning("held", address=str(address), reason=why)
+        for address in self._standing.keys() - standing.keys():
+            log.logger().info("free_again", address=str(address))
+        self._standing = standing
 
     def step(self, progress: Progress) -> None:
         """Say what came of a step."""

@@ -148,13 +148,13 @@ class Recorder:
         outcome = BEGUN if result is None else str(result.outcome)
         message = "" if result is None else kept(result.message, self._redact)
         duration_s = now - row.began[address] if result is not None and address in row.began else None
-        self._write(
-            lambda connection: row.number and self._update(connection, row, progress, (outcome, message, duration_s, address))
-        )
+        self._write(lambda connection: self._update(connection, row, progress, (outcome, message, duration_s, address)))
 
     def _update(
         self, connection: sqlite3.Connection, row: _Row, progress: Progress, what: tuple[str, str, float | None, str]
     ) -> None:
+        if not row.number:
+            return  # its beginning was not written either
         if not connection.execute(_OUTCOME, (*what, row.number)).rowcount:
             # nothing was to be done about it; it was waited for since another step had moved it
             _insert(connection, row, planned(progress.step, self._redact))

@@ -59,7 +59,7 @@ def hold_deletions(plan: Plan, catalog: Catalog, allowance: Allowance) -> Plan:
         f"({allowance.count}, and {allowance.percent} % of the {owned} that are Bivisor's): "
         "look at them, then apply with --confirm-deletes"
     )
-    return _holding(plan, dict.fromkeys(taken, why))
+    return _holding(plan, {**dict.fromkeys(taken, why), **doubtful})
 
 
 def _holding(plan: Plan, reasons: Mapping[Address, str]) -> Plan:

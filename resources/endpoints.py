@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -71,3 +72,12 @@ class OpenStackEndpoint:
 
 
 Endpoint: TypeAlias = SshEndpoint | PacemakerEndpoint | VCenterEndpoint | OpenStackEndpoint
+
+
+def is_ip(address: str) -> bool:
+    """Tell whether a host's address is a number, not a name."""
+    try:
+        ip_address(address)
+    except ValueError:
+        return False
+    return True

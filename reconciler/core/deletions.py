@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from reconciler.core.claiming import tells
 from reconciler.core.diff import Unobserved
 from reconciler.core.plan import NOT_ASKED, Plan, Step, Verb, held_by_needs, hold
 from resources.contract import EXISTS, Unit
@@ -58,7 +59,7 @@ def hold_deletions(plan: Plan, catalog: Catalog, allowance: Allowance) -> Plan:
         f"({allowance.count}, and {allowance.percent} % of the {owned} that are Bivisor's): "
         "look at them, then apply with --confirm-deletes"
     )
-    return _holding(plan, dict.fromkeys(taken, why))
+    return _holding(plan, {**dict.fromkeys(taken, why), **doubtful})
 
 
 def _holding(plan: Plan, reasons: Mapping[Address, str]) -> Plan:
@@ -91,7 +92,7 @@ def told_unknown(plan: Plan, catalog: Catalog, observed: Mapping[Address, Observ
 
 
 def _remembers_nothing(unit: Unit, seen: Observed) -> bool:
-    return type(unit).claims is not Unit.claims and not isinstance(seen, Unobserved) and not unit.claims(seen)
+    return tells(unit) and not isinstance(seen, Unobserved) and not unit.claims(seen)
 
 
 def _told(step: Step, count: int) -> Step:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.bounds import beyond
+from reconciler.core.claiming import tellers, tells
 from reconciler.core.diff import Unobserved
 from reconciler.core.plan import Plan, Verb, hold
 from resources.contract import Unit
@@ -73,10 +74,8 @@ def around(asked: Iterable[Address], catalog: Catalog, graph: Graph) -> Mapping[
         if address not in wanted:
             wanted.add(address)
             rest += [need.address for need in graph.needs(address)]
-    targets = {address.target for address in wanted}
-    for target in tuple(targets):
-        targets.update(getattr(catalog.endpoints.get(target), "members", {}).values())
-    return {a: unit for a, unit in catalog.units.items() if a in wanted or (a.target in targets and _remembers(unit))}
+    hosts = {host for target in {address.target for address in wanted} for host in tellers(catalog, target)}
+    return {a: unit for a, unit in catalog.units.items() if a in wanted or (a.target in hosts and tells(unit))}
 
 
 def without_unasked(plan: Plan, asked: Mapping[Address, Unit]) -> Plan:
@@ -124,10 +123,6 @@ def _limited(step: Step, scope: Scope, mended: frozenset[str]) -> Step:
         more = beyond(step, scope.allowed[step.address], mended)
         return hold(step, f"{more}, which the saved plan did not show: plan again") if more else step
     return step if step.verb is Verb.WAIT and step.address in scope.rests_on else hold(step, ELSEWHERE)
-
-
-def _remembers(unit: Unit) -> bool:
-    return type(unit).claims is not Unit.claims
 
 
 def _disruptive(allowed: Mapping[Address, Step]) -> Iterable[Address]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.core.claiming import REMEMBERING
+from reconciler.core.claiming import REMEMBERING, tellers, tells
 from reconciler.core.diff import Unobserved
 from reconciler.core.plan import NOT_ASKED, Verb
 from reconciler.core.shown import masked, masked_urls
@@ -245,9 +245,9 @@ def _ours(unit: Unit, about: str, known: Known) -> str:
 
 def _silent(target: TargetId, known: Known) -> str:
     """Return a host that should remember what is ours on that target, and could not be asked or did not answer; or ''."""
-    tellers = {target, *getattr(known.catalog.endpoints.get(target), "members", {}).values()}
+    hosts = tellers(known.catalog, target)
     for address, unit in known.catalog.units.items():
-        if address.target in tellers and type(unit).claims is not Unit.claims:
+        if address.target in hosts and tells(unit):
             seen = known.observed.get(address, NOT_ASKED)
             if isinstance(seen, Unobserved):
                 return str(address.target)

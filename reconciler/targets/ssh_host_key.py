@@ -6,7 +6,6 @@ First use it is only where the user's own known_hosts has no other key of that h
 from __future__ import annotations
 
 import asyncio
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import asyncssh
 
 from reconciler.targets import TargetError
 from reconciler.targets.ssh_connection import CONNECT_S
+from resources.endpoints import is_ip
 
 if TYPE_CHECKING:
     from resources.contract import TargetId
@@ -55,13 +55,5 @@ def _contradicts(address: str, port: int, key: asyncssh.SSHKey) -> bool:
         file = asyncssh.read_known_hosts(str(Path.home() / ".ssh/known_hosts"))
     except (OSError, ValueError):
         return False  # there is none, or it says nothing that could be understood
-    known, _, revoked, *_ = file.match(address, address if _is_ip(address) else "", port)
+    known, _, revoked, *_ = file.match(address, address if is_ip(address) else "", port)
     return key in revoked or (key not in known and any(one.algorithm == key.algorithm for one in known))
-
-
-def _is_ip(address: str) -> bool:
-    try:
-        ip_address(address)
-    except ValueError:
-        return False
-    return True

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from resources.contract import Address, Need
+from resources.endpoints import is_ip
 from resources.exits import LEFT_CLOSED
 from resources.options import literal, merged
 from resources.releases.spelling import written
@@ -71,15 +71,7 @@ class LibvirtCompute:
 
     def _own(self) -> Options:
         default = {"host": self.node.compute_host, "compute_driver": "libvirt.LibvirtDriver"}
-        if _is_ip(self.node.address):
+        if is_ip(self.node.address):
             default["my_ip"] = self.node.address
         own = literal({"DEFAULT": default, "libvirt": {"virt_type": self.virt_type, **self.libvirt}})
         return merged(written(self.cloud.release, "nova", own), self.settings)
-
-
-def _is_ip(address: str) -> bool:
-    try:
-        ip_address(address)
-    except ValueError:
-        return False
-    return True

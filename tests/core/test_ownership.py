@@ -407,3 +407,10 @@ def test_what_may_keep_images_goes_when_a_person_says_so() -> None:
         "no document declares ImageStore/file any more, and images may be kept there: "
         "when none are, apply with --confirm-deletes"
     )
+
+
+@pytest.mark.parametrize("allowance", [Allowance(0, 100), Allowance(100, 100)])
+def test_what_may_keep_images_says_so_whatever_else_goes(allowance: Allowance) -> None:
+    """Whoever confirms because it is much at once has read that images may be lost with it."""
+    held = {str(step.address): step.held for step in planned("demo", "no store", allowance).held}
+    assert "images may be kept there" in held["ssh:api1/config_file//etc/glance/glance-api.conf"]

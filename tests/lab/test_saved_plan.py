@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.test_converge import COMPUTE, _next_interval, compute_node, wait_for
+from tests.lab.test_converge import COMPUTE, compute_node, wait_for
 from tests.lab.workspace import Workspace, invocations, started
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 CONF = "/etc/nova/nova.conf"
+DECLARED, OTHERWISE = "report_interval: 5", "report_interval: 6"
 ELSEWHERE = "/etc/cinder/vmdk-vcenter-ca.pem"
 """A whole file of a volume host: no compute reads it."""
 
@@ -33,7 +34,8 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def edited(lab: Lab, desk: Workspace) -> Iterator[dict[tuple[str, str], str]]:
     """The documents say something new to every compute, and the plan is saved; at the end the cloud is as declared again."""
     wait_for(lambda: desk.run("plan", "--detailed-exitcode", exits=None).returncode == 0, "nothing to do", 60)
-    desk.edit("desired/cluster.yaml", *_next_interval(desk))
+    there = DECLARED in (desk.folder / "desired/cluster.yaml").read_text()
+    desk.edit("desired/cluster.yaml", *((DECLARED, OTHERWISE) if there else (OTHERWISE, DECLARED)))
     desk.run("plan", "--out", "plan.json")
     yield invocations(lab)
     desk.run("apply", "--yes")

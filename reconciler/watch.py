@@ -22,7 +22,7 @@ MOST_REST_S = 60.0
 """Seconds until a target that could not be watched is tried again, after the first failure and after many."""
 
 
-WATCHED = ("ssh", "pacemaker")
+WATCHED = ("ssh", "pacemaker", "vcenter")
 """The kinds of targets that have a voice."""
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from reconciler.reconcile import Reconciler, Records
     from resources.contract import Address, Change, Query, TargetId
 
-SWEEP_S = {"openstack": 10.0, "vcenter": 30.0, "pacemaker": 15.0, "ssh": 60.0}
+SWEEP_S = {"openstack": 10.0, "vcenter": 60.0, "pacemaker": 15.0, "ssh": 60.0}
 """Seconds after which a target is looked at again although nothing was heard of it; a part of it is jitter."""
 
 

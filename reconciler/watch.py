@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler import log
+from reconciler.mistakes import mistake
 from reconciler.targets import TargetError, Watchable
 
 if TYPE_CHECKING:
@@ -109,6 +110,9 @@ class Watches:
                         self._heard(target)
             except TargetError as error:
                 self._say(target, log.masked(error.reason))
+                self._heard(target)
+            except Exception as error:  # noqa: BLE001 - a mistake in one watch ends none, not even this one for ever
+                self._say(target, mistake(f"watch {target}", error))
                 self._heard(target)
             await asyncio.sleep(rest_s * (0.5 + self._rng.random()))
             rest_s = min(rest_s * 2.0, MOST_REST_S)

@@ -161,6 +161,7 @@ class Keeper:
         for target in before.keys() - self._observer.asked.keys():
             self._queue.forget(target)
             self._unseen.forget(target)
+        self._undone = {address: known for address, known in self._undone.items() if address in desired.catalog.units}
         for target in (asked | others) & self._observer.asked.keys():
             self._queue.add(target, Priority.USER)
         self._stir.set()

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler import keep, log
 from reconciler.desired_source import DesiredSource, Folder
 from reconciler.keep import Keeper, Manner
+from reconciler.mistakes import outlived
 from reconciler.reconcile import UNRECORDED, Reconciler, Records
 from reconciler.targets.open import Targets
 from reconciler.watch import Watches
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from reconciler.desired import Desired
+    from reconciler.targets import Target
 
 
 class Audience(keep.Audience, Protocol):
@@ -62,7 +65,8 @@ class Daemon:
         self._source.reload()
 
     def _told(self, folder: Folder) -> None:
-        self._audience.folder(folder)
+        with outlived("tell of the documents"):
+            self._audience.folder(folder)
         if folder.desired is not None and folder.desired is not self._desired:
             self._desired = folder.desired
             self._news.set()
@@ -73,9 +77,13 @@ class Daemon:
         self._news.clear()
         return None if self._stopping else self._desired
 
+    async def _taking(self) -> None:
+        with outlived("tell which documents are taken"):
+            await self._audience.taking()
+
     async def _keep(self, first: Desired) -> None:
         log.mask(first.redact)
-        await self._audience.taking()
+        await self._taking()
         async with Targets(first.catalog.endpoints) as targets, asyncio.TaskGroup() as group:
             reconciler = Reconciler(first, targets)
 
@@ -85,10 +93,18 @@ class Daemon:
             group.create_task(keeper.run())
             while (desired := await self._next()) is not None:
                 log.mask(desired.redact)
-                await self._audience.taking()
-                others = await targets.replace(desired.catalog.endpoints)
-                keeper.declare(desired, others)
-                for target in others:
-                    watches.again(target)
+                await self._taking()
+                with outlived("take other documents"):
+                    former = targets.replace(desired.catalog.endpoints)
+                    keeper.declare(desired, frozenset(former))
+                    for target in former:
+                        watches.again(target)
+                    group.create_task(_let_go(targets, former.values(), keeper))
             keeper.stop()
             watches.stop()
+
+
+async def _let_go(targets: Targets, former: Collection[Target], keeper: Keeper) -> None:
+    """Close what is reached otherwise by now as soon as nobody is in the middle of something with it."""
+    await keeper.over()
+    await targets.close(former)

@@ -20,6 +20,7 @@ from reconciler.core.plan import NOT_ASKED, Plan, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
 from reconciler.core.scope import Scope, around, limited, mends, narrowed, without_unasked
 from reconciler.core.status import GOOD, Outcome, Result, Status, fold
+from reconciler.mistakes import mistake
 from reconciler.observe import Observer
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from reconciler.desired import Desired
     from reconciler.targets.open import Targets
-    from resources.contract import Address, TargetId
+    from resources.contract import Address, TargetId, Unit
 
 MOST_PASSES = 30
 """So many passes, and one for each service that the first plan interrupts: a bound, so that nothing can go on for ever."""
@@ -203,7 +204,7 @@ class Reconciler:
     def _planned(self, observed: Mapping[Address, Observed]) -> Look:
         if self._last is None or not self._is_planned(observed):
             desired = self._desired
-            plan = make_plan(desired.catalog, desired.graph, observed)
+            plan = make_plan(desired.catalog, desired.graph, observed, _mistaken)
             plan = hold_deletions(classed(plan, desired.catalog), desired.catalog, self._allowance)
             plan = self.screen(told_unknown(plan, desired.catalog, observed))
             self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
@@ -225,7 +226,7 @@ class Reconciler:
             if self._desired.catalog.units is desired.catalog.units:
                 break
         catalog, graph = self._desired.catalog, self._desired.graph
-        plan = without_unasked(classed(make_plan(catalog, graph, observed), catalog), looked)
+        plan = without_unasked(classed(make_plan(catalog, graph, observed, _mistaken), catalog), looked)
         if catalog.former.units or catalog.former.without or any(step.disruption for step in plan.pending):
             return await self.look()
         return Look(observed, apply_policy(plan, catalog, observed, self._rollout))
@@ -244,7 +245,7 @@ class Reconciler:
         if self._last is None or observed is not self._last.observed:
             units = self._desired.catalog.units
             mended = {address: mends(units[address], observed[address]) for address in self._interrupted}
-            plan = limited(make_plan(self._desired.catalog, self._desired.graph, observed), scope, mended)
+            plan = limited(make_plan(self._desired.catalog, self._desired.graph, observed, _mistaken), scope, mended)
             self._last = Look(observed, narrowed(apply_policy(plan, self._desired.catalog, observed, self._rollout), scope))
         return self._last
 
@@ -268,16 +269,20 @@ class Reconciler:
         return done
 
     async def act(
-        self, look: Look, report: Callable[[Progress], None], records: Records = UNRECORDED
+        self,
+        look: Look,
+        report: Callable[[Progress], None],
+        records: Records = UNRECORDED,
+        desired: Desired | None = None,
     ) -> Mapping[Address, Result]:
         """Carry the plan out and remember what failed or is down by our own hand. Plans of different units may go on at once.
 
-        Raises BrokenPlanError.
+        `desired` is what it was planned for, unless that is what is desired now. Raises BrokenPlanError.
         """
-        desired = self._desired
+        desired = desired or self._desired
         with records.one_pass(look.plan, report) as entry:
             applier = Applier(self._targets, self.observer, desired.redact, entry.report, desired.claims().of)
-            applier.stopping = self._stopping
+            applier.stopping, applier.outdated = self._stopping, desired is not self._desired
             self._appliers.add(applier)
             try:
                 results = entry.results = await applier.apply(look.plan, desired.catalog.units, look.observed)
@@ -334,6 +339,10 @@ class Reconciler:
                 await asyncio.sleep(LOOK_AGAIN_S)
             idle = not done.acted
             look = await self._look_after(done)
+
+
+def _mistaken(unit: Unit, error: Exception) -> str:
+    return mistake(f"plan {unit.address}", error)
 
 
 def _allowance(desired: Desired, *, confirmed: bool) -> Allowance:

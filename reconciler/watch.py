@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler import log
+from reconciler.mistakes import mistake
 from reconciler.targets import TargetError, Watchable
 
 if TYPE_CHECKING:
@@ -117,6 +118,9 @@ class Watches:
                         self._heard(target)
             except TargetError as error:
                 self._say(target, log.masked(error.reason))
+                self._heard(target)
+            except Exception as error:  # noqa: BLE001 - a mistake in one watch ends none, not even this one for ever
+                self._say(target, mistake(f"watch {target}", error))
                 self._heard(target)
             if heard_at is not None and clock.time() - heard_at >= rest_s:
                 rest_s = FIRST_REST_S

@@ -116,14 +116,27 @@ class Plan:
         return {verb: counted[verb] for verb in Verb}
 
 
-def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observed]) -> Plan:
+def _raised(unit: Unit, error: Exception) -> str:  # noqa: ARG001 - as whoever has a sentence for it
+    raise error
+
+
+def make_plan(
+    catalog: Catalog,
+    graph: Graph,
+    observed: Mapping[Address, Observed],
+    mistaken: Callable[[Unit, Exception], str] = _raised,
+) -> Plan:
     """Compare everything and say what to do, without regard to how much may be down at once; policy comes after.
 
-    A unit that `observed` does not mention was not asked, and is unknown.
+    A unit that `observed` does not mention was not asked, and is unknown. So is one that fails to say what is to be done
+    about it, for the reason that `mistaken` returns.
     """
 
     def first(unit: Unit, needs: tuple[Address, ...], reasons: Reasons) -> Step:
-        return step_of(unit, needs, _foreseen(unit, observed.get(unit.address, NOT_ASKED), reasons))
+        try:
+            return step_of(unit, needs, _foreseen(unit, observed.get(unit.address, NOT_ASKED), reasons))
+        except Exception as error:  # noqa: BLE001 - one unit's mistake is not that of the others
+            return step_of(unit, needs, Unobserved(mistaken(unit, error)))
 
     return planned(catalog, graph, first)
 

@@ -64,6 +64,7 @@ class Daemon:
     def _told(self, folder: Folder) -> None:
         self._audience.folder(folder)
         if folder.desired is not None and folder.desired is not self._desired:
+            log.logger().debug("noticed", target="desired")
             self._desired = folder.desired
             self._news.set()
 

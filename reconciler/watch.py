@@ -105,6 +105,7 @@ class Watches:
                 async with aclosing(there.watch(ears.paths, ears.units, cib=ears.cib)) as signals:
                     async for signal in signals:
                         rest_s = FIRST_REST_S
+                        log.logger().debug("noticed", target=str(target))
                         self._say(target, "; ".join(signal.deaf))
                         self._heard(target)
             except TargetError as error:

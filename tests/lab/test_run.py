@@ -35,11 +35,11 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 class Running:
     """A daemon, and what it says."""
 
-    def __init__(self, desk: Workspace) -> None:
+    def __init__(self, desk: Workspace, name: str = "run.log", level: str = "info") -> None:
         """Start it."""
-        self.log = desk.folder / "run.log"
+        self.log = desk.folder / name
         with self.log.open("wb") as log:
-            self.process = desk.start("--log-json", "run", log=log)
+            self.process = desk.start("--log-json", "--log-level", level, "run", log=log)
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """Return the lines of that event so far."""

@@ -42,6 +42,16 @@ def options_of(desk: Workspace) -> Mapping[tuple[str, str], frozenset[tuple[str,
     return found
 
 
+def with_option(text: str, section: str, key: str, value: object) -> str:
+    """Return the text of an INI file with another value in the place of each that the option has."""
+    lines, inside = text.splitlines(keepends=True), ""
+    for number, line in enumerate(lines):
+        inside = line.strip().strip("[]") if line.startswith("[") else inside
+        if inside == section and line.split("=")[0].strip() == key:
+            lines[number] = f"{key} = {value}\n"
+    return "".join(lines)
+
+
 def shown_options(
     options: Mapping[tuple[str, str], frozenset[tuple[str, str]]],
 ) -> Mapping[tuple[str, str], list[tuple[str, str]]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tests.lab.documents import with_option
 from tests.lab.errors import CommandError
 from tests.lab.witness import KEPT, KVM, NFS, VCENTER, VMDK
 
@@ -30,6 +31,9 @@ MOST_UNDONE = 3
 
 FEWEST_S, MEAN_S = 0.5, 4.0
 """Seconds between two disturbances: at least, and on top of that in the mean."""
+
+LAST_S = 20.0
+"""Seconds at the end without commits for which something restarts: a rollout takes as long as its restarts, one by one."""
 
 KEPT_REST_S, KEPT_MOST = 150.0, 2
 """Pacemaker gives a node up after three failures, for two minutes: so many of them within that time leave it a choice."""
@@ -70,10 +74,11 @@ class Stream:
     _lost: dict[str, float] = field(default_factory=dict)
     _kept_lost: deque[float] = field(default_factory=deque)
     _number: int = 0
+    _end: float = 0.0
 
     def flow(self, seconds: float) -> None:
         """Let things happen for so long; return early when a promise is broken. Then what would stay for ever is ended."""
-        end = time.monotonic() + seconds
+        self._end = end = time.monotonic() + seconds
         while (now := time.monotonic()) < end and not self.witness.alarm.is_set():
             next_at = min(end, now + FEWEST_S + self.rng.expovariate(1 / MEAN_S))
             self._happen()
@@ -108,15 +113,15 @@ class Stream:
 
     def _happen(self) -> None:
         """Take the next kind from a shuffled deck, so that each has its turn; one for which there is no room is left out."""
-        kinds = self._kinds()
-        if not self._deck:
-            self._deck = sorted(kinds)
-            self.rng.shuffle(self._deck)
-        kind = self._deck.pop()
-        what = kinds[kind]()
-        if what:
-            self.happened[kind] += 1
-            self._tell(what)
+        kinds, what = self._kinds(), ""
+        while not what:
+            if not self._deck:
+                self._deck = sorted(kinds)
+                self.rng.shuffle(self._deck)
+            kind = self._deck.pop()
+            what = kinds[kind]()
+        self.happened[kind] += 1
+        self._tell(what)
 
     def _kinds(self) -> dict[str, Callable[[], str]]:
         return {
@@ -178,19 +183,28 @@ class Stream:
         self._forget_undone(*who)
         return f"commit: {message}"
 
+    def _too_late(self) -> bool:
+        return self._end - time.monotonic() < LAST_S
+
     def _commit_computes(self) -> str:
+        if self._too_late():
+            return ""
         value = None if self.documents.disk_mb and self.rng.random() < 1 / 3 else self._next()
         told = self._changes(f"reserved_host_disk_mb is {value}", KVM, VCENTER)
         self.documents.set_disk_mb(value)
         return told
 
     def _commit_vmdk(self) -> str:
+        if self._too_late():
+            return ""
         value = f"0.{300 + self._next()}"
         told = self._changes(f"vmware_task_poll_interval is {value}", VMDK)
         self.documents.set_poll_interval(value)
         return told
 
     def _commit_nfs(self) -> str:
+        if self._too_late():
+            return ""
         value = 3 + self._next()
         told = self._changes(f"nfs_mount_attempts is {value}", NFS)
         self.documents.set_mount_attempts(value)
@@ -224,13 +238,8 @@ class Stream:
         self._edited[who] = now
         value = self._next()
         with self.witness.writing(host, path):
-            file = self.witness.path(host, path)
-            lines, inside = file.read_text().splitlines(keepends=True), ""
-            for number, line in enumerate(lines):
-                inside = line.strip().strip("[]") if line.startswith("[") else inside
-                if inside == section and line.split("=")[0].strip() == key:
-                    lines[number] = f"{key} = {value}\n"
-            self.lab.exec(host, "tee", path, stdin="".join(lines))
+            text = with_option(self.witness.path(host, path).read_text(), section, key, value)
+            self.lab.exec(host, "tee", path, stdin=text)
         return f"{host}: [{section}] {key} in {path} is {value}"
 
     def _edit_foreign(self) -> str:

@@ -33,6 +33,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 SEED = "BIVISOR_STREAM_SEED"
 CONVERGED_S = 60.0
+ROLLED_OUT_S = 240.0
+"""Seconds in which every service restarts, one after the other, each of them looked at for a while before the next."""
+
 QUIET_S = 90.0
 LEAST_SECRET = 6
 """Characters: what is shorter may occur by chance."""
@@ -96,11 +99,11 @@ def test_a_stream_of_changes(lab: Lab, desk: Workspace, minutes: int) -> None:
             stream = Stream(lab, documents, witness, keeping, random.Random(seed))  # noqa: S311 - a seed that a failure can name
             try:
                 stream.flow(minutes * 60.0)
-                _tell(stream, _until_converged(desk, keeping, witness))
+                _tell(stream, _until_converged(desk, keeping, witness, CONVERGED_S))
             finally:
                 stream.calm()
             stream.restore()
-            _until_converged(desk, keeping, witness)
+            _until_converged(desk, keeping, witness, ROLLED_OUT_S)
         assert not witness.broken, "\n".join([*witness.broken, *stream.told[-30:]])
         keeping.stop()
     finally:
@@ -113,14 +116,14 @@ def test_a_stream_of_changes(lab: Lab, desk: Workspace, minutes: int) -> None:
     _whatever_was_done_was_planned(desk, keeping)
 
 
-def _until_converged(desk: Workspace, keeping: Keeping, witness: Witness) -> float:
+def _until_converged(desk: Workspace, keeping: Keeping, witness: Witness, within_s: float) -> float:
     """Wait until a plan has nothing to do and the daemon says so as well; return after how many seconds that was."""
     began = time.monotonic()
     while not (keeping.now.quiet() and desk.run("plan", "--detailed-exitcode", exits=None).returncode == 0):
-        if witness.broken or time.monotonic() - began > CONVERGED_S:
+        if witness.broken or time.monotonic() - began > within_s:
             plan = desk.run("plan", exits=None).stdout
             last = [keeping.now.lines(event)[-3:] for event in ("decided", "held", "result", "desired")]
-            pytest.fail(f"not converged within {CONVERGED_S:g} s, or {witness.broken}:\n{plan}\n{last}", pytrace=False)
+            pytest.fail(f"not converged within {within_s:g} s, or {witness.broken}:\n{plan}\n{last}", pytrace=False)
         witness.alarm.wait(0.2)
     return time.monotonic() - began
 

@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.lab.disturbances import UNITS, WHOLE
 from tests.lab.documents import Documents, with_option
-from tests.lab.stream import UNITS, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

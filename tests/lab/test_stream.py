@@ -8,19 +8,19 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
 from reconciler.core.plan import PENDING
 from reconciler.history import History
+from tests.lab.course import Course
 from tests.lab.documents import AT_TIMES, Documents, options_of
+from tests.lab.keeping import Keeping
 from tests.lab.stream import Stream
 from tests.lab.test_converge import wait_for
-from tests.lab.test_run import Running
 from tests.lab.witness import Witness
 from tests.lab.workspace import Workspace
 
@@ -39,39 +39,6 @@ ROLLED_OUT_S = 240.0
 QUIET_S = 90.0
 LEAST_SECRET = 6
 """Characters: what is shorter may occur by chance."""
-
-
-class Keeping:
-    """One daemon after the other."""
-
-    def __init__(self, desk: Workspace) -> None:
-        """Start the first one."""
-        self._desk = desk
-        self.lives: list[Running] = []
-        self.start()
-
-    @property
-    def now(self) -> Running:
-        """The one that lives."""
-        return self.lives[-1]
-
-    def start(self) -> None:
-        """Have another one begin."""
-        self.lives.append(Running(self._desk, f"run-{len(self.lives)}.log", "debug"))
-
-    def kill(self) -> None:
-        """End it without a word."""
-        self.now.process.kill()
-        self.now.process.wait()
-
-    def stop(self) -> None:
-        """End it as systemd would."""
-        self.now.process.send_signal(signal.SIGTERM)
-        assert self.now.process.wait(60) == 0, self.now.log.read_text()[-4000:]
-
-    def lines(self, event: str) -> list[dict[str, Any]]:
-        """Return the lines of that event of all lives."""
-        return [line for life in self.lives for line in life.lines(event)]
 
 
 @pytest.fixture(scope="module")
@@ -96,15 +63,16 @@ def test_a_stream_of_changes(lab: Lab, desk: Workspace, minutes: int) -> None:
     try:
         wait_for(keeping.now.quiet, "it finds everything as declared", QUIET_S)
         with Witness(lab, owned) as witness:
-            stream = Stream(lab, documents, witness, keeping, random.Random(seed))  # noqa: S311 - a seed that a failure can name
+            chance = random.Random(seed)  # noqa: S311 - a seed that a failure can name
+            stream = Stream(Course(lab, documents, witness, keeping, chance))
             try:
                 stream.flow(minutes * 60.0)
-                _tell(stream, _until_converged(desk, keeping, witness, CONVERGED_S))
+                _tell(stream, witness, _until_converged(desk, keeping, witness, CONVERGED_S))
             finally:
                 stream.calm()
             stream.restore()
             _until_converged(desk, keeping, witness, ROLLED_OUT_S)
-        assert not witness.broken, "\n".join([*witness.broken, *stream.told[-30:]])
+        assert not witness.broken, "\n".join([*witness.broken, *stream.course.told[-30:]])
         keeping.stop()
     finally:
         keeping.kill()
@@ -128,10 +96,10 @@ def _until_converged(desk: Workspace, keeping: Keeping, witness: Witness, within
     return time.monotonic() - began
 
 
-def _tell(stream: Stream, converged_s: float) -> None:
+def _tell(stream: Stream, witness: Witness, converged_s: float) -> None:
     happened = ", ".join(f"{kind} {count}" for kind, count in sorted(stream.happened.items()))
     print(f"{stream.happened.total()} disturbances ({happened}); converged {converged_s:.1f} s after the last one")
-    print(f"{stream.witness.looks} looks; starts: {dict(stream.witness.starts)}")
+    print(f"{witness.looks} looks; starts: {dict(witness.starts)}")
 
 
 def _path(lab: Lab, place: tuple[str, str]) -> Path:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TypeAlias
+
+from openstack.exceptions import SDKException
 
 from tests.lab.workspace import SERVICES, VCENTER_COMPUTE
 
@@ -35,9 +37,11 @@ _ANY = rf"bin/(nova-compute|cinder-volume)( |$)|{VCENTER_COMPUTE}"
 MOST_DOWN = 1
 """The demo's maxUnavailable."""
 
-LOOK_S = 0.2
-SLOW_LOOK_S = 1.0
-"""Seconds between two looks at processes, and at what takes longer."""
+KNOWN_S = 10.0
+"""Whoever is down for so many seconds is known to be: nobody else is interrupted then."""
+
+LOOK_S, SLOW_LOOK_S, CLOUD_LOOK_S = 0.2, 1.0, 5.0
+"""Seconds between two looks at processes, at services and files, and at what OpenStack holds."""
 
 
 def service(host: str, unit: str) -> str:
@@ -81,6 +85,8 @@ class Witness:
     _foreign: dict[Place, list[str]] = field(default_factory=dict)
     _invocations: set[tuple[str, str]] = field(default_factory=set)
     _alive: dict[str, dict[str, frozenset[int]]] = field(default_factory=dict)
+    _down: dict[str, float] = field(default_factory=dict)
+    _cloud: dict[str, object] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _end: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -89,6 +95,7 @@ class Witness:
         """Take what is there now for good, and begin to look."""
         self._alive = self._processes()
         self._invocations = set(self._running())
+        self._cloud = self._held_by_openstack()
         self._foreign = {place: foreign_lines(self.path(*place).read_text(), owned) for place, owned in self.owned.items()}
         self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
         self._thread.start()
@@ -127,14 +134,17 @@ class Witness:
         self.alarm.set()
 
     def _watch(self) -> None:
-        due = 0.0
+        due = cloud_due = 0.0
         try:
             while not self._end.wait(LOOK_S):
-                self._look_at_processes()
+                self._look_at_processes(time.monotonic())
                 if time.monotonic() >= due:
                     self._look_at_starts()
                     self._look_at_files()
                     due = time.monotonic() + SLOW_LOOK_S
+                if time.monotonic() >= cloud_due:
+                    self._look_at_the_cloud()
+                    cloud_due = time.monotonic() + CLOUD_LOOK_S
         except Exception as error:  # noqa: BLE001 - a witness that has fainted has seen nothing
             self.say(f"the witness can look no more: {error!r}")
 
@@ -149,7 +159,7 @@ class Witness:
                 where[host] = where.get(host, frozenset()) | {pid}
         return alive
 
-    def _look_at_processes(self) -> None:
+    def _look_at_processes(self, now: float) -> None:
         alive = self._processes()
         with self._lock:
             self._alive, self.looks = alive, self.looks + 1
@@ -160,9 +170,31 @@ class Witness:
                     self.say(f"{who} lives on {', '.join(sorted(where))} at once")
                 if who in self._excused and not frozenset().union(*where.values()) <= self._excused[who]:
                     del self._excused[who]
-            down = IDENTITIES - alive.keys() - self._excused.keys()
-            if len(down) > MOST_DOWN:
-                self.say(f"down at once by Bivisor's hand: {', '.join(sorted(down))}")
+            down = IDENTITIES - alive.keys()
+            ours = down - self._excused.keys()
+            if len(ours) > MOST_DOWN:
+                self.say(f"down at once by Bivisor's hand: {', '.join(sorted(ours))}")
+            known = [who for who, since in self._down.items() if who in down and now - since > KNOWN_S]
+            for who in ours - self._down.keys():
+                if known:
+                    self.say(f"{who} is down by Bivisor's hand, while {', '.join(known)} is down for some time already")
+            self._down = {who: self._down.get(who, now) for who in down}
+
+    def _held_by_openstack(self) -> dict[str, object]:
+        """Return zones with their members, and who is registered: the stream changes none of that, nor must anybody."""
+        cloud = self.lab.openstack()
+        return {
+            "aggregates": {each.name: (each.availability_zone, each.hosts) for each in cloud.compute.aggregates()},
+            "computes": {each.host for each in cloud.compute.services() if each.binary == "nova-compute"},
+            "volume services": {each.host for each in cloud.block_storage.services() if each.binary == "cinder-volume"},
+        }
+
+    def _look_at_the_cloud(self) -> None:
+        with suppress(SDKException):  # an API that does not answer says nothing
+            found = self._held_by_openstack()
+            if found != self._cloud:
+                self.say(f"in OpenStack there was {self._cloud} and is {found}")
+                self._cloud = found
 
     def _running(self) -> Iterator[tuple[str, str]]:
         """Yield who runs, as which invocation."""

@@ -68,6 +68,7 @@ class Daemon:
         with outlived("tell of the documents"):
             self._audience.folder(folder)
         if folder.desired is not None and folder.desired is not self._desired:
+            log.logger().debug("noticed", target="desired")
             self._desired = folder.desired
             self._news.set()
 

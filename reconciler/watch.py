@@ -114,6 +114,7 @@ class Watches:
                 async with aclosing(there.watch(ears.paths, ears.units, cib=ears.cib)) as signals:
                     async for signal in signals:
                         heard_at = heard_at if heard_at is not None else clock.time()
+                        log.logger().debug("noticed", target=str(target))
                         self._say(target, "; ".join(signal.deaf))
                         self._heard(target)
             except TargetError as error:

@@ -48,14 +48,15 @@ def run(selector: Selector = "", desired: DesiredFolder = Path("desired"), *, re
     is still looked at, and plan tells what would be done and who paused it. For a pause that counts on every machine, put
     the annotation bivisor/manage: paused into the document.
     """
-    from reconciler.core.pauses import Pause  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.past import storable  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.pauses import Pause  # noqa: PLC0415 - as above
     from reconciler.permits import stamp  # noqa: PLC0415 - as above
 
     now = datetime.now(UTC)
     end = "" if until is None else stamp(end_of(until, now.astimezone()).timestamp())
     file = file_of(desired)
     what = _selected(selector, desired)
-    made = Pause(what, _who(), stamp(now.timestamp()), end, " ".join(reason.split()))
+    made = Pause(what, _who(), stamp(now.timestamp()), end, storable(" ".join(reason.split())))
     file.change(lambda pauses: (*(each for each in _in_force(pauses, made.at) if each.selector != what), made))
     words = f"Paused: {made.what}{f', until {end}' if end else ''}."
     if file.is_heeded:

@@ -62,7 +62,7 @@ class Rollout(Spec):
     failure_budget: int = Field(
         default=1, ge=1, description="When so many services did not come through their restart, no other one is interrupted."
     )
-    canary: bool | Annotated[int, Field(ge=1)] = Field(
+    canary: bool | Annotated[int, Field(ge=0)] = Field(
         default=False,
         description="Of the services that restart alike (the nova-computes of a zone, say) so many go first, and the others "
         "when these are seen to be as declared; true is one.",

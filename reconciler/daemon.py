@@ -9,6 +9,7 @@ from reconciler import keep, log
 from reconciler.desired_source import DesiredSource, Folder
 from reconciler.keep import Keeper, Manner
 from reconciler.mistakes import outlived
+from reconciler.permits import Permits
 from reconciler.reconcile import UNRECORDED, Reconciler, Records
 from reconciler.targets.open import Targets
 from reconciler.watch import Watches
@@ -41,6 +42,7 @@ class Daemon:
         self._records = records
         self._audience = audience
         self._manner = Manner(acts=acts)
+        self._permits = Permits.of(folder)
         self._source = DesiredSource(folder, self._told)
         self._news = asyncio.Event()
         self._desired: Desired | None = None
@@ -86,8 +88,7 @@ class Daemon:
         log.mask(first.redact)
         await self._taking()
         async with Targets(first.catalog.endpoints) as targets, asyncio.TaskGroup() as group:
-            reconciler = Reconciler(first, targets)
-
+            reconciler = Reconciler(first, targets, permits=self._permits)
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
             watches = Watches(group, targets, keeper.look_again, self._manner.rng)
             keeper.asks = watches.follow

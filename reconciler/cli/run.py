@@ -47,11 +47,12 @@ async def _keep(folder: Path, *, acts: bool) -> int:
     from reconciler.cli.chronicle import Chronicle  # noqa: PLC0415 - as above
     from reconciler.daemon import Daemon  # noqa: PLC0415 - as above
     from reconciler.lock import only_one  # noqa: PLC0415 - as above
+    from reconciler.pauses_file import heeded  # noqa: PLC0415 - as above
 
     gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
     gc.enable()
     log.set_up(**{"level": "info", **session.LOGGING})
-    with only_one(folder), Chronicle(folder) as chronicle:
+    with only_one(folder), heeded(folder), Chronicle(folder) as chronicle:
         daemon = Daemon(folder, chronicle, chronicle.recorder, acts=acts)
         alive = asyncio.create_task(notify.keep_alive())
         with _heeding(daemon):

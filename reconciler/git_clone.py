@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class Clone:
         self._patience = patience or Patience()
 
     async def open(self) -> None:
-        """Make it where it is not there, and take away what is half done. Raises FollowError, OSError."""
+        """Make it where it is not there, and take away what is half done. Raises FollowError."""
         try:
             await self._git("check-ref-format", "--branch", self.branch, where=())
         except FileNotFoundError:
@@ -81,7 +82,10 @@ class Clone:
             ) from None
         except FollowError:
             raise FollowError("NoBranch", f'"{self.branch}" is no name of a branch: name one with --branch') from None
-        await asyncio.to_thread(self._tidy)
+        try:
+            await asyncio.to_thread(self._tidy)
+        except OSError as error:
+            raise FollowError("GitFailed", f"{self.place}: {error}") from None
         await self._git("init", "--quiet", "--bare", "--template=", str(self.path), where=())
 
     async def fetch(self) -> str:
@@ -193,13 +197,17 @@ class Clone:
         ):
             left.unlink(missing_ok=True)
         for half in (self.place / TREES).glob(".*"):
-            shutil.rmtree(half)
+            shutil.rmtree(half, ignore_errors=True)  # a git that outlived who was killed may be at work yet
         _beside(self.tree).unlink(missing_ok=True)
 
     def _unlock(self) -> None:
-        """Take away the locks of a git that was killed; nobody else writes here."""
+        """Take away the locks of a git that was killed, and names that it had half written; nobody else writes here."""
         for lock in self.path.rglob("*.lock"):
             lock.unlink(missing_ok=True)
+        for name in (FETCHED, IN_FORCE):
+            path = self.path / name
+            if path.is_file() and not re.fullmatch(rb"[0-9a-f]{40,64}\n", path.read_bytes()):
+                path.unlink()
 
     def _prepare(self, fresh: Path) -> None:
         """Make room for another checkout: what is in force stays, and nothing else."""

@@ -53,8 +53,10 @@ _CREDENTIALS = re.compile(r"(https?://|\w+://(?=[^/@\s:]*:[^/@\s]*@))[^/@\s]+@")
 """What stands before the host of an address and is no mere name: of the web a token, elsewhere a password."""
 
 _NOISE = re.compile(
-    r"\d+%|^\s*$|^Please make sure|^and the repository exists|^From |: done\b|^remote: (Enum|Count|Compr|Total)"
+    r"\d+%|^\s*$|^From |: done\b|^remote: (Enum|Count|Compr|Total)"
+    r"|^Please make sure|^and the repository exists|Could not read from remote repository"
 )
+"""Lines that tell of progress, or advise something else than we do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,8 @@ class GitSource:
 
     async def run(self) -> None:
         """Tell what is known each time when it is something else, until cancelled. Once in its life."""
+        followed = self.following
+        log.logger().info("following", repository=followed.remote.shown, branch=followed.branch, path=followed.path)
         async with asyncio.TaskGroup() as group:
             reading = await self._resumed() and group.create_task(self._documents.run())
             while True:

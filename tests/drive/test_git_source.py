@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +18,9 @@ from reconciler.git_source import Follower, keeping
 from reconciler.history import History
 from tests.drive.branch import Branch, followed, named, refused
 from tests.drive.told import NODES, node
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -170,7 +173,8 @@ async def test_nothing_of_the_repository_is_run_or_changed(
     settings = tmp_path / "gitconfig"
     settings.write_text(
         f"[init]\ntemplateDir = {template}\n[core]\nautocrlf = true\nhooksPath = {template}/hooks\n"
-        f'[filter "run"]\nsmudge = touch {ran}\nrequired = true\n[submodule]\nrecurse = true\n[protocol "ext"]\nallow = always\n'
+        f'[filter "run"]\nsmudge = touch {ran}\nrequired = true\n[submodule]\nrecurse = true\n'
+        '[protocol "ext"]\nallow = always\n'
     )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
     text = node("a").replace("\n", "\r\n")
@@ -195,7 +199,14 @@ async def test_nothing_of_the_repository_is_run_or_changed(
 
 async def test_it_is_followed_as_well_from_within_a_hook(branch: Branch, monkeypatch: pytest.MonkeyPatch) -> None:
     """What git tells its hooks of their repository leads nobody to it."""
-    told_by_git = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_QUARANTINE_PATH")
+    told_by_git = (
+        "GIT_DIR",
+        "GIT_COMMON_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_QUARANTINE_PATH",
+    )
     for name in told_by_git:
         monkeypatch.setenv(name, "/nonexistent")
     async with followed(branch.following) as (_, told):
@@ -253,6 +264,10 @@ async def test_a_person_can_ask_git_in_the_checkout(branch: Branch) -> None:
             (("symbolic-ref", "--short", "HEAD"), "main"),
             (("status", "--porcelain"), ""),
         ):
-            asked = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True)
-            assert asked.stdout.strip() == answer
-        subprocess.run(["git", "-C", folder, "blame", "cloud.yaml"], capture_output=True, check=True)
+            assert asked(folder, *arguments) == answer
+        assert branch.first[:7] in asked(folder, "blame", "cloud.yaml")
+
+
+def asked(folder: Path, *arguments: str) -> str:
+    """Return what git prints there."""
+    return subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True).stdout.strip()

@@ -85,9 +85,8 @@ class Folder:
 
     @property
     def stuck(self) -> bool:
-        """Whether there is nothing to keep, and somebody has to see to it."""
-        troubled = any(condition.status is Truth.FALSE for condition in self.source)
-        return self.refused is not None or (self.desired is None and troubled)
+        """Whether there may be nothing to keep for long."""
+        return self.refused is not None or (self.desired is None and bool(self.source))
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -109,12 +108,7 @@ class DesiredSource:
     """Watches one folder for as long as `run` runs."""
 
     def __init__(
-        self,
-        folder: Path,
-        tell: Callable[[Folder], None],
-        pace: Pace | None = None,
-        *,
-        revision: Callable[[], str] = str,
+        self, folder: Path, tell: Callable[[Folder], None], pace: Pace | None = None, *, revision: Callable[[], str] = str
     ) -> None:
         """Know where the documents are; `tell` is called in the loop whenever something else is known.
 

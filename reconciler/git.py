@@ -80,13 +80,12 @@ async def ask(
 
 
 async def _end(process: Process) -> None:
-    """End it with all that it began."""
+    """End it with all that it began; where it has ended by itself, what it left running has its reason."""
+    if process.returncode is not None:
+        return
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GRACE_S):
-                    await process.wait()
-    with suppress(ProcessLookupError):  # what outlived it, such as the ssh that it began
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_S):
+                await process.wait()

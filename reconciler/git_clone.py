@@ -80,7 +80,9 @@ class Clone:
             raise FollowError(
                 "NoGit", "to follow a branch the program git is needed and was not found: apt-get install git"
             ) from None
-        except FollowError:
+        except FollowError as error:
+            if "valid branch name" not in str(error):
+                raise
             raise FollowError("NoBranch", f'"{self.branch}" is no name of a branch: name one with --branch') from None
         try:
             await asyncio.to_thread(self._tidy)
@@ -121,7 +123,7 @@ class Clone:
 
         `linked` are a path in it that has to be a link, and where to: what is beside the documents and in no repository.
         """
-        found = [path for path in self._trees() if path.name.partition(".")[0] == commit]
+        found = [path for path in self._trees() if _commit(path) == commit]
         for path in found:
             if await self.clean(path, linked):
                 return path
@@ -137,28 +139,30 @@ class Clone:
         return await asyncio.to_thread(fresh.rename, self._tree(commit, number))
 
     async def clean(self, tree: Path, linked: tuple[str, Path] | None = None) -> bool:
-        """Tell whether a checkout is as it was made."""
+        """Tell whether a checkout is as it was made, and of the commit by which it is called."""
         if linked is not None and not await asyncio.to_thread(_is_link, tree / linked[0], linked[1]):
             return False
         try:
-            return not await self._git("status", "--porcelain", "--untracked-files=all", where=("-C", str(tree)))
+            told = await self._git("status", "--porcelain=v2", "--branch", "--untracked-files=all", where=("-C", str(tree)))
         except FollowError:
             return False
+        lines = told.splitlines()
+        return f"# branch.oid {_commit(tree)}" in lines and all(line.startswith("# ") for line in lines)
 
     async def switch(self, tree: Path) -> None:
         """Have that checkout in force from now on, and no other one kept. Raises FollowError, OSError."""
-        await self._git("update-ref", IN_FORCE, tree.name.partition(".")[0])
+        await self._git("update-ref", IN_FORCE, _commit(tree))
         await asyncio.to_thread(_link_anew, self.tree, Path(TREES) / tree.name)
         await asyncio.to_thread(self._remove_trees, tree)
 
     async def pack(self) -> None:
         """Let git put its objects in order, when it finds that there are many. Raises FollowError."""
-        await self._git("gc", "--auto", "--quiet")
+        await self._git("gc", "--auto", "--quiet", within_s=self._patience.fetch)
 
     def in_force(self) -> str:
         """Return the commit that is in force, '' where there is none yet."""
         tree = self.checkout()
-        return "" if tree is None else tree.name.partition(".")[0]
+        return "" if tree is None else _commit(tree)
 
     def checkout(self) -> Path | None:
         """Return the folder of what is in force, its own name and not the link."""
@@ -168,13 +172,13 @@ class Clone:
             return None
         return found if found.is_dir() else None
 
-    async def _git(self, *arguments: str, where: tuple[str, ...] | None = None) -> str:
+    async def _git(self, *arguments: str, where: tuple[str, ...] | None = None, within_s: float = 0.0) -> str:
         """Return what git prints; it acts on the clone, or `where` options say. Raises FollowError."""
-        where = ("--git-dir", str(self.path)) if where is None else where
+        where, within_s = ("--git-dir", str(self.path)) if where is None else where, within_s or self._patience.local
         try:
-            answer = await git.ask(*_OPTIONS, *where, *arguments, within_s=self._patience.local, variables=_VARIABLES)
+            answer = await git.ask(*_OPTIONS, *where, *arguments, within_s=within_s, variables=_VARIABLES)
         except TimeoutError:
-            raise FollowError("GitFailed", f"git took more than {self._patience.local:g} s in {self.path}") from None
+            raise FollowError("GitFailed", f"git took more than {within_s:g} s in {self.path}") from None
         if answer.code:
             told = self.remote.words(answer.said) or f"git ended with {answer.code}"
             raise FollowError("GitFailed", f"{self.path}: {told}: if that does not pass, delete that folder: it is made anew")
@@ -242,6 +246,11 @@ def make_place(place: Path) -> None:
     except OSError as error:
         raise TakenError(f"{place}: cannot be made: {error.strerror}: name a folder of your own with BIVISOR_STATE") from None
     raise TakenError(f"{place}: belongs to somebody else: name a folder of your own with BIVISOR_STATE")
+
+
+def _commit(tree: Path) -> str:
+    """Return the commit by which a checkout is called."""
+    return tree.name.partition(".")[0]
 
 
 def _link(path: Path, to: Path) -> None:

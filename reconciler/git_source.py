@@ -130,6 +130,7 @@ class Follower:
         """Check what is in force out anew when somebody changed its files."""
         now, linked = self.clone.checkout(), self._following.linked
         if now is None or not await self.clone.clean(now, linked):
+            log.logger().warning("checkout", folder=str(now), message="its files are not as committed: it is made anew")
             await self.clone.switch(await self.clone.check_out(commit, linked))
 
     async def _read(self, tree: Path) -> None:
@@ -209,6 +210,8 @@ class GitSource:
         log.logger().info("following", repository=followed.remote.shown, branch=followed.branch, path=followed.path)
         async with asyncio.TaskGroup() as group:
             reading = await self._resumed() and group.create_task(self._documents.run())
+            if not reading:
+                self._tell()
             while True:
                 self._asked.clear()
                 taken = await self._round()

@@ -51,7 +51,7 @@ class Chronicle:
     def folder(self, folder: Folder) -> None:
         """Say that documents are in force, or why they are not."""
         if folder.stuck:
-            notify("READY=1", "STATUS=the documents cannot be read as declared")  # it runs, and waits for better ones
+            notify("READY=1", "STATUS=waits for documents that can be read as declared")
         for condition in folder.conditions:
             if self._conditions.get(condition.type) != condition:
                 self._conditions[condition.type] = condition

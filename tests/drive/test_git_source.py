@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -16,10 +17,12 @@ from reconciler.git_clone import SHORT
 from reconciler.git_remote import Remote
 from reconciler.git_source import Follower, keeping
 from reconciler.history import History
+from tests.cli.repository import ENVIRONMENT
 from tests.drive.branch import Branch, followed, named, refused
-from tests.drive.told import NODES, node
+from tests.drive.told import DEADLINE_S, NODES, node
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -153,9 +156,14 @@ async def test_what_somebody_did_to_the_checkout_is_undone(branch: Branch) -> No
     following = branch.following
     async with followed(following) as (source, told):
         await told.nodes(*NODES)
-        (following.place / "tree/desired/more.yaml").write_text(node("a"))
+        tree = following.place / "tree"
+        (tree / "desired/more.yaml").write_text(node("a"))
         source.reload()
-        await told.until(lambda _: not (following.place / "tree/desired/more.yaml").exists())
+        await until(lambda: not (tree / "desired/more.yaml").exists())
+        await told.nodes(*NODES)
+        commit_there(tree)
+        source.reload()
+        await until(lambda: asked(tree, "rev-parse", "HEAD") == branch.first)
         await told.nodes(*NODES)
     assert told.now.revision == branch.first
 
@@ -266,6 +274,18 @@ async def test_a_person_can_ask_git_in_the_checkout(branch: Branch) -> None:
         ):
             assert asked(folder, *arguments) == answer
         assert branch.first[:7] in asked(folder, "blame", "cloud.yaml")
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until it holds. Raises TimeoutError."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not holds():  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.02)
+
+
+def commit_there(tree: Path) -> None:
+    """Commit there."""
+    subprocess.run(["git", "-C", tree, "commit", "-q", "--allow-empty", "-m", "mine"], env=ENVIRONMENT, check=True)
 
 
 def asked(folder: Path, *arguments: str) -> str:

@@ -209,22 +209,27 @@ class GitSource:
         followed = self.following
         log.logger().info("following", repository=followed.remote.shown, branch=followed.branch, path=followed.path)
         async with asyncio.TaskGroup() as group:
-            reading = await self._resumed() and group.create_task(self._documents.run())
+            reading = await self._resumed(first=True) and group.create_task(self._documents.run())
             if not reading:
                 self._tell()
             while True:
                 self._asked.clear()
                 taken = await self._round()
-                if taken and not reading:
+                if not reading and (taken or await self._resumed()):
                     reading = group.create_task(self._documents.run())
                 await self._pause()
 
-    async def _resumed(self) -> bool:
+    async def _resumed(self, *, first: bool = False) -> bool:
+        """Go on with what was in force; what stands against it may have ended since the first time, when it was told."""
         try:
-            return await self._follower.resume()
+            resumed = await self._follower.resume()
         except (BivisorError, OSError) as error:
-            self._say(self._known._replace(current=self._refused(self._follower.clone.in_force(), error)))
+            if first:
+                self._say(self._known._replace(current=self._refused(self._follower.clone.in_force(), error)))
             return False
+        if resumed and self._known.fetched.status is Truth.FALSE:
+            self._say(self._known._replace(current=_Known().current))
+        return resumed
 
     async def _round(self) -> bool:
         """Fetch, and take what is new; tell whether what the branch is now is in force."""

@@ -106,6 +106,22 @@ async def test_signers_that_cannot_be_read_refuse_everything(branch: Branch, tmp
         await refused(told, "Unsigned")
 
 
+async def test_signers_that_come_back_are_enough_to_go_on(branch: Branch, tmp_path: Path) -> None:
+    """What was in force is in force again as soon as it can be verified, though nothing can be fetched."""
+    anna, allowed = ssh_key(tmp_path, "anna"), tmp_path / "signers"
+    allowed.write_text(anna.line)
+    signed(branch, {"README.md": "signed"}, *anna.options)
+    async with followed(by(branch, allowed)) as (_, told):
+        await told.nodes(*NODES)
+    branch.root.rename(tmp_path / "away")
+    allowed.rename(tmp_path / "aside")
+    async with followed(by(branch, allowed)) as (_, told):
+        await refused(told, "NoSigners")
+        await refused(told, "NoRepository", "Fetched")
+        (tmp_path / "aside").rename(allowed)
+        assert named(await told.nodes(*NODES), "Current").status is Truth.UNKNOWN
+
+
 @pytest.fixture
 def keyring() -> Iterator[Path]:
     """Return the home of a gpg that has two keys; its path is short enough for the socket of gpg's agent."""

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import keep, log
+from reconciler.core.errors import LeadError
 from reconciler.desired_source import DesiredSource, Folder
 from reconciler.keep import Keeper, Manner
 from reconciler.reconcile import UNRECORDED, Reconciler, Records
+from reconciler.targets import TargetError
+from reconciler.targets.fence import UNFENCED
 from reconciler.targets.open import Targets
 from reconciler.watch import Watches
+from resources.contract import Action
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from reconciler.desired import Desired
+    from reconciler.leader import Leader
+    from reconciler.targets.fence import Fence
+    from resources.contract import TargetId
+    from resources.endpoints import Endpoint
 
 
 class Audience(keep.Audience, Protocol):
@@ -33,8 +43,12 @@ class Audience(keep.Audience, Protocol):
 class Daemon:
     """Keeps the cloud as one folder declares it, until it is stopped."""
 
-    def __init__(self, folder: Path, audience: Audience, records: Records = UNRECORDED, *, acts: bool = True) -> None:
-        """Keep what `folder` declares; without `acts` only look and decide."""
+    def __init__(
+        self, folder: Path, audience: Audience, records: Records = UNRECORDED, *, acts: bool = True,
+        leader: Leader | None = None,
+    ) -> None:  # fmt: skip
+        """Keep what `folder` declares; without `acts` only look and decide. A `leader` sees to it that there is no other."""
+        self._leader = leader
         self._records = records
         self._audience = audience
         self._manner = Manner(acts=acts)
@@ -44,13 +58,19 @@ class Daemon:
         self._stopping = False
 
     async def run(self) -> None:
-        """Go on until `stop`. What is in hand then is finished; then everything that is open is closed."""
+        """Go on until `stop`. What is in hand then is finished; then everything that is open is closed. Raises LeadError."""
+        lost: LeadError | None = None
         async with asyncio.TaskGroup() as group:
             source = group.create_task(self._source.run())
             desired = await self._next()
             if desired is not None:
-                await self._keep(desired)
+                try:
+                    await self._keep(desired)
+                except LeadError as error:
+                    lost = error  # kept, since a group would wrap it
             source.cancel()
+        if lost is not None:
+            raise lost
 
     def stop(self) -> None:
         """Begin nothing any more."""
@@ -76,19 +96,44 @@ class Daemon:
     async def _keep(self, first: Desired) -> None:
         log.mask(first.redact)
         await self._audience.taking()
-        async with Targets(first.catalog.endpoints) as targets, asyncio.TaskGroup() as group:
+        endpoints = first.catalog.endpoints
+        async with self._led(endpoints) as fence, Targets(endpoints, fence) as targets, asyncio.TaskGroup() as group:
             reconciler = Reconciler(first, targets)
-
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
             watches = Watches(group, targets, keeper.look_again, self._manner.rng)
             keeper.asks = watches.follow
             group.create_task(keeper.run())
+            group.create_task(self._take_over(endpoints, targets))
             while (desired := await self._next()) is not None:
                 log.mask(desired.redact)
                 await self._audience.taking()
                 others = await targets.replace(desired.catalog.endpoints)
+                if self._leader is not None:
+                    await self._leader.follow(desired.catalog.endpoints)
                 keeper.declare(desired, others)
                 for target in others:
                     watches.again(target)
             keeper.stop()
             watches.stop()
+
+    @asynccontextmanager
+    async def _led(self, endpoints: Mapping[TargetId, Endpoint]) -> AsyncIterator[Fence]:
+        if self._leader is None:
+            yield UNFENCED
+            return
+        async with self._leader.lead(endpoints) as fence:
+            yield fence
+
+    async def _take_over(self, endpoints: Mapping[TargetId, Endpoint], targets: Targets) -> None:
+        """Tell every host at once who leads; one that does not answer hears it with the first write."""
+        if self._leader is None:
+            return
+
+        async def tell(host: TargetId) -> None:
+            with suppress(TargetError):
+                await targets.get(host).do(Action("epoch.raise", {}))
+
+        async with asyncio.TaskGroup() as group:
+            for host in endpoints:
+                if host.kind == "ssh":
+                    group.create_task(tell(host))

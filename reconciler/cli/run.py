@@ -27,6 +27,19 @@ def run(
     *,
     observe_only: Annotated[bool, typer.Option("--observe-only", help="Look, decide and tell, and change nothing.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Bring everything about once, without asking, and end.")] = False,
+    leader: Annotated[
+        str | None,
+        typer.Option(
+            "--leader",
+            metavar="NODE",
+            help="Be the one daemon of several machines: take the lead over from any other before anything is written. NODE is "
+            "what Pacemaker calls this machine. For Pacemaker's agent ocf:bivisor:bivisor, not for people.",
+        ),
+    ] = None,
+    beat: Annotated[
+        Path | None,
+        typer.Option("--beat", metavar="FILE", help="Touch this file each second as a sign of life, for that agent."),
+    ] = None,
 ) -> None:
     """Keep the cloud as declared, as long as it runs.
 
@@ -37,23 +50,26 @@ def run(
     declared changes nothing: the last good one stays in force. SIGTERM finishes the step in hand and ends; SIGHUP reads
     everything anew.
     """
+    if once and leader:
+        raise typer.BadParameter("goes not with --leader: who acts once leads nobody", param_hint="--once")
     if once and observe_only:
         raise typer.BadParameter("goes not with --observe-only: to look once, bivisor plan", param_hint="--once")
-    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, acts=not observe_only)))
+    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, leader, beat, acts=not observe_only)))
 
 
-async def _keep(folder: Path, *, acts: bool) -> int:
+async def _keep(folder: Path, node: str | None, beat: Path | None, *, acts: bool) -> int:
     from reconciler import log, notify  # noqa: PLC0415 - keeps --help fast
     from reconciler.cli.chronicle import Chronicle  # noqa: PLC0415 - as above
     from reconciler.daemon import Daemon  # noqa: PLC0415 - as above
+    from reconciler.leader import Leader  # noqa: PLC0415 - as above
     from reconciler.lock import only_one  # noqa: PLC0415 - as above
 
     gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
     gc.enable()
     log.set_up(**{"level": "info", **session.LOGGING})
     with only_one(folder), Chronicle(folder) as chronicle:
-        daemon = Daemon(folder, chronicle, chronicle.recorder, acts=acts)
-        alive = asyncio.create_task(notify.keep_alive())
+        daemon = Daemon(folder, chronicle, chronicle.recorder, acts=acts, leader=Leader(node) if node else None)
+        alive = asyncio.gather(notify.keep_alive(), notify.touch(beat))
         with _heeding(daemon):
             await daemon.run()
         alive.cancel()

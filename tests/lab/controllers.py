@@ -23,7 +23,7 @@ AGENT = Path("/usr/lib/ocf/resource.d/bivisor/bivisor")
 LOG = "/var/log/bivisor.log"
 
 _DEVELOPMENT = ("mypy*", "*__mypyc*", "pip*", "setuptools*", "grimp*", "hypothesis*", "pytest*", "_pytest", "openstack",
-                "ruff*", "pygments*", "netaddr*", "jsonschema*", "__pycache__", "__editable__*", "tests", "*-stubs")  # fmt: skip
+                "ruff*", "pygments*", "jsonschema*", "__pycache__", "__editable__*", "tests", "*-stubs")  # fmt: skip
 """What of the environment's packages only the tests need."""
 
 _START = '#!/bin/sh\nPYTHONPATH={0}/lib exec /usr/bin/python3 -c "from reconciler.cli.start import main; main()" "$@"\n'
@@ -79,8 +79,10 @@ def remove(lab: Lab) -> None:
     for host in CONTROLLERS:
         lab.exec(first, "cibadmin", "--delete", "--xml-text", f'<rsc_location id="bivisor-on-{host.name}"/>', check=False)
     lab.exec(first, "cibadmin", "--delete", "--xml-text", '<primitive id="bivisor"/>', check=False)
+    lab.exec(first, "cibadmin", "--delete", "--xml-text", '<cluster_property_set id="bivisor-lead"/>', check=False)
     lab.exec(first, "crm_resource", "--cleanup", "--resource", "bivisor", check=False)
     for host in CONTROLLERS:
+        (lab.root(host.name) / LOG.lstrip("/")).unlink(missing_ok=True)
         for place in (PROGRAM, FOLDER, AGENT.parent):
             shutil.rmtree(lab.root(host.name) / place.relative_to("/"), ignore_errors=True)
 
@@ -105,10 +107,12 @@ class Epoch:
 def epoch(lab: Lab, host: str) -> Epoch:
     """Return what that host's CIB says of who leads; 0 for nobody."""
     try:
-        shown = lab.exec(host, "cibadmin", "--query", "--xpath", "//cluster_property_set[@id='bivisor']").stdout
+        shown = lab.exec(host, "cibadmin", "--query", "--xpath", "//cluster_property_set[@id='bivisor-lead']").stdout
     except CommandError:
         return Epoch(0, "")
-    values = {part.split('"')[1]: part.split('value="')[1].split('"')[0] for part in shown.split("<nvpair ")[1:]}
+    values = {
+        part.split('name="')[1].split('"')[0]: part.split('value="')[1].split('"')[0] for part in shown.split("<nvpair ")[1:]
+    }
     return Epoch(int(values["bivisor-epoch"]), values["bivisor-leader"])
 
 

@@ -56,7 +56,7 @@ class Cloud:
 
     def process(self, host: str) -> int:
         """Return the daemon's number on the machine."""
-        ((pid, _),) = [found for found in self.lab.processes(r"reconciler\.cli\.start.* run --leader")[host]]
+        ((pid, _),) = self.lab.processes(r"reconciler\.cli\.start.* run --leader")[host]
         return pid
 
     def drift(self) -> None:

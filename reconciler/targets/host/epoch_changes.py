@@ -24,10 +24,10 @@ def epoch_claim(args: "Args", _folder: str) -> "dict[str, Any]":
     """
     if not read()["quorate"]:
         raise Refusal("failed", "this part of the cluster has no quorum")
-    pairs = "".join(f'<nvpair id="{name}" name="{name}" value="{value}"/>' for name, value in _wanted(args))
+    pairs = "".join(f'<nvpair id="{SET}-{name}" name="{name}" value="{value}"/>' for name, value in _wanted(args))
     wanted = f'<cluster_property_set id="{SET}">{pairs}</cluster_property_set>'
     if args["known"]:
-        where = f"//cluster_property_set[@id='{SET}'][nvpair[@id='{EPOCH}'][@value='{int(args['known'])}']]"
+        where = f"//cluster_property_set[@id='{SET}'][nvpair[@name='{EPOCH}'][@value='{int(args['known'])}']]"
         how = ["--modify", "--xpath", where]
     else:
         how = ["--create", "--scope", "crm_config"]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 SEEN = "epochs"
 """The folder with a file for each cloud: the newest epoch that wrote here, or was told to this host."""
 
-SET, EPOCH, LEADER = "bivisor", "bivisor-epoch", "bivisor-leader"
-"""The property set in the CIB, and the ids and names of what it holds."""
+SET, EPOCH, LEADER = "bivisor-lead", "bivisor-epoch", "bivisor-leader"
+"""The id of the property set in the CIB, and the names of what it holds; ids there have the set's before them."""
 
 NONE_SUCH = 105
 """Exit code of cibadmin when nothing is found (CRM_EX_NOSUCH)."""
@@ -59,9 +59,9 @@ def read() -> "dict[str, Any]":
 
 
 def _value(text: str, name: str) -> str:
-    """Return the value of the nvpair with that id."""
+    """Return the value of the nvpair of that name."""
     for tag in text.split("<nvpair ")[1:]:
-        if f'id="{name}"' in tag:
+        if f'name="{name}"' in tag:
             return tag.partition('value="')[2].partition('"')[0]
     return ""
 

@@ -50,8 +50,8 @@ def run(
     declared changes nothing: the last good one stays in force. SIGTERM finishes the step in hand and ends; SIGHUP reads
     everything anew.
     """
-    if once and leader:
-        raise typer.BadParameter("goes not with --leader: who acts once leads nobody", param_hint="--once")
+    if leader and (once or observe_only):
+        raise typer.BadParameter("goes with neither --once nor --observe-only: who leads keeps", param_hint="--leader")
     if once and observe_only:
         raise typer.BadParameter("goes not with --observe-only: to look once, bivisor plan", param_hint="--once")
     raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, leader, beat, acts=not observe_only)))

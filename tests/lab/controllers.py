@@ -26,7 +26,7 @@ _DEVELOPMENT = ("mypy*", "*__mypyc*", "pip*", "setuptools*", "grimp*", "hypothes
                 "ruff*", "pygments*", "jsonschema*", "__pycache__", "__editable__*", "tests", "*-stubs")  # fmt: skip
 """What of the environment's packages only the tests need."""
 
-_START = '#!/bin/sh\nPYTHONPATH={0}/lib exec /usr/bin/python3 -c "from reconciler.cli.start import main; main()" "$@"\n'
+_START = f"#!{PROGRAM}/bin/python3\nfrom reconciler.cli.start import main\n\nmain()\n"
 
 RESOURCE = """
 <primitive id="bivisor" class="ocf" provider="bivisor" type="bivisor">
@@ -49,13 +49,13 @@ def install(lab: Lab, desk: Workspace) -> None:
     packages = Path(sysconfig.get_paths()["purelib"])
     for host in CONTROLLERS:
         root = lab.root(host.name)
-        library = root / PROGRAM.relative_to("/") / "lib"
-        if not library.exists():
-            shutil.copytree(packages, library, ignore=shutil.ignore_patterns(*_DEVELOPMENT))
+        home = root / PROGRAM.relative_to("/")
+        lab.exec(host.name, "python3", "-m", "venv", "--without-pip", str(PROGRAM))
+        library = next(home.glob("lib/python3*/site-packages"))
+        shutil.copytree(packages, library, ignore=shutil.ignore_patterns(*_DEVELOPMENT), dirs_exist_ok=True)
         for name in ("reconciler", "resources"):
-            shutil.rmtree(library / name, ignore_errors=True)
-            shutil.copytree(REPOSITORY / name, library / name, ignore=shutil.ignore_patterns("__pycache__"))
-        _program(root / PROGRAM.relative_to("/") / "bin/bivisor", _START.format(PROGRAM))
+            shutil.copytree(REPOSITORY / name, library / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        _program(home / "bin/bivisor", _START)
         _program(root / AGENT.relative_to("/"), (REPOSITORY / "packaging/ocf/bivisor").read_text())
         folder = root / FOLDER.relative_to("/")
         shutil.rmtree(folder, ignore_errors=True)

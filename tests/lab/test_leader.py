@@ -33,6 +33,9 @@ OWN = "/etc/corosync/corosync.conf"
 WITHIN_S = 15.0
 """Seconds in which another one goes on."""
 
+RUNNING = r"/opt/bivisor/bin/bivisor .*run --leader"
+"""Finds the daemons by their arguments."""
+
 NAMES = tuple(host.name for host in CONTROLLERS)
 
 
@@ -56,8 +59,13 @@ class Cloud:
 
     def process(self, host: str) -> int:
         """Return the daemon's number on the machine."""
-        ((pid, _),) = self.lab.processes(r"reconciler\.cli\.start.* run --leader")[host]
+        ((pid, _),) = self.lab.processes(RUNNING)[host]
         return pid
+
+    def has_ended(self, old: Epoch) -> bool:
+        """Tell whether a former leader runs no more, or has found out that it leads no more."""
+        lost = controllers.told(self.lab, old.leader, "lost_the_lead")
+        return not self.lab.processes(RUNNING)[old.leader] or any(line["epoch"] == old.number for line in lost)
 
     def drift(self) -> None:
         """Edit an option on a compute host by hand."""
@@ -152,8 +160,7 @@ def test_a_frozen_host_wakes_up_to_nothing(cloud: Cloud, leader: Epoch, record_p
     finally:
         for process in frozen:
             process.send(signal.SIGCONT)
-    wait_for(lambda: any(line["epoch"] == leader.number for line in controllers.told(cloud.lab, leader.leader, "lost_the_lead"))
-             or not cloud.lab.processes(r"run --leader")[leader.leader], "the old one ends", 60)  # fmt: skip
+    wait_for(lambda: cloud.has_ended(leader), "the old one ends", 60)
     wait_for(cloud.repaired, "the new one repairs", 60)
     wait_for(cloud.quiet, "all is quiet", 120)
     assert not cloud.written(at, leader.number)
@@ -174,7 +181,7 @@ def test_a_leader_that_is_cut_off_is_followed(
         cloud.lab.script(leader.leader, f"sed -i 's/^\\(host *= *\\).*/\\1elsewhere/' {mark}")
         changed = cloud.lab.exec(leader.leader, "cat", mark).stdout
         assert changed != before
-        wait_for(lambda: not cloud.lab.processes(r"run --leader")[leader.leader], "the old one ends", 60)
+        wait_for(lambda: not cloud.lab.processes(RUNNING)[leader.leader], "the old one ends", 60)
         assert cloud.lab.exec(leader.leader, "cat", mark).stdout == changed, "nobody who may write can reach it"
     finally:
         cloud.lab.mend(leader.leader)

@@ -83,7 +83,8 @@ def epoch_admit(args: "Args", folder: str) -> "dict[str, Any]":
 def epoch_note(args: "Args", _folder: str) -> "dict[str, Any]":
     """Tell the host's log what was done under an epoch."""
     cloud, number, _ = args["epoch"]
-    tell(f"{args['op']} {args['what']} of epoch {number} of {cloud}: {args['code'] or 'done'}")
+    what = " ".join(filter(None, (args["op"], args["what"])))
+    tell(f"{what} of epoch {number} of {cloud}: {args['code'] or 'done'}")
     return {}
 
 

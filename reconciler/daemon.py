@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import keep, log
 from reconciler.core.errors import LeadError
 from reconciler.desired_source import DesiredSource, Folder
 from reconciler.keep import Keeper, Manner
+from reconciler.leader import led, tell_hosts
 from reconciler.reconcile import UNRECORDED, Reconciler, Records
-from reconciler.targets import TargetError
-from reconciler.targets.fence import UNFENCED
 from reconciler.targets.open import Targets
 from reconciler.watch import Watches
-from resources.contract import Action
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from reconciler.desired import Desired
     from reconciler.leader import Leader
-    from reconciler.targets.fence import Fence
-    from resources.contract import TargetId
-    from resources.endpoints import Endpoint
 
 
 class Audience(keep.Audience, Protocol):
@@ -97,13 +90,13 @@ class Daemon:
         log.mask(first.redact)
         await self._audience.taking()
         endpoints = first.catalog.endpoints
-        async with self._led(endpoints) as fence, Targets(endpoints, fence) as targets, asyncio.TaskGroup() as group:
+        async with led(self._leader, endpoints) as fence, Targets(endpoints, fence) as targets, asyncio.TaskGroup() as group:
             reconciler = Reconciler(first, targets)
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
             watches = Watches(group, targets, keeper.look_again, self._manner.rng)
             keeper.asks = watches.follow
             group.create_task(keeper.run())
-            group.create_task(self._take_over(endpoints, targets))
+            telling = group.create_task(tell_hosts(fence, targets, endpoints))
             while (desired := await self._next()) is not None:
                 log.mask(desired.redact)
                 await self._audience.taking()
@@ -113,27 +106,6 @@ class Daemon:
                 keeper.declare(desired, others)
                 for target in others:
                     watches.again(target)
+            telling.cancel()
             keeper.stop()
             watches.stop()
-
-    @asynccontextmanager
-    async def _led(self, endpoints: Mapping[TargetId, Endpoint]) -> AsyncIterator[Fence]:
-        if self._leader is None:
-            yield UNFENCED
-            return
-        async with self._leader.lead(endpoints) as fence:
-            yield fence
-
-    async def _take_over(self, endpoints: Mapping[TargetId, Endpoint], targets: Targets) -> None:
-        """Tell every host at once who leads; one that does not answer hears it with the first write."""
-        if self._leader is None:
-            return
-
-        async def tell(host: TargetId) -> None:
-            with suppress(TargetError):
-                await targets.get(host).do(Action("epoch.raise", {}))
-
-        async with asyncio.TaskGroup() as group:
-            for host in endpoints:
-                if host.kind == "ssh":
-                    group.create_task(tell(host))

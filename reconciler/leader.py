@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler import log
 from reconciler.core.errors import LeadError
 from reconciler.targets import TargetError
-from reconciler.targets.fence import LEASE_S, Fence, boottime
+from reconciler.targets.fence import LEASE_S, UNFENCED, Fence, boottime
 from reconciler.targets.open import Targets
 from resources.contract import Action, Query
 from resources.endpoints import PacemakerEndpoint
@@ -232,6 +232,29 @@ class Leader:
     def _id(self, name: str) -> TargetId:
         assert self._ring is not None  # noqa: S101 - see `lead`
         return self._ring.members[name]
+
+
+@asynccontextmanager
+async def led(leader: Leader | None, endpoints: Mapping[TargetId, Endpoint]) -> AsyncIterator[Fence]:
+    """Lead, where there is somebody who leads; without, nobody is asked. Raises LeadError."""
+    if leader is None:
+        yield UNFENCED
+        return
+    async with leader.lead(endpoints) as fence:
+        yield fence
+
+
+async def tell_hosts(fence: Fence, targets: Targets, endpoints: Mapping[TargetId, Endpoint]) -> None:
+    """Tell every host at once who leads; one that does not answer hears it with the first write."""
+
+    async def tell(host: TargetId) -> None:
+        with suppress(TargetError):
+            await targets.get(host).do(Action("epoch.raise", {}))
+
+    async with asyncio.TaskGroup() as group:
+        for host in () if fence is UNFENCED else endpoints:
+            if host.kind == "ssh":
+                group.create_task(tell(host))
 
 
 def _ring(endpoints: Mapping[TargetId, Endpoint]) -> PacemakerEndpoint:

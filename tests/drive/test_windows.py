@@ -21,9 +21,8 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 def window(days: str, start: str, end: str, zone: str = BERLIN) -> WindowFacts:
     """Return `sat sun`, `01:00`, `05:00` as facts."""
-    minutes = [int(text[:2]) * 60 + int(text[3:]) for text in (start, end)]
-    chosen = frozenset(map(DAYS.index, days.split() or DAYS))
-    return WindowFacts(chosen, *minutes, zone)
+    opens, closes = (int(text[:2]) * 60 + int(text[3:]) for text in (start, end))
+    return WindowFacts(frozenset(map(DAYS.index, days.split() or DAYS)), opens, closes, zone)
 
 
 def facts(*windows: WindowFacts) -> tuple[RolloutFacts, ...]:

@@ -197,8 +197,10 @@ class Clone:
             *self.path.glob("objects/??/tmp_obj_*"),
         ):
             left.unlink(missing_ok=True)
-        for half in (self.place / TREES).glob(".*"):
-            shutil.rmtree(half, ignore_errors=True)  # a git that outlived who was killed may be at work yet
+        now = self.checkout()
+        for tree in self._trees():
+            if tree != now:
+                shutil.rmtree(tree, ignore_errors=True)  # a git that outlived who was killed may be at work yet
         _beside(self.tree).unlink(missing_ok=True)
 
     def _unlock(self) -> None:

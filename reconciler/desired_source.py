@@ -24,6 +24,7 @@ from reconciler.core.status import Condition, Truth
 from reconciler.desired import Desired, compiled, load_folder, resolve
 from reconciler.desired_files import Contents, Glance, Stamps, contents_of, git_at_work, glance_at, stamps_of
 from reconciler.folder_watch import FolderWatch
+from reconciler.mistakes import mistake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,8 +150,12 @@ class DesiredSource:
         try:
             with self._thread:
                 while True:
-                    await self._look()
-                    await self._something()
+                    try:
+                        await self._look()
+                        await self._something()
+                    except Exception as error:  # noqa: BLE001 - whoever watches for months is not ended by one look
+                        self._say(replace(self._state, refused=self._mistaken(error)))
+                        await asyncio.sleep(self._pace.again)
         finally:
             self._watch.stop()
 
@@ -267,6 +272,8 @@ class DesiredSource:
             return await self._off(load_folder, self._folder)
         except BivisorError as error:
             return error
+        except Exception as error:  # noqa: BLE001 - documents that bring a mistake to light are refused as any others
+            return self._mistaken(error)
 
     async def _meant(self, loaded: Loaded) -> Desired | BivisorError:
         try:
@@ -274,6 +281,11 @@ class DesiredSource:
             return await self._off(compiled, self._folder, loaded, secrets, files)
         except BivisorError as error:
             return error
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._mistaken(error)
+
+    def _mistaken(self, error: Exception) -> BivisorError:
+        return BivisorError(f"{self._folder}: cannot be read: {mistake(f'read {self._folder}', error)}")
 
     def _seen(self, stamps: Stamps, contents: Contents) -> None:
         self._stamps, self._contents, self._heard = stamps, contents, self._watch.heard

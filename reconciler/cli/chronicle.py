@@ -34,6 +34,7 @@ class Chronicle:
         """Tell of that folder of documents."""
         self._folder = folder
         self._counts: dict[str, int] | None = None
+        self._ready = False
         self._conditions: dict[str, Condition] = {}
         self._began: dict[Address, float] = {}
         self._standing: dict[Address, str] = {}
@@ -73,7 +74,8 @@ class Chronicle:
         """Say what is to be done, when that has changed; the first time, that the daemon is ready."""
         self._tell_what_stands(look.plan)
         counts = {str(verb): count for verb, count in Counter(step.verb for step in look.plan.steps).items()}
-        if self._counts is None:
+        if not self._ready:
+            self._ready = True
             notify("READY=1")
         if counts == self._counts:
             return
@@ -82,6 +84,12 @@ class Chronicle:
         log.logger().info("decided", units=len(look.plan.steps), **left)
         told = ", ".join(f"{count} {verb}" for verb, count in left.items())
         notify(f"STATUS={told or 'everything is as declared'}")
+
+    def undecided(self, why: str) -> None:
+        """Say, to systemd too, that nothing can be decided; the log has the rest already."""
+        self._counts = None  # so that the next decision is told, whatever it is
+        log.logger().error("undecided", reason=why)
+        notify(f"STATUS=nothing is decided: {why}")
 
     def _tell_what_stands(self, plan: Plan) -> None:
         """Say of each step that is held or unknown for a reason of its own why, once, and when it is so no more."""

@@ -42,6 +42,9 @@ class Daemon:
         self._news = asyncio.Event()
         self._desired: Desired | None = None
         self._stopping = False
+        self.keeper: Keeper | None = None
+        self.watches: Watches | None = None
+        """Set as soon as there are documents to keep to."""
 
     async def run(self) -> None:
         """Go on until `stop`. What is in hand then is finished; then everything that is open is closed."""
@@ -82,6 +85,7 @@ class Daemon:
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
             watches = Watches(group, targets, keeper.look_again, self._manner.rng)
             keeper.asks = watches.follow
+            self.keeper, self.watches = keeper, watches
             group.create_task(keeper.run())
             while (desired := await self._next()) is not None:
                 log.mask(desired.redact)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.apply import Progress
     from reconciler.core.plan import Plan, Step
     from reconciler.desired import Desired
+    from reconciler.queue import Depth
     from reconciler.reconcile import Reconciler, Records
     from resources.contract import Address, Change, Query, TargetId
 
@@ -84,6 +85,24 @@ class Manner:
     clock: Callable[[], float] = time.time
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What goes on in a keeper at a moment.
+
+    `depths`   how many targets wait to be looked at, and for how long; `looking` and `resting` are at it, and rest after failures.
+    `due`      something was seen or done that was not decided on yet.
+    `stalled`  what is left alone because it came undone again and again.
+    `broken`   the services that did not come through their restart, by the address of what was restarted.
+    """
+
+    depths: Mapping[Priority, Depth]
+    looking: int
+    resting: int
+    due: bool
+    stalled: frozenset[Address]
+    broken: Mapping[Address, str]
+
+
 class Audience(Protocol):
     """Whoever is told what happens."""
 
@@ -129,6 +148,14 @@ class Keeper:
         self._stopping = False
         self.asks: Callable[[Mapping[TargetId, tuple[Query, ...]]], None] = lambda _: None
         """Called with what each target is asked, whenever that may have changed."""
+
+    @property
+    def inside(self) -> Inside:
+        """What goes on now: for metrics, and for whoever asks whether it lives."""
+        queue, declared = self._queue, self._reconciler.desired.catalog.units
+        stalled = frozenset(address for address, known in self._undone.items() if known.stalled and address in declared)
+        looking, resting = len(queue.in_hand), len(queue.resting)
+        return Inside(queue.depths, looking, resting, self._stir.is_set(), stalled, dict(self._reconciler.broken))
 
     async def run(self) -> None:
         """Go on until `stop`; what is in hand then is finished."""

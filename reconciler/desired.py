@@ -231,6 +231,7 @@ class UnresolvedError(Exception):
     """A secret could not be read; `field` of its spec says from where."""
 
     def __init__(self, field: str, message: str) -> None:
+        """Keep the field beside the sentence."""
         super().__init__(message)
         self.field = field
 

@@ -89,7 +89,8 @@ class Manner:
 class Inside:
     """What goes on in a keeper at a moment.
 
-    `depths`   how many targets wait to be looked at, and for how long; `looking` and `resting` are at it, and rest after failures.
+    `depths`   how many targets wait to be looked at, and for how long.
+    `looking`  so many are looked at; `resting` are those that did not answer and wait for their time.
     `due`      something was seen or done that was not decided on yet.
     `stalled`  what is left alone because it came undone again and again.
     `broken`   the services that did not come through their restart, by the address of what was restarted.
@@ -146,6 +147,8 @@ class Keeper:
         self._awaited: frozenset[TargetId] = frozenset()
         self._lookers: list[asyncio.Task[None]] = []
         self._stopping = False
+        self.decided_s = 0.0
+        """How long the last decision took."""
         self.asks: Callable[[Mapping[TargetId, tuple[Query, ...]]], None] = lambda _: None
         """Called with what each target is asked, whenever that may have changed."""
 
@@ -226,6 +229,7 @@ class Keeper:
                 return
             began = loop.time()
             look = self._reconciler.decide(self._interrupted())
+            self.decided_s = loop.time() - began
             busy = self._busy(look.plan)
             unasked = self._observer.unasked
             for target in unasked - self._awaited:

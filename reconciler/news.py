@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from reconciler.core.plan import Step
     from reconciler.daemon import Daemon
     from reconciler.desired_source import Folder
-    from reconciler.recorder import Origin
     from reconciler.reconcile import Look
+    from reconciler.recorder import Origin
 
 MOST_LISTED = 20
 """As many things are named in one piece of news; `count` has how many there are."""
@@ -84,7 +84,8 @@ class Newsroom:
         """Tell; `origin` knows of which commit the documents are that are taken."""
         self._tell = tell
         self._origin = origin
-        self._refused = ""
+        self.refused = ""
+        """Why the documents that stand there now are not in force, or ''."""
         self.daemon: Daemon | None = None
         """Whose inside is looked at with each decision; None until there is one."""
         self.standing: dict[Event, Mapping[str, str]] = {begins: {} for begins in ENDS}
@@ -93,9 +94,9 @@ class Newsroom:
     def folder(self, folder: Folder) -> None:
         """Tell that documents are refused, once for each reason."""
         refused = "" if folder.refused is None else str(folder.refused)
-        if refused and refused != self._refused:
+        if refused and refused != self.refused:
             self._tell(News(Event.DOCUMENTS_REFUSED, {"reason": refused}))
-        self._refused = refused
+        self.refused = refused
 
     async def taking(self) -> None:
         """Tell that other documents are in force from now on."""

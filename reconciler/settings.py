@@ -20,7 +20,6 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -40,7 +39,10 @@ from resources.specs.secret import SecretSpec
 from resources.specs.shapes import Shape
 
 if TYPE_CHECKING:
-    from reconciler.core.documents import Document, Path as FieldPath
+    from pathlib import Path
+
+    from reconciler.core.documents import Document
+    from reconciler.core.documents import Path as FieldPath
     from reconciler.core.fields import Mark
 
 SHORTEST_KEY = 16

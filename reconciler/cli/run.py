@@ -14,10 +14,16 @@ import typer
 from reconciler.cli import apply, session
 from reconciler.cli.session import DesiredFolder
 
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", metavar="FILE", help="The daemon's own settings, in YAML.", envvar="BIVISOR_SETTINGS"),
+]
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.daemon import Daemon
+    from reconciler.operate import Operation
 
 NAME = "run"
 
@@ -27,6 +33,7 @@ def run(
     *,
     observe_only: Annotated[bool, typer.Option("--observe-only", help="Look, decide and tell, and change nothing.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Bring everything about once, without asking, and end.")] = False,
+    settings: SettingsFile = None,
 ) -> None:
     """Keep the cloud as declared, as long as it runs.
 
@@ -35,47 +42,62 @@ def run(
     It decides as plan does and acts as apply does; no host waits for another one, and never is more down at once than
     allowed. What it does stands in the log on standard error, and in bivisor history. A folder that cannot be read as
     declared changes nothing: the last good one stays in force. SIGTERM finishes the step in hand and ends; SIGHUP reads
-    everything anew.
+    everything anew, the settings too.
     """
     if once and observe_only:
         raise typer.BadParameter("goes not with --observe-only: to look once, bivisor plan", param_hint="--once")
-    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, acts=not observe_only)))
+    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, settings, acts=not observe_only)))
 
 
-async def _keep(folder: Path, *, acts: bool) -> int:
-    from reconciler import log, notify  # noqa: PLC0415 - keeps --help fast
+async def _keep(folder: Path, settings: Path | None, *, acts: bool) -> int:
+    from reconciler import log  # noqa: PLC0415 - keeps --help fast
     from reconciler.cli.chronicle import Chronicle  # noqa: PLC0415 - as above
     from reconciler.daemon import Daemon  # noqa: PLC0415 - as above
     from reconciler.lock import only_one  # noqa: PLC0415 - as above
+    from reconciler.operate import DEFAULT_LEVEL, Given, Operation  # noqa: PLC0415 - as above
 
+    given = Given(settings, session.LOGGING.get("level"))
+    first = await given.read()
     gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
     gc.enable()
-    log.set_up(**{"level": "info", **session.LOGGING})
+    log.set_up(**{"level": DEFAULT_LEVEL, **session.LOGGING})
+    log.take_in_libraries()
     with only_one(folder), Chronicle(folder) as chronicle:
-        daemon = Daemon(folder, chronicle, chronicle.recorder, acts=acts)
-        alive = asyncio.create_task(notify.keep_alive())
-        with _heeding(daemon):
-            await daemon.run()
-        alive.cancel()
+        operation = Operation(folder, chronicle, chronicle.recorder, given, acts=acts)
+        daemon = Daemon(folder, operation, operation, acts=acts)
+        async with operation.around(daemon, first):
+            with _heeding(daemon, operation):
+                await daemon.run()
         log.logger().info("stopped")
     return 0
 
 
 @contextmanager
-def _heeding(daemon: Daemon) -> Iterator[None]:
+def _heeding(daemon: Daemon, operation: Operation) -> Iterator[None]:
     """Take SIGTERM and SIGINT for the wish to stop, and a second one for impatience; SIGHUP for the wish to read anew."""
-    from reconciler.notify import notify  # noqa: PLC0415 - keeps --help fast
+    from reconciler import log  # noqa: PLC0415 - keeps --help fast
+    from reconciler.notify import notify  # noqa: PLC0415 - as above
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
+    def end() -> None:
+        log.logger().error("abandoned", steps=", ".join(operation.in_hand))
+        if task is not None:
+            task.cancel()
+
     def stop() -> None:
         notify("STOPPING=1")
+        operation.stopping()
         daemon.stop()
-        if task is not None:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, task.cancel)
+        loop.call_later(operation.settings.stop_within_s, end)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end)
 
-    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
+    def reload() -> None:
+        daemon.reload()
+        operation.reload()
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     yield

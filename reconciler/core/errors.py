@@ -111,6 +111,10 @@ class TakenError(BivisorError):
     """This folder of documents cannot be kept: it is not there, or somebody else keeps it already."""
 
 
+class ListenError(BivisorError):
+    """The address for metrics and health cannot be listened on."""
+
+
 class StalePlanError(BivisorError):
     """A saved plan does not fit any more. `moved` are sentences, one for each thing that is not as it was planned for."""
 

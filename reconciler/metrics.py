@@ -108,6 +108,15 @@ class Metrics(Collector):
         encode, form = choose_encoder(accept)
         return encode(self.registry), form
 
+    def families(self) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
+        """Yield name, type, labels and meaning of each number of ours, sorted, whether it has values by now or not."""
+        counted = (self._passes, self._pass_s, self._steps, self._step_s, self._decision_s, self._deliveries, self._attempts)
+        found = [(family, each._labelnames) for each in counted for family in each.describe()]  # noqa: SLF001 - nothing else tells
+        found += [(family, getattr(family, "_labelnames", ())) for family in self.collect()]
+        for family, labels in sorted(found, key=lambda each: each[0].name):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            yield name, family.type, tuple(labels), family.documentation
+
     @contextmanager
     def one_pass(self, records: Records, plan: Plan, report: Callable[[Progress], None]) -> Iterator[Entry]:
         """Count a pass while it is recorded by others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -155,6 +156,8 @@ def test_one_that_hangs_delays_nobody(receiver: Receiver) -> None:
         other.until(lambda: counts["quick", "sent"] == MOST_WAITING + 10)
         assert counts["slow", "dropped"] >= 9
         assert webhooks.waiting["slow"] == MOST_WAITING
+    receiver.open.set()
+    receiver.until(lambda: not any(thread.name == "webhook-slow" for thread in threading.enumerate()))
 
 
 def test_other_settings_leave_what_waits(receiver: Receiver) -> None:

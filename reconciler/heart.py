@@ -31,7 +31,7 @@ class Heart:
         self._since: float | None = None
 
     def decided(self) -> None:
-        """Hear of a decision."""
+        """Hear of a decision, or of one that was tried."""
         self._since = None
 
     @property

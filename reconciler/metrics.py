@@ -23,8 +23,8 @@ from reconciler.apply import Phase
 from reconciler.core.drift import Drift
 from reconciler.core.errors import BivisorError
 from reconciler.core.plan import PENDING, Plan
-from reconciler.core.status import GOOD, Outcome
-from reconciler.news import Event
+from reconciler.core.status import GOOD, Outcome, Truth
+from reconciler.news import Event, refusal
 from reconciler.turns import Priority
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Metrics(Collector):
         self._decided_at = 0.0
         self._taken_at = 0.0
         self._valid = False
+        self._watched = False
         self._began: dict[Address, float] = {}
         self.daemon: Daemon | None = None
         """Whose inside is read; None until there is one."""
@@ -87,6 +88,7 @@ class Metrics(Collector):
             buckets=DECISION_S,
             registry=registry,
         )
+        self._undecided = Counter("bivisor_undecided", "Decisions that a mistake of the program prevented.", registry=registry)
         self._deliveries = Counter(
             "bivisor_webhook_deliveries", "News for webhooks, sent or dropped.", ["webhook", "result"], registry=registry
         )
@@ -110,7 +112,16 @@ class Metrics(Collector):
 
     def families(self) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
         """Yield name, type, labels and meaning of each number of ours, sorted, whether it has values by now or not."""
-        counted = (self._passes, self._pass_s, self._steps, self._step_s, self._decision_s, self._deliveries, self._attempts)
+        counted = (
+            self._passes,
+            self._pass_s,
+            self._steps,
+            self._step_s,
+            self._decision_s,
+            self._undecided,
+            self._deliveries,
+            self._attempts,
+        )
         found = [(family, each._labelnames) for each in counted for family in each.describe()]  # noqa: SLF001 - nothing else tells
         found += [(family, getattr(family, "_labelnames", ())) for family in self.collect()]
         for family, labels in sorted(found, key=lambda each: each[0].name):
@@ -134,9 +145,17 @@ class Metrics(Collector):
 
     def folder(self, folder: Folder) -> None:
         """Hear whether the documents can be taken as they are."""
-        self._valid = folder.desired is not None and folder.refused is None
+        self._valid = folder.desired is not None and not refusal(folder)
+        unheard = [
+            each for each in folder.conditions if each.type in ("WatchHealthy", "Fetched") and each.status is Truth.FALSE
+        ]
+        self._watched = not unheard
 
-    async def taking(self) -> None:
+    def undecided(self, why: str) -> None:  # noqa: ARG002 - the log has it
+        """Count a decision that could not be made."""
+        self._undecided.inc()
+
+    async def taking(self, folder: Folder) -> None:  # noqa: ARG002 - when is all that is told
         """Hear that other documents are in force."""
         self._taken_at = time.time()
 
@@ -190,6 +209,7 @@ class Metrics(Collector):
         yield _one("bivisor_acts", "1 unless it only observes.", self._state.acts)
         yield _one("bivisor_settings_valid", "1 if the settings could be read the last time.", self._state.settings_valid)
         yield _one("bivisor_desired_valid", "1 if the documents that stand there now are in force.", self._valid)
+        yield _one("bivisor_desired_watched", "1 if changes of the documents are heard of at once.", self._watched)
         yield _one("bivisor_desired_taken_timestamp_seconds", "When other documents came into force, 0 before.", self._taken_at)
         yield _one("bivisor_last_decision_timestamp_seconds", "When it was decided last, 0 before.", self._decided_at)
 
@@ -208,8 +228,8 @@ class Metrics(Collector):
         yield _one("bivisor_failed", "Units whose last step failed.", len(standing[Event.STEP_FAILED]))
         yield _one("bivisor_held", "Units held for a reason of their own.", len(standing[Event.STEP_HELD]))
         yield _one("bivisor_stalled", "Units that came undone too often.", len(standing[Event.STEP_STALLED]))
-        stopped = len(standing[Event.ROLLOUT_STOPPED])
-        yield _one("bivisor_broken_services", "Services that did not come through their restart.", stopped)
+        stopped = bool(standing[Event.ROLLOUT_STOPPED])
+        yield _one("bivisor_rollout_stopped", "1 while services that did not come through their restart stop others.", stopped)
 
     def _of_the_watches(self) -> Iterator[Metric]:
         watches = None if self.daemon is None else self.daemon.watches

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.plan import Verb
-from reconciler.core.status import GOOD, Outcome
+from reconciler.core.status import GOOD, Outcome, Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,7 +46,7 @@ class Event(StrEnum):
 MEANINGS = {
     Event.STEP_FAILED: "A step did not come through. It is tried again, ever more seldom; that is not told again.",
     Event.STEP_RECOVERED: "What had failed is as declared, or is declared no more.",
-    Event.STEP_HELD: "Something differs, and something stands against acting that no other step will end.",
+    Event.STEP_HELD: "Something differs, and what stands against acting is no other step and no maintenance window.",
     Event.STEP_FREED: "What was held is held no more.",
     Event.STEP_STALLED: "Something was made right and came undone again and again: it is left alone, a person has to decide.",
     Event.STEP_RELEASED: "What was left alone is not so any more.",
@@ -77,6 +77,13 @@ class News:
     data: Mapping[str, Any]
 
 
+def refusal(folder: Folder) -> str:
+    """Return why the documents that stand there now are not in force, or ''."""
+    if folder.refused is not None:
+        return str(folder.refused)
+    return next((each.message for each in folder.conditions if each.type == "Current" and each.status is Truth.FALSE), "")
+
+
 class Newsroom:
     """Hears what the daemon does, knows what stands, and tells what is new. One of its audience."""
 
@@ -93,12 +100,12 @@ class Newsroom:
 
     def folder(self, folder: Folder) -> None:
         """Tell that documents are refused, once for each reason."""
-        refused = "" if folder.refused is None else str(folder.refused)
+        refused = refusal(folder)
         if refused and refused != self.refused:
             self._tell(News(Event.DOCUMENTS_REFUSED, {"reason": refused}))
         self.refused = refused
 
-    async def taking(self) -> None:
+    async def taking(self, folder: Folder) -> None:  # noqa: ARG002 - of what is taken the record knows more
         """Tell that other documents are in force from now on."""
         origin = self._origin()
         self._tell(News(Event.DOCUMENTS_TAKEN, {"commit": origin.commit, "branch": origin.branch, "dirty": origin.dirty}))
@@ -119,14 +126,22 @@ class Newsroom:
         left = {name: why for name, why in failed if name in steps and steps[name].verb is not Verb.NOTHING}
         self._stands(Event.STEP_FAILED, left)
         stalled: Mapping[str, str] = {}
+        closed = ""
         if self.daemon is not None and self.daemon.keeper is not None and self.daemon.watches is not None:
             inside = self.daemon.keeper.inside
+            closed = inside.closed
             stalled = {name: steps[name].held for name in map(str, inside.stalled) if name in steps}
             self._stands(Event.STEP_STALLED, stalled)
-            self._stands(Event.ROLLOUT_STOPPED, {service: str(address) for address, service in inside.broken.items()})
+            broken = {service: str(address) for address, service in inside.broken.items()} if inside.stopped else {}
+            self._stands(Event.ROLLOUT_STOPPED, broken)
             self._stands(Event.TARGET_DEAF, {str(target): why for target, why in self.daemon.watches.deaf.items()})
-        held = {name: step.held for name, step in steps.items() if _is_held(step) and name not in stalled}
+        held = {
+            name: step.held for name, step in steps.items() if _is_held(step) and name not in stalled and step.held != closed
+        }
         self._stands(Event.STEP_HELD, held)
+
+    def undecided(self, why: str) -> None:
+        """Hear that nothing can be decided: what stands is not known anew."""
 
     def _stands(self, begins: Event, now: Mapping[str, str]) -> None:
         """Remember what stands; tell what is new of it, and what is over."""

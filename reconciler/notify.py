@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BEAT_S = 1.0
+"""Seconds between two signs of life in a file."""
 
 PATIENCE_S = 0.1
 """Seconds that a message may wait for room: the kernel lets the sender wait for ever where systemd does not read."""
@@ -26,3 +34,10 @@ def watchdog_s() -> float | None:
     told = os.environ.get("WATCHDOG_USEC", "")
     ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     return int(told) / 1e6 if told.isdecimal() and ours else None
+
+
+async def touch(beat: Path | None) -> None:
+    """Give a sign of life in a file for as long as the event loop turns, for whoever is no systemd; until cancelled."""
+    while beat is not None:
+        beat.touch()  # noqa: ASYNC240 - below /run, which is memory
+        await asyncio.sleep(BEAT_S)

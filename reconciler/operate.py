@@ -68,6 +68,7 @@ class Operation:
         self._heart = Heart(self._due)
         self._daemon: Daemon | None = None
         self._taken = False
+        self._undecided = ""
         self._stopping = False
         self.settings = Settings()
         """What is in force."""
@@ -110,16 +111,24 @@ class Operation:
         for each in (self._first, self._metrics, self._newsroom):
             each.folder(folder)
 
-    async def taking(self) -> None:
+    async def taking(self, folder: Folder) -> None:
         """Pass on that other documents are in force."""
         for each in (self._first, self._metrics, self._newsroom):
-            await each.taking()
+            await each.taking(folder)
         self._taken = True
 
     def decided(self, look: Look) -> None:
         """Pass on a decision."""
         for each in (self._first, self._metrics, self._newsroom):
             each.decided(look)
+        self._undecided = ""
+        self._heart.decided()
+
+    def undecided(self, why: str) -> None:
+        """Pass on that nothing can be decided. It is tried again, which is a sign of life."""
+        for each in (self._first, self._metrics, self._newsroom):
+            each.undecided(why)
+        self._undecided = why
         self._heart.decided()
 
     def step(self, progress: Progress) -> None:
@@ -178,4 +187,6 @@ class Operation:
             return ("it is told to stop",)
         if not self._taken:
             return (self._newsroom.refused or "the documents are not read yet",)
+        if self._undecided:
+            return (f"nothing can be decided: {self._undecided}",)
         return () if self._metrics.decided_at else ("nothing was decided yet",)

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from reconciler.news import News
     from reconciler.settings import Webhook
 
-MOST_WAITING = 1000
-"""Pieces of news that wait for one webhook; what comes then is dropped."""
-
 ANSWER_S = 10.0
 """Seconds until a connection must be there, and until the answer begins."""
 
@@ -49,12 +46,16 @@ SUCCESS = range(200, 300)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long it is tried: so many times, with rests in seconds that double from the first up to the longest."""
+    """How long it is tried: so many times, with rests in seconds that double from the first up to the longest.
+
+    `closing_s` is how long the end waits; `most_waiting` so many pieces of news wait, what comes then is dropped.
+    """
 
     attempts: int = 9
     first_s: float = 1.0
     most_s: float = 300.0
     closing_s: float = 3.0
+    most_waiting: int = 1000
 
 
 class Counts(Protocol):
@@ -126,7 +127,7 @@ class _Sender:
         self._hook = hook
         self._counts = counts
         self._pace = pace
-        self._queue: queue.Queue[_Message | None] = queue.Queue(MOST_WAITING)
+        self._queue: queue.Queue[_Message | None] = queue.Queue(pace.most_waiting)
         self._full = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"webhook-{hook.name}", daemon=True)
@@ -141,7 +142,7 @@ class _Sender:
             self._queue.put_nowait(message)
         except queue.Full:
             if not self._full:
-                log.logger().error("webhook_full", webhook=self._hook.name, most=MOST_WAITING)
+                log.logger().error("webhook_full", webhook=self._hook.name, most=self._pace.most_waiting)
             self._full = True
             self._counts.delivery(self._hook.name, "dropped")
         else:

@@ -6,12 +6,13 @@ import asyncio
 import gc
 import signal
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from reconciler.cli import apply, session
+from reconciler.cli import apply, following, session
 from reconciler.cli.session import DesiredFolder
 
 SettingsFile = Annotated[
@@ -22,17 +23,47 @@ SettingsFile = Annotated[
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.daemon import Daemon
+    from reconciler.daemon import Daemon, Opener
+    from reconciler.git_source import Following
     from reconciler.operate import Operation
 
 NAME = "run"
 
 
+class _Wishes(NamedTuple):
+    """Which node of the ring it leads as, if it is to lead; the file that is touched as a sign of life; the settings' file."""
+
+    node: str | None
+    beat: Path | None
+    settings: Path | None
+
+
 def run(
+    context: typer.Context,
     desired: DesiredFolder = Path("desired"),
     *,
     observe_only: Annotated[bool, typer.Option("--observe-only", help="Look, decide and tell, and change nothing.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Bring everything about once, without asking, and end.")] = False,
+    git: following.Git = "",
+    branch: following.Branch = "",
+    path: following.InRepository = "",
+    every: following.Every = "",
+    verify_signatures: following.Verify = None,
+    allow_rewind: following.Rewind = False,
+    secrets: following.SecretsFolder = None,
+    leader: Annotated[
+        str | None,
+        typer.Option(
+            "--leader",
+            metavar="NODE",
+            help="Be the one daemon of several machines: take the lead over from any other before anything is written. NODE is "
+            "what Pacemaker calls this machine. For Pacemaker's agent ocf:bivisor:bivisor, not for people.",
+        ),
+    ] = None,
+    beat: Annotated[
+        Path | None,
+        typer.Option("--beat", metavar="FILE", help="Touch this file each second as a sign of life, for that agent."),
+    ] = None,
     settings: SettingsFile = None,
 ) -> None:
     """Keep the cloud as declared, as long as it runs.
@@ -43,31 +74,75 @@ def run(
     allowed. What it does stands in the log on standard error, and in bivisor history. A folder that cannot be read as
     declared changes nothing: the last good one stays in force. SIGTERM finishes the step in hand and ends; SIGHUP reads
     everything anew, the settings too.
+
+    With --git it keeps what a branch declares: it fetches it, and takes what is pushed if it descends from what is in force
+    and can be read as declared. SIGHUP fetches at once.
     """
+    if leader and (once or observe_only):
+        raise typer.BadParameter("goes with neither --once nor --observe-only: who leads keeps", param_hint="--leader")
     if once and observe_only:
         raise typer.BadParameter("goes not with --observe-only: to look once, bivisor plan", param_hint="--once")
-    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, settings, acts=not observe_only)))
+    wishes = _Wishes(leader, beat, settings)
+    given = {
+        "--branch": branch, "--path": path, "--every": every, "--verify-signatures": verify_signatures,
+        "--allow-rewind": allow_rewind, "--secrets": secrets,
+    }  # fmt: skip
+    source = context.get_parameter_source("desired")
+    followed = following.following(git, given, desired=source is not None and source.name == "COMMANDLINE")
+    if followed is not None:
+        raise typer.Exit(_once_of(followed) if once else session.run(_follow(followed, wishes, acts=not observe_only)))
+    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, wishes, acts=not observe_only)))
 
 
-async def _keep(folder: Path, settings: Path | None, *, acts: bool) -> int:
-    from reconciler import log  # noqa: PLC0415 - keeps --help fast
-    from reconciler.cli.chronicle import Chronicle  # noqa: PLC0415 - as above
-    from reconciler.daemon import Daemon  # noqa: PLC0415 - as above
+async def _keep(folder: Path, wishes: _Wishes, *, acts: bool) -> int:
+    from reconciler.desired_source import DesiredSource  # noqa: PLC0415 - keeps --help fast
     from reconciler.lock import only_one  # noqa: PLC0415 - as above
-    from reconciler.operate import DEFAULT_LEVEL, Given, Operation  # noqa: PLC0415 - as above
 
-    given = Given(settings, session.LOGGING.get("level"))
+    with only_one(folder):
+        return await _run(folder, partial(DesiredSource, folder), wishes, acts=acts)
+
+
+async def _follow(followed: Following, wishes: _Wishes, *, acts: bool) -> int:
+    from reconciler.git_source import Follower, GitSource, keeping  # noqa: PLC0415 - keeps --help fast
+
+    with keeping(followed):
+        follower = Follower(followed)
+        await follower.clone.open()
+        return await _run(follower.folder, partial(GitSource, followed), wishes, acts=acts)
+
+
+def _once_of(followed: Following) -> int:
+    """Bring about what the branch declares now, once; return the exit code."""
+    from reconciler.git_source import fetch_once, keeping  # noqa: PLC0415 - keeps --help fast
+
+    with keeping(followed):
+        return apply.once(session.run(fetch_once(followed)))
+
+
+async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> int:
+    from reconciler import log, notify  # noqa: PLC0415 - keeps --help fast
+    from reconciler.cli.chronicle import Chronicle  # noqa: PLC0415 - as above
+    from reconciler.daemon import Daemon, Terms  # noqa: PLC0415 - as above
+    from reconciler.leader import Leader  # noqa: PLC0415 - as above
+    from reconciler.operate import DEFAULT_LEVEL, Given, Operation  # noqa: PLC0415 - as above
+    from reconciler.pauses_file import heeded  # noqa: PLC0415 - as above
+    from reconciler.permits import Permits  # noqa: PLC0415 - as above
+
+    given = Given(wishes.settings, session.LOGGING.get("level"))
     first = await given.read()
     gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
     gc.enable()
     log.set_up(**{"level": DEFAULT_LEVEL, **session.LOGGING})
     log.take_in_libraries()
-    with only_one(folder), Chronicle(folder) as chronicle:
+    with heeded(folder), Chronicle(folder) as chronicle:
+        terms = Terms(acts, Permits.of(folder), Leader(wishes.node) if wishes.node else None)
         operation = Operation(folder, chronicle, chronicle.recorder, given, acts=acts)
-        daemon = Daemon(folder, operation, operation, acts=acts)
+        daemon = Daemon(source, operation, operation, terms)
         async with operation.around(daemon, first):
+            beat = asyncio.create_task(notify.touch(wishes.beat))
             with _heeding(daemon, operation):
                 await daemon.run()
+            beat.cancel()
         log.logger().info("stopped")
     return 0
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import asyncssh
 
 from reconciler.targets import BEAT_S, SILENT_BEATS, Signal, TargetError
+from reconciler.targets.fence import UNFENCED, Fence
 from reconciler.targets.helper_channel import ChannelLostError, HelperChannel
 from reconciler.targets.helper_stream import STATE_FOLDER, TOO_OLD, make_stream
 from reconciler.targets.listeners import Listener
@@ -35,6 +36,8 @@ CLOSE_S = 5.0
 
 _UNKNOWN = "it is unknown whether it was done"
 
+_CLOSED = "the connection was closed: the host is reached otherwise by now, or not at all"
+
 REMEMBERED = 4
 """So many lists of questions are remembered on both sides: a host's own, those of the cluster that it speaks for, …"""
 
@@ -50,10 +53,16 @@ class _Slot:
 class SshTarget:
     """Connects at the first question, keeps the connection, and makes a new one when it has been lost."""
 
-    def __init__(
-        self, endpoint: SshEndpoint, gate: ConnectGate | None = None, *, folder: str = STATE_FOLDER, python: str = "python3"
-    ) -> None:
-        """Know the host. `gate` is shared by all targets; `folder` and `python` are the helper's on that host."""
+    def __init__(  # noqa: PLR0913 - where the host is, how it is spoken to, and what we are to it
+        self, endpoint: SshEndpoint, gate: ConnectGate | None = None, *, folder: str = STATE_FOLDER, python: str = "python3",
+        fence: Fence = UNFENCED, place: str = "",
+    ) -> None:  # fmt: skip
+        """Know the host. `gate` is shared by all targets; `folder` and `python` are the helper's on that host.
+
+        `place` is the host's in the ring of which the fence is: '', member, or here, where the leader itself runs.
+        """
+        self._fence = fence
+        self._epoch = fence.words(place)
         self._endpoint = endpoint
         self._gate = gate or ConnectGate()
         self._stream = make_stream(sudo=endpoint.user != "root", python=python, folder=folder)
@@ -63,6 +72,7 @@ class SshTarget:
         self._slots: list[_Slot] = []
         self._next_slot = 0
         self._refusal: TargetError | None = None
+        self._closed = False
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
         """Answer all queries in one round trip. Raises TargetError.
@@ -74,10 +84,11 @@ class SshTarget:
 
     async def do(self, action: Action) -> Reply:
         """Carry out one action. Raises TargetError when it is unknown whether it was done."""
-        body = b'"do":' + _to_json([action.op, dict(action.args)])
+        body = self._epoch + b'"do":' + _to_json([action.op, dict(action.args)])
         limit_s = _limit_s(action)
         async with self._one_at_a_time:
             channel = await self._open()
+            self._fence.check(self._endpoint.target)
             answered = False
             try:
                 async with asyncio.timeout(limit_s):
@@ -92,7 +103,10 @@ class SshTarget:
             finally:
                 if not answered:  # lost, too late, or given up by the caller: the helper completes it alone
                     self._drop()
-        return _reply(json.loads(line)["reply"])
+        reply = _reply(json.loads(line)["reply"])
+        if reply.code == "fenced":
+            self._fence.lose(f"{self._endpoint.target} refuses us: {reply.error}")
+        return reply
 
     async def watch(
         self, paths: Collection[str], units: Collection[str], *, cib: bool = False, beat_s: float = BEAT_S
@@ -110,7 +124,8 @@ class SshTarget:
                 channel.send(channel.listeners.request())
 
     async def close(self) -> None:
-        """Let the helper go and close the connection. Never raises."""
+        """Let the helper go and close the connection, for good: whoever still asks gets no answer. Never raises."""
+        self._closed = True
         connection = self._connection
         self._drop()
         if connection is not None:
@@ -201,20 +216,28 @@ class SshTarget:
 
     async def _open(self) -> HelperChannel:
         """Return the channel to a helper; a new one on a new connection where there is none."""
-        if self._channel is None or not self._channel.alive:
+        if self._closed:
+            raise self._error(_CLOSED)
+        if self._channel is not None and self._channel.alive:
+            return self._channel
+        self._drop()
+        try:
+            self._connection = await connect(self._endpoint, self._gate)
+        except TargetError as error:
+            self._refusal = error
+            raise
+        self._fence.give_up_in_time(self._connection.get_extra_info("socket"))
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                channel = await HelperChannel.open(self._connection, self._stream)
+        except (OSError, asyncssh.Error) as error:
             self._drop()
-            try:
-                self._connection = await connect(self._endpoint, self._gate)
-            except TargetError as error:
-                self._refusal = error
-                raise
-            try:
-                async with asyncio.timeout(CONNECT_S):
-                    self._channel = await HelperChannel.open(self._connection, self._stream)
-            except (OSError, asyncssh.Error) as error:
-                self._drop()
-                raise self._error(f"sshd lets us in but opens no session: {error or 'no answer'}") from error
-        return self._channel
+            raise self._error(f"sshd lets us in but opens no session: {error or 'no answer'}") from error
+        self._channel = channel
+        if self._closed:  # while it was opened
+            self._drop()
+            raise self._error(_CLOSED)
+        return channel
 
     def _drop(self) -> None:
         if self._channel is not None:

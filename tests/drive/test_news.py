@@ -9,7 +9,7 @@ import pytest
 from reconciler.apply import Phase, Progress
 from reconciler.core.errors import BivisorError
 from reconciler.core.plan import Plan, Step, Verb
-from reconciler.core.status import Outcome, Result
+from reconciler.core.status import Condition, Outcome, Result, Truth
 from reconciler.desired_source import Folder
 from reconciler.news import ENDS, MEANINGS, MOST_LISTED, Event, Newsroom
 from reconciler.reconcile import Look
@@ -105,12 +105,19 @@ async def test_documents_are_refused_once_for_each_reason(heard: Heard) -> None:
     for reason in ("zones.yaml:1:1: no", "zones.yaml:1:1: no", "zones.yaml:2:1: no"):
         heard.room.folder(Folder(refused=BivisorError(reason)))
     heard.room.folder(Folder())
-    await heard.room.taking()
+    await heard.room.taking(Folder())
     assert [(str(news.event), dict(news.data)) for news in heard] == [
         ("documents.refused", {"reason": "zones.yaml:1:1: no"}),
         ("documents.refused", {"reason": "zones.yaml:2:1: no"}),
         ("documents.taken", {"commit": "c0ffee", "branch": "main", "dirty": False}),
     ]
+
+
+def test_a_commit_that_is_not_taken_is_refused(heard: Heard) -> None:
+    """Where a branch is followed, what stands in the way of its last commit is told in the same way."""
+    heard.room.folder(Folder(source=(Condition("Current", Truth.FALSE, "Unsigned", "c0ffee of main is not taken"),)))
+    heard.room.folder(Folder(source=(Condition("Fetched", Truth.FALSE, "GitFailed", "no route to host"),)))
+    assert [dict(news.data) for news in heard] == [{"reason": "c0ffee of main is not taken"}]
 
 
 def test_every_event_has_a_meaning() -> None:

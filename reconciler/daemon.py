@@ -81,6 +81,9 @@ class Daemon:
         self._news = asyncio.Event()
         self._folder = Folder()
         self._stopping = False
+        self.keeper: Keeper | None = None
+        self.watches: Watches | None = None
+        """Set as soon as there are documents to keep to."""
 
     async def run(self) -> None:
         """Go on until `stop`. What is in hand then is finished; then everything that is open is closed. Raises LeadError."""
@@ -137,6 +140,7 @@ class Daemon:
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
             watches = Watches(group, targets, keeper.look_again, self._manner.rng)
             keeper.asks = watches.follow
+            self.keeper, self.watches = keeper, watches
             group.create_task(keeper.run())
             telling = group.create_task(tell_hosts(fence, targets, endpoints))
             while (new := await self._next()) is not None:

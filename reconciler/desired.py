@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from reconciler.core.compile import Catalog, Former
     from reconciler.core.diff import Observed
     from reconciler.core.graph import Graph
-    from resources.cloud import Resource, Secrets
+    from resources.cloud import Secrets
     from resources.contract import Address
     from resources.specs.secret import SecretSpec
 
@@ -195,9 +195,9 @@ async def resolve(loaded: Loaded) -> tuple[Secrets, dict[str, str]]:
     problems: list[LocatedProblem] = []
     secrets: dict[str, Mapping[str, SecretText]] = {}
     wanted = [(key, resource) for key, resource in loaded.resources.items() if key.kind == "Secret"]
-    answers = await asyncio.gather(*(_secret(resource) for _, resource in wanted), return_exceptions=True)
+    answers = await asyncio.gather(*(read_secret(resource.spec) for _, resource in wanted), return_exceptions=True)
     for (key, _), answer in zip(wanted, answers, strict=True):
-        if isinstance(answer, _UnresolvedError):
+        if isinstance(answer, UnresolvedError):
             problems.append(loaded.located(key, ("spec", answer.field), str(answer)))
         elif isinstance(answer, BaseException):
             raise answer
@@ -230,22 +230,23 @@ def _try_others(loaded: Loaded, problems: list[LocatedProblem]) -> None:
                 problems.append(loaded.located(other.key, other.path, f"{other.file} cannot be read: {_reason(error)}"))
 
 
-class _UnresolvedError(Exception):
+class UnresolvedError(Exception):
     """A secret could not be read; `field` of its spec says from where."""
 
     def __init__(self, field: str, message: str) -> None:
+        """Keep the field beside the sentence."""
         super().__init__(message)
         self.field = field
 
 
-async def _secret(resource: Resource[SecretSpec]) -> dict[str, SecretText]:
-    spec = resource.spec
+async def read_secret(spec: SecretSpec) -> dict[str, SecretText]:
+    """Return the values of a secret, a single text under the key "value". Raises UnresolvedError."""
     if spec.file is not None:
         return _from_file(spec.file)
     if spec.env is not None:
         value = os.environ.get(spec.env)
         if value is None:
-            raise _UnresolvedError("env", f"the environment has no variable {spec.env}")
+            raise UnresolvedError("env", f"the environment has no variable {spec.env}")
         return {"value": SecretText(value)}
     return {"value": SecretText(await _from_command(spec.command or ()))}
 
@@ -256,7 +257,7 @@ def _from_file(path: str) -> dict[str, SecretText]:
         content = Path(path).read_bytes()
         text = content.decode("utf-8", "strict" if named else "surrogateescape")
     except (OSError, UnicodeDecodeError) as error:
-        raise _UnresolvedError("file", f"{path} cannot be read: {_reason(error)}") from None
+        raise UnresolvedError("file", f"{path} cannot be read: {_reason(error)}") from None
     if not named:
         # of what is no text, such as the key that corosync-keygen makes, every byte counts
         return {"value": SecretText(text.rstrip("\r\n") if is_text(text) else text)}
@@ -265,11 +266,11 @@ def _from_file(path: str) -> dict[str, SecretText]:
         values: Any = yaml.load(text, Loader=yaml.CBaseLoader)  # noqa: S506 - it makes nothing but texts, lists and mappings
     except yaml.YAMLError:
         # the parser's own message quotes the text, which is the secret
-        raise _UnresolvedError("file", f"{path} is not valid YAML") from None
+        raise UnresolvedError("file", f"{path} is not valid YAML") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise _UnresolvedError("file", f"{path} must hold a YAML mapping such as username: …, password: …")
+        raise UnresolvedError("file", f"{path} must hold a YAML mapping such as username: …, password: …")
     if wrong := [key for key, value in values.items() if not (isinstance(value, str) and value)]:
-        raise _UnresolvedError("file", f"{path}: {', '.join(wrong)} must be a text that is not empty")
+        raise UnresolvedError("file", f"{path}: {', '.join(wrong)} must be a text that is not empty")
     return {key: SecretText(value) for key, value in values.items()}
 
 
@@ -283,21 +284,21 @@ async def _from_command(argv: tuple[str, ...]) -> str:
         )
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise _UnresolvedError("command", f"{argv[0]} cannot be run: {reason}") from None
+        raise UnresolvedError("command", f"{argv[0]} cannot be run: {reason}") from None
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT_S):
             out, err = await process.communicate()
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise _UnresolvedError("command", f"{argv[0]} gave no answer within {COMMAND_TIMEOUT_S} s") from None
+        raise UnresolvedError("command", f"{argv[0]} gave no answer within {COMMAND_TIMEOUT_S} s") from None
     if process.returncode:
         last = err.decode(errors="replace").strip().splitlines()[-1:] or ["no error output"]
-        raise _UnresolvedError("command", f"{argv[0]} ended with {process.returncode}: {last[0]}")
+        raise UnresolvedError("command", f"{argv[0]} ended with {process.returncode}: {last[0]}")
     try:
         return out.decode().rstrip("\n")
     except UnicodeDecodeError:
-        raise _UnresolvedError("command", f"{argv[0]} printed no UTF-8 text") from None
+        raise UnresolvedError("command", f"{argv[0]} printed no UTF-8 text") from None
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from reconciler.apply import Progress
     from reconciler.core.plan import Plan
     from reconciler.desired import Desired
+    from reconciler.queue import Depth
     from reconciler.reconcile import Reconciler, Records
     from resources.contract import Address, Query, TargetId
 
@@ -75,6 +76,29 @@ class Manner:
     acts: bool = True
     rng: Random = field(default_factory=Random)
     clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What goes on in a keeper at a moment.
+
+    `depths`   how many targets wait to be looked at, and for how long.
+    `looking`  so many are looked at; `resting` are those that did not answer and wait for their time.
+    `due`      something was seen or done that was not decided on yet, though nothing is in the way of that.
+    `stalled`  what is left alone because it came undone again and again.
+    `broken`   the services that did not come through their restart, by the address of what was restarted.
+    `stopped`  they are so many that no other one is interrupted.
+    `closed`   why nothing may be interrupted at this time of the day, or ''.
+    """
+
+    depths: Mapping[Priority, Depth]
+    looking: int
+    resting: int
+    due: bool
+    stalled: frozenset[Address]
+    broken: Mapping[Address, str]
+    stopped: bool
+    closed: str
 
 
 class Audience(Protocol):
@@ -127,8 +151,25 @@ class Keeper:
         self._awaited: frozenset[TargetId] = frozenset()
         self._lookers: list[asyncio.Task[None]] = []
         self._stopping = False
+        self.decided_s = 0.0
+        """How long the last decision took."""
         self.asks: Callable[[Mapping[TargetId, tuple[Query, ...]]], None] = lambda _: None
         """Called with what each target is asked, whenever that may have changed."""
+
+    @property
+    def inside(self) -> Inside:
+        """What goes on now: for metrics, and for whoever asks whether it lives."""
+        queue, broken = self._queue, dict(self._reconciler.broken)
+        return Inside(
+            depths=queue.depths,
+            looking=len(queue.in_hand),
+            resting=len(queue.resting),
+            due=self._stir.is_set() and not self._mistakes,
+            stalled=frozenset(address for address, known in self._undone.items() if known.stalled),
+            broken=broken,
+            stopped=len(set(broken.values())) >= max(self._reconciler.desired.catalog.failure_budget, 1),
+            closed=self._reconciler.closed,
+        )
 
     async def run(self) -> None:
         """Go on until `stop`; what is in hand then is finished."""
@@ -239,6 +280,7 @@ class Keeper:
     def _once(self, group: asyncio.TaskGroup, began: float) -> None:
         """Decide, and begin what is free."""
         look = self._reconciler.decide(self._interrupted())
+        self.decided_s = asyncio.get_running_loop().time() - began
         desired, unasked = self._reconciler.desired, self._observer.unasked
         for target in unasked - self._awaited:
             self._queue.add(target, Priority.DRIFT)  # what came up only now: a rename, something of ours

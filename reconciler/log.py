@@ -32,6 +32,9 @@ MOST_REDACTORS = 8
 
 _REDACTORS: list[Callable[[str], str]] = []
 
+_OWN: list[Callable[[str], str]] = []
+"""The same of the operator's own settings, which are declared apart from the documents."""
+
 
 class _StandardError:
     """Standard error, whatever it is at the moment. What cannot be written (the disk is full, nobody reads) ends nobody."""
@@ -53,16 +56,42 @@ def set_up(*, level: str = "warning", as_json: bool = False, redact: Callable[[s
     logger.cache_clear()
 
 
-def mask(redact: Callable[[str], str]) -> None:
-    """Mask what `redact` masks as well from now on: another secret may be declared while the old one still stands somewhere."""
-    _REDACTORS[:] = [redact, *(each for each in _REDACTORS if each != redact)][:MOST_REDACTORS]
+def set_level(level: str) -> None:
+    """Write lines of that level and above from now on."""
+    _SETTINGS.level = level
+    logger.cache_clear()
+
+
+def mask(redact: Callable[[str], str], *, own: bool = False) -> None:
+    """Mask what `redact` masks as well from now on: another secret may be declared while the old one still stands somewhere.
+
+    `own` are the secrets of the settings.
+    """
+    known = _OWN if own else _REDACTORS
+    known[:] = [redact, *(each for each in known if each != redact)][:MOST_REDACTORS]
     _SETTINGS.redact = _masked_by_all
 
 
 def _masked_by_all(text: str) -> str:
-    for redact in _REDACTORS:
+    for redact in (*_OWN, *_REDACTORS):
         text = redact(text)
     return text
+
+
+class _Libraries(logging.Handler):
+    """Writes what libraries say as lines of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, with the trace where there is one."""
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        trace = {"exc_info": record.exc_info} if record.exc_info else {}
+        getattr(logger(), level)("library", name=record.name, message=record.getMessage(), **trace)
+
+
+def take_in_libraries() -> None:
+    """Write warnings and errors of libraries as lines of this log too: else they stand beside it, in no form, unmasked."""
+    logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
 
 
 def masked(text: str) -> str:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 BEAT_S = 1.0
 """Seconds between two signs of life in a file."""
 
+PATIENCE_S = 0.1
+"""Seconds that a message may wait for room: the kernel lets the sender wait for ever where systemd does not read."""
+
 
 def notify(*fields: str) -> None:
     """Send fields such as `READY=1`, if systemd listens. What it does not take is lost: nothing depends on it."""
@@ -22,6 +25,7 @@ def notify(*fields: str) -> None:
         return
     address = "\0" + place[1:] if place.startswith("@") else place
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.settimeout(PATIENCE_S)
         sender.sendto("\n".join(fields).encode(), address)
 
 
@@ -30,14 +34,6 @@ def watchdog_s() -> float | None:
     told = os.environ.get("WATCHDOG_USEC", "")
     ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     return int(told) / 1e6 if told.isdecimal() and ours else None
-
-
-async def keep_alive() -> None:
-    """Give a sign of life twice in each such time, for as long as the event loop turns; until cancelled."""
-    within_s = watchdog_s()
-    while within_s:
-        notify("WATCHDOG=1")
-        await asyncio.sleep(within_s / 2)
 
 
 async def touch(beat: Path | None) -> None:

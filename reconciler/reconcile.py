@@ -210,6 +210,11 @@ class Reconciler:
         self._last = None
         return True
 
+    @property
+    def closed(self) -> str:
+        """Why nothing may be interrupted at this time of the day; '' while a maintenance window is open, or there are none."""
+        return self._permit.closed
+
     def _allowed(self, plan: Plan, observed: Mapping[Address, Observed]) -> Plan:
         """Return the plan with what must not be done now held: it is paused, or would interrupt more than may be."""
         catalog = self._desired.catalog

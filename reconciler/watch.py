@@ -64,6 +64,11 @@ class Watches:
         self._tasks: dict[TargetId, tuple[Ears, asyncio.Task[None]]] = {}
         self.deaf: dict[TargetId, str] = {}
 
+    @property
+    def watched(self) -> frozenset[TargetId]:
+        """The targets that are listened to, those among them that are deaf included."""
+        return frozenset(self._tasks)
+
     def follow(self, asked: Mapping[TargetId, tuple[Query, ...]]) -> None:
         """Listen to what these questions are about, and to nothing else any more."""
         before, self._asked = self._asked, asked

@@ -32,6 +32,10 @@ from reconciler.core.plan import Plan, Step, Verb  # noqa: E402
 from reconciler.core.plan_schema import plan_schema  # noqa: E402
 from reconciler.core.saved import Commit, PlanFile, SavedUnit  # noqa: E402
 from reconciler.desired import compile_offline  # noqa: E402
+from reconciler.metrics import Metrics, State  # noqa: E402
+from reconciler.news import ENDS, MEANINGS, Newsroom  # noqa: E402
+from reconciler.recorder import Origin  # noqa: E402
+from reconciler.settings import SettingsModel  # noqa: E402
 from resources.contract import Address, Change, Disruption, Key, SecretText, TargetId, Unit  # noqa: E402
 from resources.kinds.registry import KINDS  # noqa: E402
 from resources.releases.spelling import ROWS, rows_of  # noqa: E402
@@ -71,6 +75,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield FOLDER / "plan.schema.json", f"{json.dumps(plan_schema(), indent=2)}\n"
     yield FOLDER / "saved-plan.md", saved_plan_page()
     yield FOLDER / "history-json.md", history_page()
+    yield FOLDER / "settings.md", settings_page()
+    yield FOLDER / "metrics.md", metrics_page()
     yield FOLDER / "rules.md", rules_page()
     yield FOLDER / "units.md", units_page()
     yield FOLDER / "releases.md", releases_page()
@@ -245,6 +251,40 @@ def _small_plan() -> Plan:
                 intended=Verb.RESTART,
             ),
         )
+    )
+
+
+# --- operating
+
+
+def settings_page() -> str:
+    """Return every field of the daemon's settings, and what webhooks are told."""
+    rows = [
+        (f"`{path}`", _kind_of_value(info), "yes" if info.is_required() else "", info.description or "")
+        for path, info in _fields(SettingsModel, "")
+    ]
+    events = [(f"`{event}`", f"`{ENDS[event]}`" if event in ENDS else "", meaning) for event, meaning in MEANINGS.items()]
+    return _page(
+        "Settings of the daemon",
+        "`bivisor run --settings FILE` reads one YAML document. [What it is for](../how-to/operate-the-daemon.md).",
+        "Dots lead into a mapping, `[]` into each item of a list.",
+        _table(("field", "what stands there", "required", "meaning"), rows),
+        "## Events",
+        "What `webhooks[].events` may name, and the `type` of a request; what lasts has an end that is told as well.",
+        _table(("event", "its end", "meaning"), events),
+    )
+
+
+def metrics_page() -> str:
+    """Return every number of `/metrics`, with its labels."""
+    families = Metrics(Newsroom(lambda _: None, lambda: Origin("run")), State()).families()
+    rows = [(f"`{name}`", kind, ", ".join(labels), text) for name, kind, labels, text in families]
+    return _page(
+        "Metrics",
+        "What `bivisor run` tells at `/metrics` once `listen` is [set](settings.md). "
+        "[What it is for](../how-to/operate-the-daemon.md#prometheus-and-grafana).",
+        _table(("name", "type", "labels", "meaning"), rows),
+        "Beside these stand those of every Python process: `process_*` (memory, open files, processor time) and `python_gc_*`.",
     )
 
 

@@ -15,20 +15,27 @@ import typer
 from reconciler.cli import apply, following, session
 from reconciler.cli.session import DesiredFolder
 
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", metavar="FILE", help="The daemon's own settings, in YAML.", envvar="BIVISOR_SETTINGS"),
+]
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.daemon import Daemon, Opener
     from reconciler.git_source import Following
+    from reconciler.operate import Operation
 
 NAME = "run"
 
 
-class _Lead(NamedTuple):
-    """Which node of the ring it leads as, if it is to lead, and the file that is touched as a sign of life."""
+class _Wishes(NamedTuple):
+    """Which node of the ring it leads as, if it is to lead; the file that is touched as a sign of life; the settings' file."""
 
     node: str | None
     beat: Path | None
+    settings: Path | None
 
 
 def run(
@@ -57,6 +64,7 @@ def run(
         Path | None,
         typer.Option("--beat", metavar="FILE", help="Touch this file each second as a sign of life, for that agent."),
     ] = None,
+    settings: SettingsFile = None,
 ) -> None:
     """Keep the cloud as declared, as long as it runs.
 
@@ -65,7 +73,7 @@ def run(
     It decides as plan does and acts as apply does; no host waits for another one, and never is more down at once than
     allowed. What it does stands in the log on standard error, and in bivisor history. A folder that cannot be read as
     declared changes nothing: the last good one stays in force. SIGTERM finishes the step in hand and ends; SIGHUP reads
-    everything anew.
+    everything anew, the settings too.
 
     With --git it keeps what a branch declares: it fetches it, and takes what is pushed if it descends from what is in force
     and can be read as declared. SIGHUP fetches at once.
@@ -74,7 +82,7 @@ def run(
         raise typer.BadParameter("goes with neither --once nor --observe-only: who leads keeps", param_hint="--leader")
     if once and observe_only:
         raise typer.BadParameter("goes not with --observe-only: to look once, bivisor plan", param_hint="--once")
-    lead = _Lead(leader, beat)
+    wishes = _Wishes(leader, beat, settings)
     given = {
         "--branch": branch, "--path": path, "--every": every, "--verify-signatures": verify_signatures,
         "--allow-rewind": allow_rewind, "--secrets": secrets,
@@ -82,25 +90,25 @@ def run(
     source = context.get_parameter_source("desired")
     followed = following.following(git, given, desired=source is not None and source.name == "COMMANDLINE")
     if followed is not None:
-        raise typer.Exit(_once_of(followed) if once else session.run(_follow(followed, lead, acts=not observe_only)))
-    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, lead, acts=not observe_only)))
+        raise typer.Exit(_once_of(followed) if once else session.run(_follow(followed, wishes, acts=not observe_only)))
+    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, wishes, acts=not observe_only)))
 
 
-async def _keep(folder: Path, lead: _Lead, *, acts: bool) -> int:
+async def _keep(folder: Path, wishes: _Wishes, *, acts: bool) -> int:
     from reconciler.desired_source import DesiredSource  # noqa: PLC0415 - keeps --help fast
     from reconciler.lock import only_one  # noqa: PLC0415 - as above
 
     with only_one(folder):
-        return await _run(folder, partial(DesiredSource, folder), lead, acts=acts)
+        return await _run(folder, partial(DesiredSource, folder), wishes, acts=acts)
 
 
-async def _follow(followed: Following, lead: _Lead, *, acts: bool) -> int:
+async def _follow(followed: Following, wishes: _Wishes, *, acts: bool) -> int:
     from reconciler.git_source import Follower, GitSource, keeping  # noqa: PLC0415 - keeps --help fast
 
     with keeping(followed):
         follower = Follower(followed)
         await follower.clone.open()
-        return await _run(follower.folder, partial(GitSource, followed), lead, acts=acts)
+        return await _run(follower.folder, partial(GitSource, followed), wishes, acts=acts)
 
 
 def _once_of(followed: Following) -> int:
@@ -111,43 +119,60 @@ def _once_of(followed: Following) -> int:
         return apply.once(session.run(fetch_once(followed)))
 
 
-async def _run(folder: Path, source: Opener, lead: _Lead, *, acts: bool) -> int:
+async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> int:
     from reconciler import log, notify  # noqa: PLC0415 - keeps --help fast
     from reconciler.cli.chronicle import Chronicle  # noqa: PLC0415 - as above
     from reconciler.daemon import Daemon, Terms  # noqa: PLC0415 - as above
     from reconciler.leader import Leader  # noqa: PLC0415 - as above
+    from reconciler.operate import DEFAULT_LEVEL, Given, Operation  # noqa: PLC0415 - as above
     from reconciler.pauses_file import heeded  # noqa: PLC0415 - as above
     from reconciler.permits import Permits  # noqa: PLC0415 - as above
 
+    given = Given(wishes.settings, session.LOGGING.get("level"))
+    first = await given.read()
     gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
     gc.enable()
-    log.set_up(**{"level": "info", **session.LOGGING})
+    log.set_up(**{"level": DEFAULT_LEVEL, **session.LOGGING})
+    log.take_in_libraries()
     with heeded(folder), Chronicle(folder) as chronicle:
-        terms = Terms(acts, Permits.of(folder), Leader(lead.node) if lead.node else None)
-        daemon = Daemon(source, chronicle, chronicle.recorder, terms)
-        alive = asyncio.gather(notify.keep_alive(), notify.touch(lead.beat))
-        with _heeding(daemon):
-            await daemon.run()
-        alive.cancel()
+        terms = Terms(acts, Permits.of(folder), Leader(wishes.node) if wishes.node else None)
+        operation = Operation(folder, chronicle, chronicle.recorder, given, acts=acts)
+        daemon = Daemon(source, operation, operation, terms)
+        async with operation.around(daemon, first):
+            beat = asyncio.create_task(notify.touch(wishes.beat))
+            with _heeding(daemon, operation):
+                await daemon.run()
+            beat.cancel()
         log.logger().info("stopped")
     return 0
 
 
 @contextmanager
-def _heeding(daemon: Daemon) -> Iterator[None]:
+def _heeding(daemon: Daemon, operation: Operation) -> Iterator[None]:
     """Take SIGTERM and SIGINT for the wish to stop, and a second one for impatience; SIGHUP for the wish to read anew."""
-    from reconciler.notify import notify  # noqa: PLC0415 - keeps --help fast
+    from reconciler import log  # noqa: PLC0415 - keeps --help fast
+    from reconciler.notify import notify  # noqa: PLC0415 - as above
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
+    def end() -> None:
+        log.logger().error("abandoned", steps=", ".join(operation.in_hand))
+        if task is not None:
+            task.cancel()
+
     def stop() -> None:
         notify("STOPPING=1")
+        operation.stopping()
         daemon.stop()
-        if task is not None:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, task.cancel)
+        loop.call_later(operation.settings.stop_within_s, end)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end)
 
-    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
+    def reload() -> None:
+        daemon.reload()
+        operation.reload()
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     yield

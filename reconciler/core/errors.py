@@ -117,6 +117,10 @@ class TakenError(BivisorError):
     """This folder of documents cannot be kept: it is not there, or somebody else keeps it already."""
 
 
+class ListenError(BivisorError):
+    """The address for metrics and health cannot be listened on."""
+
+
 class LeadError(BivisorError):
     """This daemon does not lead the cloud, or not any more: another one does, or nobody can tell."""
 

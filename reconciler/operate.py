@@ -1,0 +1,192 @@
+"""What surrounds the daemon while it runs: its settings, numbers, health, and whoever is told what happens.
+
+    settings ─▶ listen ─▶ daemon ─▶ audience: chronicle, newsroom ─▶ webhooks
+                                            └ metrics, heart  ◀─ /metrics /healthz /readyz
+
+None of it has a say in what the daemon does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler import log
+from reconciler.core.errors import InputError
+from reconciler.endpoint import application, bound, serving
+from reconciler.heart import Heart
+from reconciler.metrics import Metrics, State
+from reconciler.news import Newsroom
+from reconciler.settings import Settings, read_settings
+from reconciler.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from reconciler.apply import Progress
+    from reconciler.core.plan import Plan
+    from reconciler.daemon import Audience, Daemon
+    from reconciler.desired_source import Folder
+    from reconciler.news import News
+    from reconciler.reconcile import Entry, Look
+    from reconciler.recorder import Recorder
+
+
+DEFAULT_LEVEL = "info"
+"""The least level of log lines of a daemon, unless somebody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line says: the file of the settings, if there is one, and the level of the log, which has precedence."""
+
+    file: Path | None = None
+    log_level: str | None = None
+
+    async def read(self) -> Settings:
+        """Return the settings that are in the file now. Raises InputError."""
+        return Settings() if self.file is None else await read_settings(self.file)
+
+
+class Operation:
+    """Hears what the daemon does, beside the one who tells it in the log; and stands between it and who records it."""
+
+    def __init__(self, folder: Path, first: Audience, recorder: Recorder, given: Given, *, acts: bool) -> None:
+        """Pass on to `first` and `recorder` whatever they are to hear."""
+        self._first = first
+        self._recorder = recorder
+        self._given = given
+        self._reread = asyncio.Event()
+        self._state = State(acts)
+        self._newsroom = Newsroom(self._tell, lambda: recorder.origin)
+        self._metrics = Metrics(self._newsroom, self._state, lambda: self._webhooks.waiting)
+        self._webhooks = Webhooks({"host": socket.gethostname(), "desired": str(folder.absolute())}, self._metrics)
+        self._heart = Heart(self._due)
+        self._daemon: Daemon | None = None
+        self._taken = False
+        self._undecided = ""
+        self._stopping = False
+        self.settings = Settings()
+        """What is in force."""
+
+    @asynccontextmanager
+    async def around(self, daemon: Daemon, settings: Settings) -> AsyncIterator[None]:
+        """Surround the daemon while it is entered. Raises ListenError."""
+        self._daemon = self._newsroom.daemon = self._metrics.daemon = daemon
+        listener = None if settings.listen is None else bound(*settings.listen)
+        self._use(settings)
+        with self._webhooks:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._heart.run()), group.create_task(self._rereading())]
+                if listener is None:
+                    yield
+                else:
+                    log.logger().info("listening", address="{}:{}".format(*listener.getsockname()[:2]))
+                    async with serving(application(self._metrics.page, self._ill, self._unready), listener):
+                        yield
+                for task in tasks:
+                    task.cancel()
+
+    def reload(self) -> None:
+        """Read the settings anew; when they cannot be read, those stay in force that are."""
+        self._reread.set()
+
+    def stopping(self) -> None:
+        """Hear that the daemon is to stop."""
+        self._stopping = True
+
+    @property
+    def in_hand(self) -> tuple[str, ...]:
+        """The steps that have begun and not ended."""
+        return tuple(map(str, self._metrics.in_hand))
+
+    # --- as one of the daemon's audience
+
+    def folder(self, folder: Folder) -> None:
+        """Pass on what is known of the documents."""
+        for each in (self._first, self._metrics, self._newsroom):
+            each.folder(folder)
+
+    async def taking(self, folder: Folder) -> None:
+        """Pass on that other documents are in force."""
+        for each in (self._first, self._metrics, self._newsroom):
+            await each.taking(folder)
+        self._taken = True
+
+    def decided(self, look: Look) -> None:
+        """Pass on a decision."""
+        for each in (self._first, self._metrics, self._newsroom):
+            each.decided(look)
+        self._undecided = ""
+        self._heart.decided()
+
+    def undecided(self, why: str) -> None:
+        """Pass on that nothing can be decided. It is tried again, which is a sign of life."""
+        for each in (self._first, self._metrics, self._newsroom):
+            each.undecided(why)
+        self._undecided = why
+        self._heart.decided()
+
+    def step(self, progress: Progress) -> None:
+        """Pass on what became of a step."""
+        for each in (self._first, self._metrics, self._newsroom):
+            each.step(progress)
+
+    # --- as the one who records
+
+    @contextmanager
+    def one_pass(self, plan: Plan, report: Callable[[Progress], None]) -> Iterator[Entry]:
+        """Have a pass recorded, and count it."""
+        with self._metrics.one_pass(self._recorder, plan, report) as entry:
+            yield entry
+
+    # --- inside
+
+    def _tell(self, news: News) -> None:
+        self._webhooks.tell(news)
+
+    def _use(self, settings: Settings) -> None:
+        """Keep to these settings, as far as they can change while it runs."""
+        log.mask(settings.redact, own=True)
+        if self._given.log_level is None:
+            log.set_level(settings.log_level or DEFAULT_LEVEL)
+        self._webhooks.use(settings.webhooks)
+        self.settings = settings
+
+    async def _rereading(self) -> None:
+        """Take in the settings whenever somebody asks for that."""
+        while True:
+            await self._reread.wait()
+            self._reread.clear()
+            listens = self.settings.listen
+            try:
+                self._use(await self._given.read())
+            except InputError as error:
+                self._state.settings_valid = False
+                log.logger().error("settings", status="refused", message=f"the former ones stay in force: {error}")
+                continue
+            self._state.settings_valid = True
+            log.logger().info("settings", status="taken")
+            if self.settings.listen != listens:
+                log.logger().warning("settings", status="later", message="listen changes with the next start")
+                self.settings = replace(self.settings, listen=listens)
+
+    def _due(self) -> bool:
+        return self._daemon is not None and self._daemon.keeper is not None and self._daemon.keeper.inside.due
+
+    def _ill(self) -> tuple[str, ...]:
+        return (self._heart.trouble,) if self._heart.trouble else ()
+
+    def _unready(self) -> tuple[str, ...]:
+        """Say why it does not do its work."""
+        if self._stopping:
+            return ("it is told to stop",)
+        if not self._taken:
+            return (self._newsroom.refused or "the documents are not read yet",)
+        if self._undecided:
+            return (f"nothing can be decided: {self._undecided}",)
+        return () if self._metrics.decided_at else ("nothing was decided yet",)

@@ -1,0 +1,174 @@
+"""What is shipped to operate the daemon fits the daemon: unit, alert rules, dashboard."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from configparser import ConfigParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from reconciler.metrics import Metrics, State
+from reconciler.news import Newsroom
+from reconciler.recorder import Origin
+from reconciler.settings import STOP_WITHIN_S, read_settings
+from tests.cli.test_port_groups import PROGRAM
+from tests.docs.markdown import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PACKAGING = ROOT / "packaging"
+UNIT = PACKAGING / "systemd/bivisor.service"
+RULES = PACKAGING / "prometheus/bivisor.rules.yml"
+DASHBOARD = PACKAGING / "grafana/bivisor.json"
+OF_PROMETHEUS = {"up", "ALERTS"}
+"""Series that Prometheus itself makes."""
+
+
+@pytest.fixture(scope="module")
+def series() -> dict[str, set[str]]:
+    """The names of all series that the daemon tells, each with its labels."""
+    metrics = Metrics(Newsroom(lambda _: None, lambda: Origin("run")), State())
+    found: dict[str, set[str]] = {}
+    for family in metrics.registry.collect():
+        labels = set(getattr(family, "_labelnames", ())) | {label for sample in family.samples for label in sample.labels}
+        suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
+        for suffix in suffixes:
+            found[f"{family.name}{suffix}"] = labels | ({"le"} if suffix == "_bucket" else set())
+    return found
+
+
+def named(expression: str) -> set[str]:
+    """Return the series that a query names."""
+    return set(re.findall(r"\b((?:bivisor|process)_\w+|up|ALERTS)\b(?!\()", re.sub(r'"[^"]*"', '""', expression)))
+
+
+def queries(value: Any) -> Iterator[str]:
+    """Yield every query of a dashboard."""
+    if isinstance(value, dict):
+        yield from (text for key, text in value.items() if key in ("expr", "definition") and isinstance(text, str))
+        for inner in value.values():
+            yield from queries(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from queries(inner)
+
+
+def rules() -> list[dict[str, Any]]:
+    """Return every alert."""
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_asks_for_what_exists(rule: dict[str, Any], series: dict[str, set[str]]) -> None:
+    """Every series of its query is told; it says how urgent it is and what to do, and has a test and a line in the docs."""
+    assert named(rule["expr"])
+    assert named(rule["expr"]) <= series.keys() | OF_PROMETHEUS
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert set(rule["annotations"]) == {"summary", "description"}
+    assert f'alertname="{rule["alert"]}"' in RULES.with_suffix(".test.yml").read_text()
+    assert f"`{rule['alert']}`" in (ROOT / "docs/how-to/operate-the-daemon.md").read_text()
+
+
+def test_the_dashboard_asks_for_what_exists(series: dict[str, set[str]]) -> None:
+    """Every query names series that are told; panels have numbers of their own, a text, and do not overlap."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    asked = list(queries(dashboard))
+    assert len(asked) > 20
+    for query in asked:
+        assert named(query), query
+        assert named(query) <= series.keys(), query
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        assert panel["description"].endswith(".")
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        taken |= cells
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def test_queries_group_by_labels_that_exist(series: dict[str, set[str]]) -> None:
+    """A legend or a grouping by a label that no series has would show nothing."""
+    known = set().union(*series.values()) | {"instance"}
+    texts = [*queries(json.loads(DASHBOARD.read_text())), *(rule["expr"] for rule in rules())]
+    for text in texts:
+        for group in re.findall(r"\b(?:by|without) \(([^)]*)\)", text):
+            assert {label.strip() for label in group.split(",")} <= known, text
+
+
+def test_every_series_of_ours_is_named_as_prometheus_wants(series: dict[str, set[str]]) -> None:
+    """A prefix, base units, and few values for each label: only targets and webhooks are named by people."""
+    ours = {name: labels for name, labels in series.items() if name.startswith("bivisor_")}
+    assert {label for labels in ours.values() for label in labels} <= {
+        "class", "le", "outcome", "priority", "python", "result", "target", "verb", "version", "webhook",
+    }  # fmt: skip
+    assert not [name for name in ours if re.search(r"_(ms|milliseconds|minutes|bytes_total_total)$", name)]
+
+
+def promtool() -> str:
+    """Return Prometheus' own tool, or skip where it is not installed."""
+    found = shutil.which("promtool")
+    if found is None:
+        pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
+    return found
+
+
+@pytest.mark.parametrize("words", [("check", "rules", RULES), ("test", "rules", RULES.with_suffix(".test.yml"))])
+def test_prometheus_takes_the_rules(words: tuple[object, ...]) -> None:
+    """Promtool finds no mistake, and each alert fires when it is to, and only then."""
+    done = subprocess.run([promtool(), *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def unit() -> ConfigParser:
+    """Return the unit."""
+    found = ConfigParser(strict=False, interpolation=None)
+    found.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's names have capitals
+    found.read(UNIT)
+    return found
+
+
+def test_the_unit_leaves_time_for_the_daemons_own_limit() -> None:
+    """Systemd waits longer than the daemon does by itself; it hears that it is ready and lives."""
+    service = unit()["Service"]
+    assert service["Type"] == "notify"
+    assert int(service["TimeoutStopSec"].removesuffix("min")) * 60 > STOP_WITHIN_S + 60
+    assert 10 <= int(service["WatchdogSec"]) <= 120
+    assert service["ExecStart"].endswith("run --settings /etc/bivisor/run.yaml")
+
+
+async def test_the_shipped_settings_are_settings(tmp_path: Path) -> None:
+    """As they are, and with everything in them that stands in comments."""
+    text = (PACKAGING / "systemd/run.yaml").read_text()
+    path = tmp_path / "run.yaml"
+    (tmp_path / "webhook.key").write_text("0123456789abcdef")
+    for now in (text, re.sub(r"^# ( *(?:- )?\w+:)", r"\1", text, flags=re.MULTILINE)):
+        path.write_text(now)
+        found = await read_settings(path)
+        assert found.listen == ("127.0.0.1", 9180)
+    assert [hook.name for hook in found.webhooks] == ["ops"]
+    assert found.stop_within_s == STOP_WITHIN_S
+
+
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    """systemd-analyze finds no mistake in it, and little that it may do beyond its work."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not there")
+    copy = tmp_path / "bivisor.service"
+    copy.write_text(UNIT.read_text().replace("/opt/bivisor/bin/bivisor", str(PROGRAM)))
+    verified = subprocess.run([analyze, "verify", copy], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    told = subprocess.run(
+        [analyze, "security", "--offline=true", "--no-pager", copy], capture_output=True, text=True, check=False
+    )
+    exposure = re.search(r"Overall exposure level for bivisor.service: ([\d.]+)", told.stdout)
+    assert exposure, told.stdout + told.stderr
+    assert float(exposure[1]) < 2.0

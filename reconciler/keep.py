@@ -120,6 +120,7 @@ class Keeper:
         self._rests = Rests(manner.rng, self._stir.set)
         self._mistakes = 0  # in a row, in deciding
         self._hurry = asyncio.Event()
+        self._waited_for: set[TargetId] = set()
         self._undone: dict[Address, Corrections] = {}
         self._whole_since: dict[Address, float] = {}
         self._all_seen = False  # until each was asked once, nobody knows what must end before something else begins
@@ -162,7 +163,8 @@ class Keeper:
             self._queue.forget(target)
             self._unseen.forget(target)
         self._undone = {address: known for address, known in self._undone.items() if address in desired.catalog.units}
-        for target in (asked | others) & self._observer.asked.keys():
+        self._waited_for = set((asked | others) & self._observer.asked.keys())
+        for target in self._waited_for:
             self._queue.add(target, Priority.USER)
         self._stir.set()
         self._hurry.set()
@@ -204,6 +206,7 @@ class Keeper:
             self._awaited -= {item.key}
             if heard is not Heard.NOTHING:
                 self._unseen.looked(item.key, began)
+                self._hurry_if_seen(item.key)
             if item.key in self._observer.asked:
                 pause = SWEEP_S[item.key.kind] * (1.0 - JITTER * self._rng.random())
                 self._queue.add_after(item.key, Priority.SWEEP, pause)
@@ -225,7 +228,21 @@ class Keeper:
                 await self._undecided(error)
             else:
                 self._mistakes = 0
-                await asyncio.sleep(loop.time() - began)  # of a large cloud, others have the processor for half of the time
+                await self._breathe(loop.time() - began)
+
+    async def _breathe(self, spent_s: float) -> None:
+        """Let others have the processor for as long as deciding took; a person's change waits for a quarter of that."""
+        await asyncio.sleep(spent_s / 4)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(spent_s * 3 / 4):
+                await self._hurry.wait()
+
+    def _hurry_if_seen(self, target: TargetId) -> None:
+        """Decide soon when the last one was seen of those that a person's change is about; each of many costs a decision."""
+        if target in self._waited_for:
+            self._waited_for.discard(target)
+            if not self._waited_for:
+                self._hurry.set()
 
     def _once(self, group: asyncio.TaskGroup, began: float) -> None:
         """Decide, and begin what is free."""

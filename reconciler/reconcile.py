@@ -16,7 +16,7 @@ from reconciler.apply import Applier, Progress
 from reconciler.core.deletions import Allowance, hold_deletions, taken_by, told_unknown
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.drift import classed
-from reconciler.core.plan import NOT_ASKED, Plan, Verb, make_plan
+from reconciler.core.plan import NOT_ASKED, Plan, Step, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
 from reconciler.core.scope import Scope, around, limited, mends, narrowed, without_unasked
 from reconciler.core.status import GOOD, Outcome, Result, Status, fold
@@ -122,6 +122,8 @@ class Reconciler:
         self._appliers: set[Applier] = set()
         self._stopping = False
         self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
+        self._claims = desired, desired.claims()
+        self._steps: dict[Address, tuple[Unit, Observed, Step]] = {}
         self.screen: Callable[[Plan], Plan] = lambda plan: plan
         """Holds what there is another reason not to do, before it is decided who may be interrupted."""
         self.broken: dict[Address, str] = {}
@@ -170,6 +172,7 @@ class Reconciler:
         self.broken = self.broken if same else {}
         self._rollout = Rollout(desired.catalog.max_unavailable, frozenset(self.broken.values()))
         self._last = None
+        self._steps = {}
         self.observer.redact = desired.redact
         return self.observer.declare(desired.catalog.units)
 
@@ -204,7 +207,7 @@ class Reconciler:
     def _planned(self, observed: Mapping[Address, Observed]) -> Look:
         if self._last is None or not self._is_planned(observed):
             desired = self._desired
-            plan = make_plan(desired.catalog, desired.graph, observed, _mistaken)
+            plan = make_plan(desired.catalog, desired.graph, observed, _mistaken, self._steps)
             plan = hold_deletions(classed(plan, desired.catalog), desired.catalog, self._allowance)
             plan = self.screen(told_unknown(plan, desired.catalog, observed))
             self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
@@ -281,7 +284,9 @@ class Reconciler:
         """
         desired = desired or self._desired
         with records.one_pass(look.plan, report) as entry:
-            applier = Applier(self._targets, self.observer, desired.redact, entry.report, desired.claims().of)
+            if self._claims[0] is not desired:
+                self._claims = desired, desired.claims()
+            applier = Applier(self._targets, self.observer, desired.redact, entry.report, self._claims[1].of)
             applier.stopping, applier.outdated = self._stopping, desired is not self._desired
             self._appliers.add(applier)
             try:

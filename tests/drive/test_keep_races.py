@@ -11,7 +11,7 @@ from reconciler.core.undone import QUIET_S
 from reconciler.keep import SWEEP_S
 from resources.contract import TargetId
 from tests.drive.test_keep import Kept, keeping, until
-from tests.drive.world import Place, Thing, World, desired_of, thing
+from tests.drive.world import Place, World, desired_of, thing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

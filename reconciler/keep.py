@@ -343,7 +343,10 @@ class Keeper:
                 self._undone[step.address] = corrected(self._undone.get(step.address, Corrections()), step.changes)
         graph = self._reconciler.desired.graph
         touched = {*portion.units, *(other for address in portion.units for other in graph.needed_by(address))}
-        asked = self._observer.asked_about(touched)
+        asked = dict(self._observer.asked_about(touched))
+        for address in portion.units:  # which no document may declare any more
+            if address.target in self._observer.asked:
+                asked.setdefault(address.target, frozenset())
         self._unseen.acted(portion.units, asked, asyncio.get_running_loop().time())
         for target in asked:
             self._queue.add(target, Priority.DRIFT)

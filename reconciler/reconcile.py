@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
 from reconciler.apply import Applier, Progress
+from reconciler.core.compile import Former
 from reconciler.core.deletions import Allowance, hold_deletions, taken_by, told_unknown
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.drift import classed
@@ -20,7 +21,7 @@ from reconciler.core.plan import NOT_ASKED, Plan, Step, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
 from reconciler.core.scope import Scope, around, limited, mends, narrowed, without_unasked
 from reconciler.core.status import GOOD, Outcome, Result, Status, fold
-from reconciler.mistakes import mistake
+from reconciler.mistakes import mistake, outlived
 from reconciler.observe import Observer
 
 if TYPE_CHECKING:
@@ -238,7 +239,11 @@ class Reconciler:
         """Return what is desired in view of what was seen: what was renamed is followed, what is ours and undeclared goes."""
         aliases = _aliases(self._desired, observed)
         base = self._base if aliases == self._base.aliases else self._base.following(aliases)
-        former = base.former(observed)
+        try:
+            former = base.former(observed)
+        except Exception as error:  # noqa: BLE001 - what one host remembers, read by mistake, keeps nobody from all the rest
+            mistake("find what is declared no more: nothing of that goes", error)
+            former = Former()
         if base is self._base and former == self._desired.catalog.former:
             return self._desired
         self._base = base
@@ -362,7 +367,10 @@ def _aliases(desired: Desired, observed: Mapping[Address, Observed]) -> dict[Add
     found: dict[Address, str] = {}
     for address, unit in desired.catalog.units.items():
         seen = observed.get(address, NOT_ASKED)
-        name = desired.aliases.get(address, "") if isinstance(seen, Unobserved) else unit.alias(seen)
+        name = desired.aliases.get(address, "")
+        if not isinstance(seen, Unobserved):
+            with outlived(f"find the name of {address}"):
+                name = unit.alias(seen)
         if name:
             found[address] = name
     return found

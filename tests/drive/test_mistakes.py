@@ -11,7 +11,10 @@ import pytest
 
 from reconciler import log
 from reconciler.core.plan import Verb
+from reconciler.desired import Desired
+from reconciler.keep import Keeper
 from reconciler.mistakes import mistake
+from reconciler.reconcile import Reconciler
 from reconciler.targets import Signal
 from reconciler.watch import Watches
 from resources.contract import TargetId
@@ -19,8 +22,10 @@ from tests.drive.test_keep import Kept, keeping, until
 from tests.drive.world import Place, Thing, World, desired_of, thing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection
+    from collections.abc import AsyncGenerator, Collection, Mapping
 
+    from reconciler.core.compile import Former
+    from reconciler.core.diff import Observed
     from resources.contract import Action, Address, Change, Disruption, Facts, Query, Reply
 
 pytestmark = pytest.mark.looptime
@@ -68,6 +73,24 @@ class Unforeseeable(Thing):
         fail(changes, facts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unnameable(Thing):
+    """A thing that does not know what it is called now, by a mistake."""
+
+    def alias(self, facts: Facts | None) -> str:
+        """Fail."""
+        fail(facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetful(Desired):
+    """Documents of which it cannot be found what they declare no more, by a mistake."""
+
+    def former(self, observed: Mapping[Address, Observed]) -> Former:
+        """Fail."""
+        fail(observed)
+
+
 def told(capsys: pytest.CaptureFixture[str], event: str = "mistake") -> int:
     """Return how often that event stands in the log since it was looked at last."""
     return capsys.readouterr().err.count(f"event='{event}'")
@@ -92,6 +115,28 @@ async def test_a_mistake_in_one_unit_is_unknown_and_the_others_go_on(
     assert "test_mistakes.py" in step.held
     assert "canary" not in step.held
     assert not kept.trouble
+    assert told(capsys) == 1
+
+
+async def test_a_name_that_is_not_found_is_the_declared_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whose name cannot be found by a mistake is called as it was before, and everything is kept."""
+    bad, world = Unnameable(address=thing("a", "bad").address, desired={"size": 1}), World()
+    async with keeping(Kept(world, bad, thing("b", "other", size=1))) as kept:
+        await until(lambda: kept.has("a", bad={"size": 1}) and kept.has("b", other={"size": 1}), 5)
+        assert not kept.trouble
+    assert told(capsys) == 1
+
+
+async def test_nothing_goes_while_it_cannot_be_found_what_is_declared_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistake in reading what hosts remember takes nothing away, and keeps nobody from making the rest right."""
+    world = World()
+    kept = Kept(world, thing("a", "x", size=1))
+    plain = desired_of((thing("a", "x", size=1),))
+    forgetful = Forgetful(plain.loaded, plain.catalog, plain.graph, plain.redact)
+    kept.keeper = Keeper(Reconciler(forgetful, world), kept)  # type: ignore[arg-type] # a World is enough of Targets
+    async with keeping(kept):
+        await until(lambda: kept.has("a", x={"size": 1}), 5)
+        assert not kept.trouble
     assert told(capsys) == 1
 
 

@@ -21,7 +21,7 @@ from reconciler.core.plan import NOT_ASKED, Plan, Step, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
 from reconciler.core.scope import Scope, around, limited, mends, narrowed, without_unasked
 from reconciler.core.status import GOOD, Outcome, Result, Status, fold
-from reconciler.mistakes import mistake, outlived
+from reconciler.mistakes import mistake, outlived, spared
 from reconciler.observe import Observer
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ class Reconciler:
         `desired` is what it was planned for, unless that is what is desired now. Raises BrokenPlanError.
         """
         desired = desired or self._desired
-        with records.one_pass(look.plan, report) as entry:
+        with spared(lambda: records.one_pass(look.plan, report), Entry(report), "record what is done") as entry:
             if self._claims[0] is not desired:
                 self._claims = desired, desired.claims()
             applier = Applier(self._targets, self.observer, desired.redact, entry.report, self._claims[1].of)

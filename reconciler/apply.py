@@ -80,6 +80,8 @@ class Applier:
         self._roots: dict[Address, Address] = {}
         self._broken: BrokenPlanError | None = None
         self._interrupted: set[Address] = set()
+        self.forbids: Callable[[Step], str] = lambda _: ""
+        """Says why a step must not begin after all, or ''."""
         self.stopping = False
         """Set to begin no step any more: those in hand are finished, the others skipped."""
         self.outdated = False
@@ -181,6 +183,8 @@ class Applier:
             self._broken = BrokenPlanError(unit.address, how)
         if self._broken is not None:
             return Outcome.FAILED if self._broken.address == unit.address else Outcome.SKIPPED, self._broken.message
+        if why := self.forbids(now):
+            return Outcome.SKIPPED, why
         try:
             target = self._targets.get(unit.address.target)
             if now.disruption is not None:

@@ -23,6 +23,7 @@ from reconciler.core.status import Outcome, Result
 from reconciler.core.undone import Corrections, corrected, declaration, hold_stalled, seen
 from reconciler.mistakes import mistake, outlived
 from reconciler.observe import Heard
+from reconciler.permits import HEED_S
 from reconciler.queue import JITTER, ClosedError, Queue
 from reconciler.reconcile import UNRECORDED, Look
 from reconciler.rests import Rests, rest_s
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from reconciler.reconcile import Reconciler, Records
     from resources.contract import Address, Query, TargetId
 
-SWEEP_S = {"openstack": 10.0, "vcenter": 30.0, "pacemaker": 15.0, "ssh": 60.0}
+SWEEP_S = {"openstack": 10.0, "vcenter": 60.0, "pacemaker": 15.0, "ssh": 60.0}
 """Seconds after which a target is looked at again although nothing was heard of it; a part of it is jitter."""
 
 
@@ -139,6 +140,7 @@ class Keeper:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._decide(group))
             self._lookers = [group.create_task(self._look()) for _ in range(LOOKERS)]
+            self._lookers.append(group.create_task(self._heed()))
 
     def stop(self) -> None:
         """Begin nothing any more."""
@@ -211,6 +213,14 @@ class Keeper:
                 pause = SWEEP_S[item.key.kind] * (1.0 - JITTER * self._rng.random())
                 self._queue.add_after(item.key, Priority.SWEEP, pause)
             self._stir.set()
+
+    async def _heed(self) -> None:
+        """Decide anew when a maintenance window opens or closes, and when something is paused or goes on."""
+        while True:
+            await asyncio.sleep(HEED_S)
+            with outlived("find out what may be done now"):
+                if self._reconciler.heed():
+                    self._stir.set()
 
     async def _decide(self, group: asyncio.TaskGroup) -> None:
         """Decide anew whenever something was seen or done, and begin what is free."""

@@ -29,7 +29,6 @@ def only_one(what: Path | str) -> Iterator[None]:
     link that leads to another release later lets a second one in. One that cannot be read is refused: it is a wrong path or a
     file system that is not there yet, and whoever started this has to know.
     """
-    names = {what}
     if isinstance(what, Path):
         try:
             os.listdir(what)  # noqa: PTH208 - its errors are what counts
@@ -37,22 +36,40 @@ def only_one(what: Path | str) -> Iterator[None]:
             raise TakenError(
                 f"{what}: cannot be read: {error.strerror}: name the folder of the documents with --desired"
             ) from None
-        names = {os.path.abspath(what), os.path.realpath(what)}  # noqa: PTH100 - a link is not followed in the first one
     with ExitStack() as held:
-        for name in sorted(map(str, names)):
+        for name in _names(what):
             held.enter_context(_hold(name, what))
         yield
 
 
+def is_taken(folder: Path) -> bool:
+    """Tell whether a daemon keeps that folder on this machine now."""
+    return any(map(_is_held, _names(folder)))
+
+
+def _names(what: Path | str) -> list[str]:
+    if isinstance(what, str):
+        return [what]
+    return sorted({os.path.abspath(what), os.path.realpath(what)})  # noqa: PTH100 - a link is not followed in the first one
+
+
+def _address(name: str) -> str:
+    return f"\0bivisor/run/{hashlib.sha256(os.fsencode(name)).hexdigest()}"
+
+
 def _hold(name: str, what: Path | str) -> socket.socket:
     """Return what holds a name until it is closed. Raises TakenError."""
-    digest = hashlib.sha256(os.fsencode(name)).hexdigest()
     holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        holder.bind(f"\0bivisor/run/{digest}")
+        holder.bind(_address(name))
     except OSError as error:
         holder.close()
         if error.errno == errno.EADDRINUSE:
             raise TakenError(f"{what}: another bivisor run keeps it already: stop that one first") from None
         raise TakenError(f"{what}: nobody can tell whether another bivisor run keeps it: {error.strerror}") from None
     return holder
+
+
+def _is_held(name: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+        return asking.connect_ex(_address(name)) == 0

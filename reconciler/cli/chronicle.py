@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from reconciler import log
@@ -50,18 +51,22 @@ class Chronicle:
 
     def folder(self, folder: Folder) -> None:
         """Say that documents are in force, or why they are not."""
-        if folder.refused is not None:
-            notify("READY=1", "STATUS=the documents cannot be read as declared")  # it runs, and waits for better ones
+        if folder.stuck:
+            notify("READY=1", "STATUS=waits for documents that can be read as declared")
         for condition in folder.conditions:
             if self._conditions.get(condition.type) != condition:
                 self._conditions[condition.type] = condition
-                tell = log.logger().info if condition.status is Truth.TRUE else log.logger().warning
+                tell = log.logger().warning if condition.status is Truth.FALSE else log.logger().info
                 told = {"message": condition.message} if condition.message else {}
                 tell("desired", condition=condition.type, status=str(condition.status), reason=condition.reason, **told)
 
-    async def taking(self) -> None:
+    async def taking(self, folder: Folder) -> None:
         """Say and remember of which commit the documents are."""
-        origin = self.recorder.origin = await origin_of(self._folder, _COMMAND)
+        origin = await origin_of(self._folder, _COMMAND)
+        if folder.revision:  # what was read; by now another one may be checked out
+            dirty = origin.dirty and origin.commit == folder.revision
+            origin = replace(origin, commit=folder.revision, branch=folder.branch, dirty=dirty)
+        self.recorder.origin = origin
         if origin.commit:
             log.logger().info("commit", commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
 

@@ -13,12 +13,29 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import adopt, apply, diff, explain, graph, history, plan, run, schema, status, validate, why
+from reconciler.cli import (
+    adopt,
+    apply,
+    diff,
+    explain,
+    graph,
+    history,
+    pause,
+    pauses,
+    plan,
+    resume,
+    run,
+    schema,
+    status,
+    validate,
+    why,
+)
 
 DESCRIPTION = """Keep a mixed OpenStack cloud, KVM and VMware vCenter side by side, as a folder of YAML files declares it.
 
 Exit codes: 0 converged or no changes; 1 error in input or configuration; 2 changes pending (plan --detailed-exitcode);
-3 something is held, unknown or failed; 4 a saved plan does not fit any more; 130 interrupted; 143 terminated.
+3 something is held, unknown or failed; 4 a saved plan does not fit any more; 5 another daemon leads, or nobody can tell
+(run --leader); 130 interrupted; 143 terminated.
 """
 
 INTERRUPTED, TERMINATED, UNHEARD = 130, 143, 141
@@ -39,7 +56,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (validate, plan, diff, apply, run, status, why, history, adopt, graph, schema, explain):
+for command in (validate, plan, diff, apply, run, pause, resume, pauses, status, why, history, adopt, graph, schema, explain):
     app.command(name=command.NAME)(command.run)
 
 

@@ -6,27 +6,57 @@ import asyncio
 import gc
 import signal
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from reconciler.cli import apply, session
+from reconciler.cli import apply, following, session
 from reconciler.cli.session import DesiredFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.daemon import Daemon
+    from reconciler.daemon import Daemon, Opener
+    from reconciler.git_source import Following
 
 NAME = "run"
 
 
+class _Lead(NamedTuple):
+    """Which node of the ring it leads as, if it is to lead, and the file that is touched as a sign of life."""
+
+    node: str | None
+    beat: Path | None
+
+
 def run(
+    context: typer.Context,
     desired: DesiredFolder = Path("desired"),
     *,
     observe_only: Annotated[bool, typer.Option("--observe-only", help="Look, decide and tell, and change nothing.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Bring everything about once, without asking, and end.")] = False,
+    git: following.Git = "",
+    branch: following.Branch = "",
+    path: following.InRepository = "",
+    every: following.Every = "",
+    verify_signatures: following.Verify = None,
+    allow_rewind: following.Rewind = False,
+    secrets: following.SecretsFolder = None,
+    leader: Annotated[
+        str | None,
+        typer.Option(
+            "--leader",
+            metavar="NODE",
+            help="Be the one daemon of several machines: take the lead over from any other before anything is written. NODE is "
+            "what Pacemaker calls this machine. For Pacemaker's agent ocf:bivisor:bivisor, not for people.",
+        ),
+    ] = None,
+    beat: Annotated[
+        Path | None,
+        typer.Option("--beat", metavar="FILE", help="Touch this file each second as a sign of life, for that agent."),
+    ] = None,
 ) -> None:
     """Keep the cloud as declared, as long as it runs.
 
@@ -36,24 +66,66 @@ def run(
     allowed. What it does stands in the log on standard error, and in bivisor history. A folder that cannot be read as
     declared changes nothing: the last good one stays in force. SIGTERM finishes the step in hand and ends; SIGHUP reads
     everything anew.
+
+    With --git it keeps what a branch declares: it fetches it, and takes what is pushed if it descends from what is in force
+    and can be read as declared. SIGHUP fetches at once.
     """
+    if leader and (once or observe_only):
+        raise typer.BadParameter("goes with neither --once nor --observe-only: who leads keeps", param_hint="--leader")
     if once and observe_only:
         raise typer.BadParameter("goes not with --observe-only: to look once, bivisor plan", param_hint="--once")
-    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, acts=not observe_only)))
+    lead = _Lead(leader, beat)
+    given = {
+        "--branch": branch, "--path": path, "--every": every, "--verify-signatures": verify_signatures,
+        "--allow-rewind": allow_rewind, "--secrets": secrets,
+    }  # fmt: skip
+    source = context.get_parameter_source("desired")
+    followed = following.following(git, given, desired=source is not None and source.name == "COMMANDLINE")
+    if followed is not None:
+        raise typer.Exit(_once_of(followed) if once else session.run(_follow(followed, lead, acts=not observe_only)))
+    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, lead, acts=not observe_only)))
 
 
-async def _keep(folder: Path, *, acts: bool) -> int:
+async def _keep(folder: Path, lead: _Lead, *, acts: bool) -> int:
+    from reconciler.desired_source import DesiredSource  # noqa: PLC0415 - keeps --help fast
+    from reconciler.lock import only_one  # noqa: PLC0415 - as above
+
+    with only_one(folder):
+        return await _run(folder, partial(DesiredSource, folder), lead, acts=acts)
+
+
+async def _follow(followed: Following, lead: _Lead, *, acts: bool) -> int:
+    from reconciler.git_source import Follower, GitSource, keeping  # noqa: PLC0415 - keeps --help fast
+
+    with keeping(followed):
+        follower = Follower(followed)
+        await follower.clone.open()
+        return await _run(follower.folder, partial(GitSource, followed), lead, acts=acts)
+
+
+def _once_of(followed: Following) -> int:
+    """Bring about what the branch declares now, once; return the exit code."""
+    from reconciler.git_source import fetch_once, keeping  # noqa: PLC0415 - keeps --help fast
+
+    with keeping(followed):
+        return apply.once(session.run(fetch_once(followed)))
+
+
+async def _run(folder: Path, source: Opener, lead: _Lead, *, acts: bool) -> int:
     from reconciler import log, notify  # noqa: PLC0415 - keeps --help fast
     from reconciler.cli.chronicle import Chronicle  # noqa: PLC0415 - as above
-    from reconciler.daemon import Daemon  # noqa: PLC0415 - as above
-    from reconciler.lock import only_one  # noqa: PLC0415 - as above
+    from reconciler.daemon import Daemon, Terms  # noqa: PLC0415 - as above
+    from reconciler.leader import Leader  # noqa: PLC0415 - as above
+    from reconciler.pauses_file import heeded  # noqa: PLC0415 - as above
+    from reconciler.permits import Permits  # noqa: PLC0415 - as above
 
     gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
     gc.enable()
     log.set_up(**{"level": "info", **session.LOGGING})
-    with only_one(folder), Chronicle(folder) as chronicle:
-        daemon = Daemon(folder, chronicle, chronicle.recorder, acts=acts)
-        alive = asyncio.create_task(notify.keep_alive())
+    with heeded(folder), Chronicle(folder) as chronicle:
+        terms = Terms(acts, Permits.of(folder), Leader(lead.node) if lead.node else None)
+        daemon = Daemon(source, chronicle, chronicle.recorder, terms)
+        alive = asyncio.gather(notify.keep_alive(), notify.touch(lead.beat))
         with _heeding(daemon):
             await daemon.run()
         alive.cancel()

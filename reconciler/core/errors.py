@@ -8,6 +8,8 @@
     ├── PlanFileError           a file is no saved plan, or not as it was saved
     ├── StalePlanError          a saved plan does not fit what is declared, or what is there, any more
     ├── BrokenPlanError         a unit would do more than its plan says
+    ├── PausesError             the file of what is paused cannot be read or written
+    ├── LeadError               another leads, or nobody knows who does
     └── HistoryError            the file of what was done cannot be read or written
 
 None of these helps by trying again by itself: someone has to change a document, or plan again, first.
@@ -103,12 +105,22 @@ class PlanFileError(BivisorError):
     """A file is no saved plan, or not as it was saved."""
 
 
+class PausesError(BivisorError):
+    """The file of what is paused cannot be read or written; says which, why, and what helps."""
+
+
 class HistoryError(BivisorError):
     """The file of what was done cannot be read or written; nothing else depends on it."""
 
 
 class TakenError(BivisorError):
     """This folder of documents cannot be kept: it is not there, or somebody else keeps it already."""
+
+
+class LeadError(BivisorError):
+    """This daemon does not lead the cloud, or not any more: another one does, or nobody can tell."""
+
+    exit_code: ClassVar[int] = 5
 
 
 class StalePlanError(BivisorError):

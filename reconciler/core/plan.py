@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Observed, Unobserved, diff
-from reconciler.core.load import MANAGE
+from reconciler.core.load import MANAGE, PAUSE_REASON
 from resources.contract import changed_fields
 
 if TYPE_CHECKING:
@@ -306,25 +306,27 @@ def _kept_back(step: Step, former: Former) -> Step:
     return hold(step, why)
 
 
-def _modes(catalog: Catalog) -> Mapping[Key, str]:
-    """Return how the resources are managed that are not fully managed."""
-    found = ((key, resource.metadata.annotations.get(MANAGE, "full")) for key, resource in catalog.resources.items())
-    return {key: mode for key, mode in found if mode != "full"}
+def _modes(catalog: Catalog) -> Mapping[Key, tuple[str, str]]:
+    """Return how the resources are managed that are not fully managed, each with `: ` and the reason that is given, or ''."""
+    notes = ((key, resource.metadata.annotations) for key, resource in catalog.resources.items())
+    found = ((key, note.get(MANAGE, "full"), note.get(PAUSE_REASON, "")) for key, note in notes)
+    return {key: (mode, f": {' '.join(why.split())}" if why.strip() else "") for key, mode, why in found if mode != "full"}
 
 
-def _managed(step: Step, modes: Mapping[Key, str], former: Former) -> Step:
+def _managed(step: Step, modes: Mapping[Key, tuple[str, str]], former: Former) -> Step:
     """Hold the step while one of its resources is paused or only observed; a paused one tells no changes.
 
     What it takes away is still the business of the resources that had declared it.
     """
     claim = former.without.get(step.address)
     declared = claim.origins if claim and not changed_fields(step.changes).isdisjoint(claim.fields) else ()
-    limits = {modes[origin]: origin for origin in reversed((*step.origins, *declared)) if origin in modes}
+    origins = (origin for origin in reversed((*step.origins, *declared)) if origin in modes)
+    limits = {modes[origin][0]: origin for origin in origins}
     if not limits:
         return step
     if "paused" in limits:
-        return replace(hold(step, f"{limits['paused']} is paused"), changes=(), reasons=())
-    return hold(step, f"{limits['observe']} is only observed")
+        return replace(hold(step, f"{limits['paused']} is paused{modes[limits['paused']][1]}"), changes=(), reasons=())
+    return hold(step, f"{limits['observe']} is only observed{modes[limits['observe']][1]}")
 
 
 def _change_of(fields: Sequence[str]) -> str:

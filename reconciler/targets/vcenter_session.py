@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from xml.parsers.expat import ExpatError
 
 from reconciler.targets import TargetError
+from reconciler.targets.fence import UNFENCED, Fence
+from reconciler.targets.fenced_http import fenced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 _API = "vim.version.version9"
 """API 5.5: what is read here is older than any vCenter in use, so no version has to be negotiated."""
+
+_CUT = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
+"""How a connection shows itself that the other end has closed, by the moment: while it is read, written, or encrypted."""
 
 _HASHES = {40: "sha1", 64: "sha256", 128: "sha512"}
 """Length of a thumbprint in hexadecimal digits to its hash; vCenter's own pages show SHA-1 and SHA-256."""
@@ -69,7 +74,7 @@ class Session:
         self.stub.DropConnections()
 
 
-def open_session(endpoint: VCenterEndpoint, *, socket_timeout_s: float) -> Session:
+def open_session(endpoint: VCenterEndpoint, *, socket_timeout_s: float, fence: Fence = UNFENCED) -> Session:
     """Connect and log in. Raises TargetError when there is no answer to trust, LoginRefusedError when it is a refusal."""
     from pyVmomi import SoapStubAdapter, vim  # noqa: PLC0415 - see the module's docstring
 
@@ -84,6 +89,7 @@ def open_session(endpoint: VCenterEndpoint, *, socket_timeout_s: float) -> Sessi
         # pyVmomi's own check is skipped for a certificate that the system trusts, and for each connection after the first
         stub.scheme = _PinnedConnection
         stub.schemeArgs["thumbprint"] = endpoint.thumbprint
+    stub.scheme = fenced(stub.scheme, fence)
     try:
         content: Any = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
         content.sessionManager.Login(endpoint.username, endpoint.password.reveal, None)
@@ -106,7 +112,7 @@ def reading() -> Iterator[None]:
 
     try:
         yield
-    except (vim.fault.NotAuthenticated, vmodl.fault.ManagedObjectNotFound, ConnectionResetError, BrokenPipeError) as error:
+    except (vim.fault.NotAuthenticated, vmodl.fault.ManagedObjectNotFound, *_CUT) as error:
         raise LostSessionError from error
 
 

@@ -93,6 +93,17 @@ async def test_what_is_reached_otherwise_is_closed_when_its_time_has_come() -> N
     assert all(target.closed for target in targets.made)
 
 
+async def test_who_is_renewed_is_another_one() -> None:
+    """A connection that is taken for dead is closed, and for good; whoever asks next has a new one."""
+    host = TargetId("ssh", "a")
+    async with Watchful({host: SshEndpoint(host, "one", 22, "root", "", "")}) as targets:
+        await targets.renew(host)
+        before = targets.get(host)
+        await targets.renew(host)
+        assert targets.made[0].closed
+        assert targets.get(host) is not before
+
+
 class Machine(Place):
     """A place that knows whether it was closed."""
 

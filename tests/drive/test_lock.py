@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.errors import TakenError
-from reconciler.lock import only_one
+from reconciler.lock import is_taken, only_one
 
 
 @pytest.fixture
@@ -39,6 +39,17 @@ def test_there_is_one_under_every_name(desired: Path, monkeypatch: pytest.Monkey
         assert refused(desired.parent.parent / "current/desired")
         assert not refused(desired.parent.parent / "two/desired")
     assert not refused(desired)
+
+
+def test_whether_somebody_keeps_it_is_told(desired: Path, tmp_path: Path) -> None:
+    """By any of its names, for as long as somebody does; asking takes it from nobody."""
+    assert not is_taken(desired)
+    with only_one(desired):
+        assert is_taken(desired)
+        assert is_taken(tmp_path / "current/desired")
+        assert not is_taken(tmp_path / "two/desired")
+        assert not is_taken(tmp_path / "none")
+    assert not is_taken(desired)
 
 
 def test_a_link_that_leads_to_another_release_keeps_the_lock(desired: Path) -> None:

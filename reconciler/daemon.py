@@ -149,12 +149,13 @@ class Daemon:
                     continue  # another commit that declares the same
                 with outlived("take other documents"):
                     former = targets.replace(desired.catalog.endpoints)
-                    if self._leader is not None:
-                        await self._leader.follow(desired.catalog.endpoints)
+                    # nothing is awaited in between: what is known is of whoever was reached before
                     keeper.declare(desired, frozenset(former))
                     for target in former:
                         watches.again(target)
                     group.create_task(_let_go(targets, former.values(), keeper))
+                    if self._leader is not None:
+                        await self._leader.follow(desired.catalog.endpoints)
             telling.cancel()
             keeper.stop()
             watches.stop()

@@ -26,6 +26,7 @@ from reconciler.git_clone import SHORT, Clone, Patience, make_place
 from reconciler.git_remote import FollowError, Remote
 from reconciler.history import state_folder
 from reconciler.lock import only_one
+from reconciler.mistakes import mistake
 from reconciler.queue import JITTER
 
 if TYPE_CHECKING:
@@ -214,9 +215,13 @@ class GitSource:
                 self._tell()
             while True:
                 self._asked.clear()
-                taken = await self._round()
-                if not reading and (taken or await self._resumed()):
-                    reading = group.create_task(self._documents.run())
+                try:
+                    taken = await self._round()
+                    if not reading and (taken or await self._resumed()):
+                        reading = group.create_task(self._documents.run())
+                except Exception as error:  # noqa: BLE001 - whoever follows for months is not ended by one round
+                    why = mistake(f"follow {self.following.branch}", error)
+                    self._say(self._known._replace(fetched=Condition("Fetched", Truth.FALSE, "Mistake", why)))
                 await self._pause()
 
     async def _resumed(self, *, first: bool = False) -> bool:

@@ -145,6 +145,7 @@ class Keeper:
         self._rests = Rests(manner.rng, self._stir.set)
         self._mistakes = 0  # in a row, in deciding
         self._hurry = asyncio.Event()
+        self._waited_for: set[TargetId] = set()
         self._undone: dict[Address, Corrections] = {}
         self._whole_since: dict[Address, float] = {}
         self._all_seen = False  # until each was asked once, nobody knows what must end before something else begins
@@ -205,7 +206,8 @@ class Keeper:
             self._queue.forget(target)
             self._unseen.forget(target)
         self._undone = {address: known for address, known in self._undone.items() if address in desired.catalog.units}
-        for target in (asked | others) & self._observer.asked.keys():
+        self._waited_for = set((asked | others) & self._observer.asked.keys())
+        for target in self._waited_for:
             self._queue.add(target, Priority.USER)
         self._stir.set()
         self._hurry.set()
@@ -247,6 +249,7 @@ class Keeper:
             self._awaited -= {item.key}
             if heard is not Heard.NOTHING:
                 self._unseen.looked(item.key, began)
+                self._hurry_if_seen(item.key)
             if item.key in self._observer.asked:
                 pause = SWEEP_S[item.key.kind] * (1.0 - JITTER * self._rng.random())
                 self._queue.add_after(item.key, Priority.SWEEP, pause)
@@ -256,8 +259,9 @@ class Keeper:
         """Decide anew when a maintenance window opens or closes, and when something is paused or goes on."""
         while True:
             await asyncio.sleep(HEED_S)
-            if self._reconciler.heed():
-                self._stir.set()
+            with outlived("find out what may be done now"):
+                if self._reconciler.heed():
+                    self._stir.set()
 
     async def _decide(self, group: asyncio.TaskGroup) -> None:
         """Decide anew whenever something was seen or done, and begin what is free."""
@@ -275,7 +279,21 @@ class Keeper:
                 await self._undecided(error)
             else:
                 self._mistakes = 0
-                await asyncio.sleep(loop.time() - began)  # of a large cloud, others have the processor for half of the time
+                await self._breathe(loop.time() - began)
+
+    async def _breathe(self, spent_s: float) -> None:
+        """Let others have the processor for as long as deciding took; a person's change waits for a quarter of that."""
+        await asyncio.sleep(spent_s / 4)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(spent_s * 3 / 4):
+                await self._hurry.wait()
+
+    def _hurry_if_seen(self, target: TargetId) -> None:
+        """Decide soon when the last one was seen of those that a person's change is about; each of many costs a decision."""
+        if target in self._waited_for:
+            self._waited_for.discard(target)
+            if not self._waited_for:
+                self._hurry.set()
 
     def _once(self, group: asyncio.TaskGroup, began: float) -> None:
         """Decide, and begin what is free."""
@@ -377,7 +395,10 @@ class Keeper:
                 self._undone[step.address] = corrected(self._undone.get(step.address, Corrections()), step.changes)
         graph = self._reconciler.desired.graph
         touched = {*portion.units, *(other for address in portion.units for other in graph.needed_by(address))}
-        asked = self._observer.asked_about(touched)
+        asked = dict(self._observer.asked_about(touched))
+        for address in portion.units:  # which no document may declare any more
+            if address.target in self._observer.asked:
+                asked.setdefault(address.target, frozenset())
         self._unseen.acted(portion.units, asked, asyncio.get_running_loop().time())
         for target in asked:
             self._queue.add(target, Priority.DRIFT)

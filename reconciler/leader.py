@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler import log
 from reconciler.core.errors import LeadError
+from reconciler.mistakes import outlived
 from reconciler.targets import TargetError
 from reconciler.targets.fence import LEASE_S, UNFENCED, Fence, boottime
 from reconciler.targets.open import Targets
@@ -169,7 +170,7 @@ class Leader:
             async with asyncio.timeout(ANSWER_S):
                 (reply,) = await target.ask([WHO_LEADS])
         except TimeoutError:
-            await target.close()  # else it would wait for a connection that is dead until the kernel knows it
+            await self._renew(name)  # else it would wait for a connection that is dead until the kernel knows it
             raise TargetError(self._id(name), f"no answer within {ANSWER_S:.0f} s") from None
         if not reply.ok:
             raise TargetError(self._id(name), reply.error)
@@ -229,6 +230,10 @@ class Leader:
         assert self._targets is not None  # noqa: S101 - see `lead`
         return self._targets.get(self._id(name))
 
+    async def _renew(self, name: str) -> None:
+        assert self._targets is not None  # noqa: S101 - see `lead`
+        await self._targets.renew(self._id(name))
+
     def _id(self, name: str) -> TargetId:
         assert self._ring is not None  # noqa: S101 - see `lead`
         return self._ring.members[name]
@@ -248,7 +253,7 @@ async def tell_hosts(fence: Fence, targets: Targets, endpoints: Mapping[TargetId
     """Tell every host at once who leads; one that does not answer hears it with the first write."""
 
     async def tell(host: TargetId) -> None:
-        with suppress(TargetError):
+        with outlived(f"tell {host} who leads"), suppress(TargetError):
             await targets.get(host).do(Action("epoch.raise", {}))
 
     async with asyncio.TaskGroup() as group:

@@ -1,51 +1,75 @@
-"""That a folder of documents has one daemon on a machine. The lock is the kernel's: it ends with its process."""
+"""That a folder of documents has one daemon on a machine. The lock is the kernel's: it ends with its process.
+
+It is a name in the kernel's abstract namespace of sockets (unix(7)), which is one for all users of a machine: there is no
+file that a hardened service could not write or another user not open, that is left behind, or that `mv` takes along. A
+container with a network of its own is another machine in that.
+"""
 
 from __future__ import annotations
 
-import fcntl
+import errno
+import hashlib
 import os
-from contextlib import contextmanager
+import socket
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.core.errors import TakenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Be the only daemon of that folder while it is entered. Raises TakenError.
+def only_one(what: Path | str) -> Iterator[None]:
+    """Be the only daemon of that while it is entered: of a folder, or of whatever has that name. Raises TakenError.
 
-    The folder itself is locked, so it does not matter whose history is kept where.
+    A folder is known by the path that was given and by the one to which that leads now: neither another name for it nor a
+    link that leads to another release later lets a second one in. One that cannot be read is refused: it is a wrong path or a
+    file system that is not there yet, and whoever started this has to know.
     """
-    try:
-        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise TakenError(
-            f"{folder}: cannot be read: {error.strerror}: name the folder of the documents with --desired"
-        ) from None
-    try:
+    if isinstance(what, Path):
         try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TakenError(f"{folder}: another bivisor run keeps it already: stop that one first") from None
+            os.listdir(what)  # noqa: PTH208 - its errors are what counts
+        except OSError as error:
+            raise TakenError(
+                f"{what}: cannot be read: {error.strerror}: name the folder of the documents with --desired"
+            ) from None
+    with ExitStack() as held:
+        for name in _names(what):
+            held.enter_context(_hold(name, what))
         yield
-    finally:
-        os.close(number)
 
 
 def is_taken(folder: Path) -> bool:
     """Tell whether a daemon keeps that folder on this machine now."""
+    return any(map(_is_held, _names(folder)))
+
+
+def _names(what: Path | str) -> list[str]:
+    if isinstance(what, str):
+        return [what]
+    return sorted({os.path.abspath(what), os.path.realpath(what)})  # noqa: PTH100 - a link is not followed in the first one
+
+
+def _address(name: str) -> str:
+    return f"\0bivisor/run/{hashlib.sha256(os.fsencode(name)).hexdigest()}"
+
+
+def _hold(name: str, what: Path | str) -> socket.socket:
+    """Return what holds a name until it is closed. Raises TakenError."""
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(number)
-    return False
+        holder.bind(_address(name))
+    except OSError as error:
+        holder.close()
+        if error.errno == errno.EADDRINUSE:
+            raise TakenError(f"{what}: another bivisor run keeps it already: stop that one first") from None
+        raise TakenError(f"{what}: nobody can tell whether another bivisor run keeps it: {error.strerror}") from None
+    return holder
+
+
+def _is_held(name: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+        return asking.connect_ex(_address(name)) == 0

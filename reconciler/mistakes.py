@@ -9,12 +9,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler import log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+T = TypeVar("T")
 
 MOST_TOLD = 1_000
 """So many places are remembered at which a mistake was made; then all of them are told anew."""
@@ -49,3 +52,26 @@ def outlived(doing: str) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - the border at which mistakes become values
         mistake(doing, error)
+
+
+@contextmanager
+def spared(enter: Callable[[], AbstractContextManager[T]], instead: T, doing: str) -> Iterator[T]:
+    """Be in what `enter` returns; where that cannot be entered or left by a mistake, have `instead`, and go on.
+
+    What fails in here is told to it, and not spared.
+    """
+    try:
+        context = enter()
+        entered = context.__enter__()
+    except Exception as error:  # noqa: BLE001 - as above
+        mistake(doing, error)
+        yield instead
+        return
+    try:
+        yield entered
+    except BaseException as error:
+        with outlived(doing):
+            context.__exit__(type(error), error, error.__traceback__)
+        raise
+    with outlived(doing):
+        context.__exit__(None, None, None)

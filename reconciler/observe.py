@@ -167,7 +167,10 @@ class Observer:
     async def _target(self, target: TargetId, queries: tuple[Query, ...]) -> Answer:
         self.silent.add(target)
         try:
-            return await self._targets.get(target).ask(queries)
+            replies = await self._targets.get(target).ask(queries)
+            if len(replies) != len(queries):
+                raise ValueError(f"{len(replies)} answers to {len(queries)} questions")  # noqa: TRY301 - told as any mistake
+            return replies  # noqa: TRY300 - as above
         except TargetError as error:
             return error
         except Exception as error:  # noqa: BLE001 - a mistake in asking one target is no answer of that one

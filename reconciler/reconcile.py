@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
 from reconciler.apply import Applier, Progress
+from reconciler.core.compile import Former
 from reconciler.core.deletions import Allowance, hold_deletions, taken_by, told_unknown
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.drift import classed
 from reconciler.core.pauses import Permit, hold_paused
-from reconciler.core.plan import NOT_ASKED, Plan, Verb, make_plan
+from reconciler.core.plan import NOT_ASKED, Plan, Step, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
 from reconciler.core.scope import Scope, around, limited, mends, narrowed, without_unasked
 from reconciler.core.status import GOOD, Outcome, Result, Status, fold
-from reconciler.mistakes import mistake
+from reconciler.mistakes import mistake, outlived, spared
 from reconciler.observe import Observer
 from reconciler.permits import Permits
 
@@ -132,6 +133,8 @@ class Reconciler:
         self._interrupted: frozenset[Address] = frozenset()
         self._appliers: set[Applier] = set()
         self._stopping = False
+        self._claims = desired, desired.claims()
+        self._steps: dict[Address, tuple[Unit, Observed, Step]] = {}
         self._in_hand: Mapping[str, str] = {}
         self._permits = permits or Permits()
         self._permit = Permit()
@@ -182,6 +185,7 @@ class Reconciler:
         self._allowance = replace(_allowance(desired, confirmed=False), taken=self._allowance.taken if same else frozenset())
         self.broken = self.broken if same else {}
         self._last = None
+        self._steps = {}
         self.observer.redact = desired.redact
         return self.observer.declare(desired.catalog.units)
 
@@ -247,7 +251,7 @@ class Reconciler:
         self.heed()
         if self._last is None or not self._is_planned(observed):
             desired = self._desired
-            plan = make_plan(desired.catalog, desired.graph, observed, _mistaken)
+            plan = make_plan(desired.catalog, desired.graph, observed, _mistaken, self._steps)
             plan = hold_deletions(classed(plan, desired.catalog), desired.catalog, self._allowance)
             plan = self.screen(told_unknown(plan, desired.catalog, observed))
             self._last = Look(observed, self._allowed(plan, observed))
@@ -279,7 +283,11 @@ class Reconciler:
         """Return what is desired in view of what was seen: what was renamed is followed, what is ours and undeclared goes."""
         aliases = _aliases(self._desired, observed)
         base = self._base if aliases == self._base.aliases else self._base.following(aliases)
-        former = base.former(observed)
+        try:
+            former = base.former(observed)
+        except Exception as error:  # noqa: BLE001 - what one host remembers, read by mistake, keeps nobody from all the rest
+            mistake("find what is declared no more: nothing of that goes", error)
+            former = Former()
         if base is self._base and former == self._desired.catalog.former:
             return self._desired
         self._base = base
@@ -325,8 +333,10 @@ class Reconciler:
         `desired` is what it was planned for, unless that is what is desired now. Raises BrokenPlanError.
         """
         desired = desired or self._desired
-        with records.one_pass(look.plan, report) as entry:
-            applier = Applier(self._targets, self.observer, desired.redact, entry.report, desired.claims().of)
+        with spared(lambda: records.one_pass(look.plan, report), Entry(report), "record what is done") as entry:
+            if self._claims[0] is not desired:
+                self._claims = desired, desired.claims()
+            applier = Applier(self._targets, self.observer, desired.redact, entry.report, self._claims[1].of)
             applier.stopping, applier.outdated = self._stopping, desired is not self._desired
             applier.forbids = self._forbidding(desired.catalog)
             self._appliers.add(applier)
@@ -412,7 +422,10 @@ def _aliases(desired: Desired, observed: Mapping[Address, Observed]) -> dict[Add
     found: dict[Address, str] = {}
     for address, unit in desired.catalog.units.items():
         seen = observed.get(address, NOT_ASKED)
-        name = desired.aliases.get(address, "") if isinstance(seen, Unobserved) else unit.alias(seen)
+        name = desired.aliases.get(address, "")
+        if not isinstance(seen, Unobserved):
+            with outlived(f"find the name of {address}"):
+                name = unit.alias(seen)
         if name:
             found[address] = name
     return found

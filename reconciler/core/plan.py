@@ -125,16 +125,23 @@ def make_plan(
     graph: Graph,
     observed: Mapping[Address, Observed],
     mistaken: Callable[[Unit, Exception], str] = _raised,
+    before: dict[Address, tuple[Unit, Observed, Step]] | None = None,
 ) -> Plan:
     """Compare everything and say what to do, without regard to how much may be down at once; policy comes after.
 
     A unit that `observed` does not mention was not asked, and is unknown. So is one that fails to say what is to be done
-    about it, for the reason that `mistaken` returns.
+    about it, for the reason that `mistaken` returns. `before` has what came of the last plans, and is kept up to date: of the
+    very same unit, seen in the very same way, the very same is to be said.
     """
+    known = {} if before is None else before
 
     def first(unit: Unit, needs: tuple[Address, ...], reasons: Reasons) -> Step:
         try:
-            return step_of(unit, needs, _foreseen(unit, observed.get(unit.address, NOT_ASKED), reasons))
+            seen = _foreseen(unit, observed.get(unit.address, NOT_ASKED), reasons)
+            last = known.get(unit.address)
+            if last is None or last[0] is not unit or last[1] is not seen:
+                last = known[unit.address] = unit, seen, step_of(unit, needs, seen)
+            return last[2]
         except Exception as error:  # noqa: BLE001 - one unit's mistake is not that of the others
             return step_of(unit, needs, Unobserved(mistaken(unit, error)))
 

@@ -61,6 +61,11 @@ class Targets:
         self._former += former.values()
         return former
 
+    async def renew(self, target: TargetId) -> None:
+        """Close a target; whoever asks for it next has another one, on a new connection."""
+        if target in self._open:
+            await self._close(self._open.pop(target))
+
     async def close(self, targets: Collection[Target]) -> None:
         """Close these targets, all at the same time."""
         async with asyncio.TaskGroup() as group:

@@ -18,7 +18,7 @@ from tests.core.worlds import World, worlds
 
 if TYPE_CHECKING:
     from reconciler.core.diff import Observed
-    from resources.contract import Action, Change, Facts, Unit
+    from resources.contract import Action, Address, Change, Facts, Unit
 
 A, B, C = (address(f"ssh:h/simple/{name}") for name in "abc")
 D = address("ssh:h/service/d")
@@ -191,3 +191,15 @@ def test_paused_and_observed() -> None:
 def test_named(count: int, text: str) -> None:
     """A sentence names a few things and counts the rest."""
     assert named("abcde"[:count]) == text
+
+
+@given(worlds(), st.data())
+def test_what_was_planned_before_changes_nothing(world: World, data: st.DataObject) -> None:
+    """With what came of former plans at hand, each plan is the very same as without, whatever has been seen meanwhile."""
+    graph = build_graph(world.catalog.units)
+    before: dict[Address, tuple[Unit, Observed, Step]] = {}
+    seen = dict(world.observed)
+    for _ in range(3):
+        assert make_plan(world.catalog, graph, seen, before=before) == make_plan(world.catalog, graph, seen)
+        for which in data.draw(st.lists(st.sampled_from(list(seen)), max_size=3)):
+            seen[which] = data.draw(st.sampled_from([None, {"x": 1}, Unobserved("no answer"), world.observed[which]]))

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
 
 from reconciler import desired_source
 from reconciler.cli.chronicle import Chronicle
 from reconciler.core.plan import Plan
-from reconciler.reconcile import Look
+from reconciler.daemon import _let_go
+from reconciler.keep import Keeper
+from reconciler.reconcile import Look, Reconciler
 from reconciler.targets.fake import FakeTarget
 from reconciler.targets.open import Targets
 from resources.contract import Reply, TargetId
 from resources.endpoints import PacemakerEndpoint, SshEndpoint
+from tests.drive.test_keep import Kept, keeping, until
 from tests.drive.told import NODES, node, telling, write_cloud
+from tests.drive.world import Place, World, desired_of, thing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    import pytest
-
     from reconciler.targets import Target
+    from resources.contract import Action
     from resources.endpoints import Endpoint
 
 
@@ -84,6 +91,71 @@ async def test_what_is_reached_otherwise_is_closed_when_its_time_has_come() -> N
         await targets.close([before[host]])
         assert [target.closed for target in targets.made] == [True, False, False, False]
     assert all(target.closed for target in targets.made)
+
+
+async def test_who_is_renewed_is_another_one() -> None:
+    """A connection that is taken for dead is closed, and for good; whoever asks next has a new one."""
+    host = TargetId("ssh", "a")
+    async with Watchful({host: SshEndpoint(host, "one", 22, "root", "", "")}) as targets:
+        await targets.renew(host)
+        before = targets.get(host)
+        await targets.renew(host)
+        assert targets.made[0].closed
+        assert targets.get(host) is not before
+
+
+class Machine(Place):
+    """A place that knows whether it was closed."""
+
+    closed = False
+
+    async def close(self) -> None:
+        """Remember it."""
+        self.closed = True
+
+
+class Machines(Targets):
+    """Targets that are places, by their address."""
+
+    def __init__(self, endpoints: Mapping[TargetId, Endpoint], machines: Mapping[str, Machine]) -> None:
+        """Reach those."""
+        super().__init__(endpoints)
+        self.machines = machines
+
+    def _make(self, endpoint: Endpoint) -> Target:
+        assert isinstance(endpoint, SshEndpoint)
+        return self.machines[endpoint.address]
+
+
+@pytest.mark.looptime
+async def test_a_step_in_hand_ends_where_it_was_begun() -> None:
+    """A host gets another address while a step is done there: its connection stays until that has ended, and then is closed."""
+    host = TargetId("ssh", "a")
+    one, two = Machine(host), Machine(host)
+    began, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Action) -> None:
+        began.set()
+        await go.wait()
+
+    one.slow = slow
+    desired = desired_of((thing("a", "x", size=1),))
+    async with Machines({host: SshEndpoint(host, "one", 22, "root", "", "")}, {"one": one, "two": two}) as targets:
+        kept = Kept(World())
+        kept.keeper = Keeper(Reconciler(desired, targets), kept)
+        async with keeping(kept):
+            await began.wait()
+            former = targets.replace({host: SshEndpoint(host, "two", 22, "root", "", "")})
+            kept.keeper.declare(desired, frozenset(former))
+            letting_go = asyncio.create_task(_let_go(targets, former.values(), kept.keeper))
+            await asyncio.sleep(300)
+            assert not one.closed
+            go.set()
+            await letting_go
+            assert one.closed
+            assert [name for name, _ in one.done] == ["x"]
+            await until(lambda: [name for name, _ in two.done] == ["x"], 5)
+            assert not two.closed
 
 
 def test_systemd_hears_that_nothing_can_be_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.core.errors import TakenError
 from reconciler.core.status import Truth
-from reconciler.git_clone import SHORT
+from reconciler.git_clone import SHORT, Clone
 from reconciler.git_remote import Remote
 from reconciler.git_source import Follower, keeping
 from reconciler.history import History
@@ -48,6 +48,23 @@ async def test_what_is_pushed_is_in_force(branch: Branch) -> None:
         current = await told.until(lambda now: third[:SHORT] in named(now, "Current").message)
         assert {named(current, kind).status for kind in ("Ready", "WatchHealthy", "Fetched", "Current")} == {Truth.TRUE}
     assert not told.refusals
+
+
+async def test_a_mistake_in_following_ends_nothing(branch: Branch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as a reason why nothing is fetched; what was in force stays so, and what is pushed later is taken."""
+
+    async def fails(_: object) -> str:
+        raise KeyError("canary")
+
+    async with followed(branch.following) as (_, told):
+        await told.nodes(*NODES)
+        with monkeypatch.context() as broken:
+            broken.setattr(Clone, "fetch", fails)
+            state = await told.until(lambda state: named(state, "Fetched").status is Truth.FALSE)
+            assert "a mistake of Bivisor's (KeyError" in named(state, "Fetched").message
+        branch.commit({"desired/more.yaml": node("a")})
+        await told.nodes(*NODES, "a")
+        assert named(told.now, "Fetched").status is Truth.TRUE
 
 
 async def test_a_commit_that_declares_the_same_is_told_and_nothing_else(branch: Branch) -> None:

@@ -120,6 +120,27 @@ async def test_an_old_answer_to_other_questions_is_no_look_at_what_was_done() ->
         assert [name for name, _ in world.place("a").done] == ["x", "y"]
 
 
+async def test_what_ends_after_its_document_is_gone_is_looked_at() -> None:
+    """A step of former documents that ends late is a reason to look at its host at once, though nobody declares it any more."""
+    world = World()
+    hang = asyncio.Event()
+
+    async def slow(_: Action) -> None:
+        await hang.wait()
+
+    other = thing("a", "y", size=1)
+    world.place("a").things["y"] = {"size": 1}
+    async with keeping(Kept(world, thing("a", "x", size=1), other)) as kept:
+        world.place("a").slow = slow
+        await asyncio.sleep(5)
+        kept.keeper.declare(desired_of((other,)))
+        await asyncio.sleep(5)
+        asked = world.place("a").asks
+        hang.set()
+        await until(lambda: world.place("a").done, 1)
+        await until(lambda: world.place("a").asks > asked + 1, 1)  # the step itself looks once
+
+
 async def test_a_portion_that_is_cancelled_leaves_nothing_in_hand() -> None:
     """The impatient second signal cancels what is in hand: it ends as cancelled, and everything is let go of."""
     world = World()

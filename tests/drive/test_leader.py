@@ -101,8 +101,8 @@ class Ring:
         members: Mapping[str, Target] = self.members
 
         class Opened(Targets):
-            def get(self, target_id: TargetId) -> Target:
-                return members[target_id.name]
+            def _make(self, endpoint: Endpoint) -> Target:
+                return members[endpoint.target.name]
 
         loop = asyncio.get_running_loop()
         return Leader(node, clock=loop.time, now=lambda: YEAR_2026 + loop.time(), open_targets=Opened)

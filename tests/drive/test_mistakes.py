@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from reconciler import log
 from reconciler.core.plan import Verb
+from reconciler.desired import Desired
+from reconciler.keep import Keeper
 from reconciler.mistakes import mistake
+from reconciler.reconcile import Entry, Reconciler
 from reconciler.targets import Signal
 from reconciler.watch import Watches
 from resources.contract import TargetId
@@ -19,8 +23,12 @@ from tests.drive.test_keep import Kept, keeping, until
 from tests.drive.world import Place, Thing, World, desired_of, thing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection
+    from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 
+    from reconciler.core.compile import Former
+    from reconciler.core.diff import Observed
+    from reconciler.core.status import Result
+    from reconciler.reconcile import Look
     from resources.contract import Action, Address, Change, Disruption, Facts, Query, Reply
 
 pytestmark = pytest.mark.looptime
@@ -68,6 +76,24 @@ class Unforeseeable(Thing):
         fail(changes, facts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unnameable(Thing):
+    """A thing that does not know what it is called now, by a mistake."""
+
+    def alias(self, facts: Facts | None) -> str:
+        """Fail."""
+        fail(facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetful(Desired):
+    """Documents of which it cannot be found what they declare no more, by a mistake."""
+
+    def former(self, observed: Mapping[Address, Observed]) -> Former:
+        """Fail."""
+        fail(observed)
+
+
 def told(capsys: pytest.CaptureFixture[str], event: str = "mistake") -> int:
     """Return how often that event stands in the log since it was looked at last."""
     return capsys.readouterr().err.count(f"event='{event}'")
@@ -92,6 +118,28 @@ async def test_a_mistake_in_one_unit_is_unknown_and_the_others_go_on(
     assert "test_mistakes.py" in step.held
     assert "canary" not in step.held
     assert not kept.trouble
+    assert told(capsys) == 1
+
+
+async def test_a_name_that_is_not_found_is_the_declared_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whose name cannot be found by a mistake is called as it was before, and everything is kept."""
+    bad, world = Unnameable(address=thing("a", "bad").address, desired={"size": 1}), World()
+    async with keeping(Kept(world, bad, thing("b", "other", size=1))) as kept:
+        await until(lambda: kept.has("a", bad={"size": 1}) and kept.has("b", other={"size": 1}), 5)
+        assert not kept.trouble
+    assert told(capsys) == 1
+
+
+async def test_nothing_goes_while_it_cannot_be_found_what_is_declared_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistake in reading what hosts remember takes nothing away, and keeps nobody from making the rest right."""
+    world = World()
+    kept = Kept(world, thing("a", "x", size=1))
+    plain = desired_of((thing("a", "x", size=1),))
+    forgetful = Forgetful(plain.loaded, plain.catalog, plain.graph, plain.redact)
+    kept.keeper = Keeper(Reconciler(forgetful, world), kept)  # type: ignore[arg-type] # a World is enough of Targets
+    async with keeping(kept):
+        await until(lambda: kept.has("a", x={"size": 1}), 5)
+        assert not kept.trouble
     assert told(capsys) == 1
 
 
@@ -140,17 +188,51 @@ async def test_who_listens_ends_nothing_that_is_in_hand() -> None:
         await until(lambda: kept.has("a", x={"size": 1}), 5)
 
 
-async def test_a_record_that_cannot_begin_fails_what_was_to_be_done() -> None:
-    """A mistake in recording fails the portion, which is tried again; nothing of it stays in hand."""
+@contextmanager
+def ends_badly(*_: object) -> Iterator[Entry]:
+    """Record a pass, and fail at its end."""
+    yield Entry(lambda _: None)
+    fail()
+
+
+@contextmanager
+def hears_badly(*_: object) -> Iterator[Entry]:
+    """Record a pass, and fail whenever something is heard of it."""
+    yield Entry(fail)
+
+
+@pytest.mark.parametrize("one_pass", [fail, ends_badly, hears_badly])
+async def test_a_mistake_in_recording_keeps_nobody_from_acting(one_pass: Any) -> None:
+    """What cannot be recorded, from its beginning, in its midst or at its end, is done all the same, and once."""
     world = World()
     kept = Kept(world, thing("a", "x", size=1))
-    records = kept.keeper._records
-    kept.keeper._records = type("Broken", (), {"one_pass": fail})()
+    kept.keeper._records = type("Broken", (), {"one_pass": staticmethod(one_pass)})()
     async with keeping(kept):
+        await until(lambda: kept.has("a", x={"size": 1}), 5)
         await asyncio.sleep(60)
-        assert not kept.has("a", x={"size": 1})
-        kept.keeper._records = records
-        await until(lambda: kept.has("a", x={"size": 1}), 120)
+    assert len(world.place("a").done) == 1
+
+
+async def test_a_mistake_around_a_portion_fails_it_and_leaves_nothing_in_hand() -> None:
+    """It rests like anything that failed, and is tried again until it is done."""
+    world = World()
+    kept = Kept(world, thing("a", "x", size=1), thing("b", "y", size=1))
+    reconciler = kept.keeper._reconciler
+    act, tries = reconciler.act, list[float]()
+
+    async def fails(look: Look, *others: Any) -> Mapping[Address, Result]:
+        if {step.address.name for step in look.plan.pending} == {"y"}:
+            return await act(look, *others)
+        tries.append(asyncio.get_running_loop().time())
+        fail()
+
+    reconciler.act = fails  # type: ignore[method-assign,assignment] # there is no way to make a mistake there from outside
+    async with keeping(kept):
+        await until(lambda: kept.has("b", y={"size": 1}), 5)
+        await asyncio.sleep(600)
+        assert 5 < len(tries) < 15
+        reconciler.act = act  # type: ignore[method-assign] # as it was
+        await until(lambda: kept.has("a", x={"size": 1}), 400)
 
 
 async def test_a_mistake_in_deciding_is_loud_and_rests(capsys: pytest.CaptureFixture[str]) -> None:

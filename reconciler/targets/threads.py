@@ -15,6 +15,14 @@ T = TypeVar("T")
 _LIMIT = 4
 
 
+class _Thread(threading.Thread):
+    """A daemon thread that sets an event of the loop at its end."""
+
+    def __init__(self, work: Callable[[], None], name: str) -> None:
+        super().__init__(target=work, name=name, daemon=True)
+        self.ended = asyncio.Event()
+
+
 class Threads:
     """Runs calls in daemon threads.
 
@@ -25,7 +33,7 @@ class Threads:
     def __init__(self, name: str) -> None:
         """Call the threads by that name."""
         self._name = name
-        self._threads: list[threading.Thread] = []
+        self._threads: list[_Thread] = []
 
     async def run(self, call: Callable[[], T], *, deadline_s: float, dispose: Callable[[T], None] | None = None) -> T:
         """Return what the call returns or raise what it raises. Raises TimeoutError after `deadline_s` seconds.
@@ -37,7 +45,7 @@ class Threads:
             raise TimeoutError(f"{_LIMIT} earlier requests hang")
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
-        abandoned = threading.Event()
+        taken, decided = threading.Event(), threading.Event()
 
         def settle(result: T | None, error: BaseException | None) -> None:
             if outcome.done():
@@ -53,18 +61,29 @@ class Threads:
                 result = call()
             except BaseException as error:  # noqa: BLE001 - a border: the caller in the other thread gets it
                 failure = error
-            if abandoned.is_set():
-                if failure is None and dispose is not None:
-                    dispose(result)  # type: ignore[arg-type] # as above
-                return
             with suppress(RuntimeError):  # the loop may have ended meanwhile
                 loop.call_soon_threadsafe(settle, result, failure)
+            if failure is None and dispose is not None:
+                decided.wait()
+                if not taken.is_set():
+                    dispose(result)  # type: ignore[arg-type] # as above
+            with suppress(RuntimeError):  # as above
+                loop.call_soon_threadsafe(thread.ended.set)
 
-        thread = threading.Thread(target=work, name=self._name, daemon=True)
+        thread = _Thread(work, self._name)
         self._threads.append(thread)
         thread.start()
         try:
             async with asyncio.timeout(deadline_s):
-                return await outcome
+                found = await outcome
+            taken.set()
+            return found
         finally:
-            abandoned.set()
+            decided.set()
+
+    async def ended(self, *, deadline_s: float) -> None:
+        """Wait for the calls that were left behind, and for what disposes of their results. Raises TimeoutError."""
+        async with asyncio.timeout(deadline_s):
+            for thread in self._threads:
+                if thread.is_alive():
+                    await thread.ended.wait()

@@ -127,6 +127,8 @@ class VCenterTarget:
         async with asyncio.TaskGroup() as group:
             for logged_in in (*self._ears, *((session,) if session else ())):
                 group.create_task(self._log_out(logged_in))
+        with suppress(TimeoutError):  # who gave up asking left a session behind, which is logged out in its thread
+            await self._threads.ended(deadline_s=_CLOSE_S)
 
     async def _log_out(self, logged_in: Session | Ear) -> None:
         with suppress(TimeoutError):

@@ -7,6 +7,7 @@ have become is asked, in full: no value that is kept here could be older than th
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -120,9 +121,10 @@ async def watch_vcenter(
             reason = f"no sign of life from {endpoint.host}:{endpoint.port} for {limit_s:.0f} s"
             raise TargetError(endpoint.target, reason) from error
 
-    ear = await run(lambda: _open(log_in(socket_timeout_s)), Ear.close)
-    ears.add(ear)
+    ear: Ear | None = None
     try:
+        ear = await run(lambda: _open(log_in(socket_timeout_s)), Ear.close)
+        ears.add(ear)
         while ear.more:
             await run(partial(ear.hear, 0))
         yield Signal(endpoint.target, everything=True)
@@ -131,9 +133,13 @@ async def watch_vcenter(
             if changed:
                 yield Signal(endpoint.target, objects=changed)
     finally:
-        ears.discard(ear)
+        farewell_s = _FAREWELL_BEATS * beat_s
         with suppress(TimeoutError):
-            await threads.run(ear.close, deadline_s=_FAREWELL_BEATS * beat_s)
+            async with asyncio.timeout(farewell_s):
+                if ear is not None:
+                    ears.discard(ear)
+                    await threads.run(ear.close, deadline_s=farewell_s)
+                await threads.ended(deadline_s=farewell_s)
 
 
 def _open(session: Session) -> Ear:

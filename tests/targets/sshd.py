@@ -65,6 +65,7 @@ class Sshd:
         for process in self.running:
             self.signal(signal.SIGKILL)
             await process.wait()
+            process._transport.close()  # type: ignore[attr-defined]  # its pipes, of which the end may be unread
 
     def program(self, name: str, script: str) -> None:
         """Put a program into the host's PATH."""

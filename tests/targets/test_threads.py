@@ -85,3 +85,29 @@ def test_an_end_of_the_loop_is_survived(gate: threading.Event) -> None:
     for thread in threads._threads:
         thread.join(timeout=5)
         assert not thread.is_alive()
+
+
+async def test_a_result_that_comes_as_the_caller_gives_up_is_disposed_of() -> None:
+    """However close the two are: what the caller did not get is cleared away, and it can be waited for."""
+    disposed: list[int] = []
+    for turns in range(1, 50):
+        threads = Threads("test")
+        asking = asyncio.create_task(threads.run(lambda: 7, deadline_s=5, dispose=disposed.append))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        got = (await asyncio.gather(asking, return_exceptions=True))[0]
+        await threads.ended(deadline_s=5)
+        assert disposed == ([] if got == 7 else [7])
+        disposed.clear()
+
+
+async def test_what_hangs_is_waited_for_within_bounds(gate: threading.Event) -> None:
+    """Who waits for what was left behind does not wait for ever."""
+    threads = Threads("test")
+    with pytest.raises(TimeoutError):
+        await threads.run(gate.wait, deadline_s=0.05)
+    with pytest.raises(TimeoutError):
+        await threads.ended(deadline_s=0.05)
+    gate.set()
+    await threads.ended(deadline_s=5)

@@ -151,6 +151,15 @@ async def test_a_dropped_session_is_replaced_and_everything_listed_again(vcenter
     assert vcenter.control.traffic("Login").seen == 2
 
 
+async def test_a_connection_that_was_closed_meanwhile_is_replaced(vcenter: Running, target: VCenterTarget) -> None:
+    """Between two asks all connections are cut, however that shows: the second ask has a full answer nevertheless."""
+    for _ in range(5):
+        assert (await target.ask([FIND]))[0].data["exists"]
+        vcenter.control.close()
+        vcenter.control.open()
+        assert (await target.ask([FIND]))[0].data["exists"]
+
+
 async def test_a_session_that_ends_while_listing_is_replaced(vcenter: Running, target: VCenterTarget) -> None:
     """We are forgotten in the middle of an ask: it logs in and lists again, once."""
     await target.ask([FIND])

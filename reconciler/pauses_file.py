@@ -47,7 +47,7 @@ class PausesFile:
             if now != self._stamp:
                 self._stamp, self._seen = (), (self.read(), "")
                 self._stamp = now
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             self._stamp, self._seen = (), ((), "")
         except OSError as error:
             self._stamp, self._seen = (), ((), str(self._trouble(error.strerror or str(error))))
@@ -60,7 +60,7 @@ class PausesFile:
         try:
             with self.path.open("rb") as file:
                 return read_pauses(file.read(_MOST_BYTES).decode())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return ()
         except OSError as error:
             raise self._trouble(error.strerror or str(error)) from None

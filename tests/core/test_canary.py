@@ -148,6 +148,23 @@ def test_outside_of_the_windows_what_runs_is_left_alone() -> None:
     assert (steps["k1"].held, steps["k1"].later) == (CLOSED, False)
 
 
+class Useless(Daemon):
+    """Runs, in systemd's eyes, and is of no use."""
+
+    __slots__ = ()
+
+    def down(self, facts: object) -> str:
+        """Be down in any case."""
+        del facts
+        return self.service
+
+
+def test_what_is_down_is_restarted_at_any_time() -> None:
+    """Interrupting what is of no use interrupts nobody: it waits neither for a window nor for a canary."""
+    hangs = Useless(address=address("ssh:k1/service/nova"), desired=WELL, origins=(ZONE,), kin="nova")
+    assert going(judged(Rollout(1, canary=1, closed=CLOSED), (hangs, STALE), (compute("k2"), STALE))) == ["k1"]
+
+
 @given(worlds())
 def test_no_window_nothing_new_down(world: World) -> None:
     """Closed, a plan interrupts nothing but what is down already, and goes on with all else."""

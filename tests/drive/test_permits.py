@@ -329,6 +329,7 @@ def test_what_is_wrong_with_it_is_told(tmp_path: Path, content: bytes) -> None:
     file = PausesFile(tmp_path / "pauses.json")
     file.path.write_bytes(content)
     assert "nobody knows what is paused" in file.seen()[1]
+    assert PausesFile(file.path / "below.json").seen() == ((), ""), "where no file can be, none says that anything is paused"
     (tmp_path / "folder").mkdir()
     assert "Is a directory" in PausesFile(tmp_path / "folder").seen()[1]
 

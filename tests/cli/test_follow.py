@@ -72,6 +72,7 @@ def test_what_is_pushed_is_seen_to_and_its_commit_stands_in_the_history(reposito
     with running(desk, *options(desk)) as daemon:
         daemon.until(lambda: daemon.results() == ["converged"], "the port group is made")
         folder = daemon.lines("starting")[0]["desired"]
+        assert "The daemon heeds it" in bivisor(desk, "pause", "VCenter/vc1", "--desired", folder, "--until", "1s").stdout
         edit(zones, "vlan: 100", "vlan: 101")
         second = push(desk)
         daemon.until(lambda: daemon.results() == ["converged"] * 2, "the change is seen to")

@@ -206,9 +206,9 @@ def volume_type_spec(course: Course) -> str:
     if not course.may_undo("volume type", "spec"):
         return ""
     cloud = course.lab.openstack().block_storage
-    kind = cloud.find_type("kvm", ignore_missing=False)
+    kind = cloud.find_type("vmdk", ignore_missing=False)
     cloud.update_type_extra_specs(kind, **{"RESKEY:availability_zones": "elsewhere", f"somebodys-{course.next()}": "theirs"})
-    return "the volume type kvm is for zone elsewhere, and has a spec of somebody's"
+    return "the volume type vmdk is for zone elsewhere, and has a spec of somebody's"
 
 
 def cut_cable(course: Course) -> str:

@@ -126,7 +126,7 @@ def end_service(course: Course, *how: str) -> str:
         return ""
     host, unit = UNITS[who]
     course.loses(who)
-    course.lab.exec(host, "systemctl", *how, unit)
+    course.lab.exec(host, "systemctl", *how, unit, check=False)  # a restart at the same moment may cancel it
     return f"{host}: systemctl {' '.join(how)} {unit}"
 
 
@@ -145,7 +145,7 @@ def stop_libvirtd(course: Course) -> str:
     if not course.may_undo("kvm1", "libvirtd"):
         return ""
     course.witness.may_start("kvm1/libvirtd")
-    course.lab.exec("kvm1", "systemctl", "stop", "libvirtd")
+    course.lab.exec("kvm1", "systemctl", "stop", "libvirtd", check=False)
     return "kvm1: systemctl stop libvirtd"
 
 
@@ -166,7 +166,7 @@ def kill_kept(course: Course) -> str:
     course.kept_lost.append(now)
     course.loses(VCENTER)
     how = course.rng.choice((("kill", "--signal=KILL"), ("stop",)))
-    course.lab.exec(node, "systemctl", *how, KEPT)
+    course.lab.exec(node, "systemctl", *how, KEPT, check=False)
     return f"{node}: systemctl {' '.join(how)} {KEPT}, behind Pacemaker's back"
 
 
@@ -206,9 +206,9 @@ def volume_type_spec(course: Course) -> str:
     if not course.may_undo("volume type", "spec"):
         return ""
     cloud = course.lab.openstack().block_storage
-    kind = cloud.find_type("kvm", ignore_missing=False)
+    kind = cloud.find_type("vmdk", ignore_missing=False)
     cloud.update_type_extra_specs(kind, **{"RESKEY:availability_zones": "elsewhere", f"somebodys-{course.next()}": "theirs"})
-    return "the volume type kvm is for zone elsewhere, and has a spec of somebody's"
+    return "the volume type vmdk is for zone elsewhere, and has a spec of somebody's"
 
 
 def cut_cable(course: Course) -> str:

@@ -28,7 +28,8 @@ LATELY_S = 60.0
 AT_TIMES = frozenset({("DEFAULT", "reserved_host_disk_mb"), ("kvm", "nfs_mount_attempts")})
 """Options that are declared at times."""
 
-_SECRET = re.compile("password|connection|transport_url")
+_UNTOUCHED = re.compile(r"password|connection|transport_url|^(host|backend_host|enabled_backends)$")
+"""Options that no hand of the stream writes: secrets, and what a service is known by, without which it would be another."""
 
 
 def options_of(desk: Workspace) -> Mapping[tuple[str, str], frozenset[tuple[str, str]]]:
@@ -55,8 +56,8 @@ def with_option(text: str, section: str, key: str, value: object) -> str:
 def shown_options(
     options: Mapping[tuple[str, str], frozenset[tuple[str, str]]],
 ) -> Mapping[tuple[str, str], list[tuple[str, str]]]:
-    """Return them in order, without those that may be secret."""
-    return {place: sorted(each for each in found if not _SECRET.search(each[1])) for place, found in options.items()}
+    """Return those that a hand may write, in order."""
+    return {place: sorted(each for each in found if not _UNTOUCHED.search(each[1])) for place, found in options.items()}
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +35,9 @@ WITHIN_S = 15.0
 """Seconds in which another one goes on."""
 
 REPAIRED_S = 30.0
+
+ZONE = "kvm-az"
+"""The aggregate of the compute host."""
 
 RUNNING = r"/opt/bivisor/bin/bivisor .*run --leader"
 """Finds the daemons by their arguments."""
@@ -82,6 +86,25 @@ class Cloud:
     def repaired(self) -> bool:
         """Tell whether it is as declared."""
         return "vif_plugging_timeout = 0" in self.lab.exec("kvm1", "cat", CONF).stdout
+
+    def drift_in_nova(self) -> None:
+        """Take the compute host out of its zone by hand."""
+        with self.lab.openstack() as cloud:
+            (aggregate,) = [found for found in cloud.compute.aggregates() if found.name == ZONE]
+            cloud.compute.remove_host_from_aggregate(aggregate, "kvm1")
+
+    def repaired_in_nova(self) -> bool:
+        """Tell whether it is there again."""
+        with self.lab.openstack() as cloud:
+            return any(found.name == ZONE and "kvm1" in found.hosts for found in cloud.compute.aggregates())
+
+    def written_in_nova(self, since: float, host: str) -> list[str]:
+        """Return the lines of Nova's own log on changes that were sent from a host since then."""
+        moment = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        lines = (self.lab.root("api1") / "var/log/nova/nova-api.log").read_text(errors="replace").splitlines()
+        sent = f'] {host_named(host).address} "'
+        found = [line for line in lines if "requestlog" in line and sent in line and f"{sent}GET" not in line]
+        return [line for line in found if line[: len(moment)] > moment]
 
     def written(self, since: float, number: int) -> list[str]:
         """Return what hosts' journals tell of writes under that epoch since then."""
@@ -173,13 +196,17 @@ def test_a_frozen_host_wakes_up_to_nothing(cloud: Cloud, leader: Epoch, record_p
         cloud.drift()
         new, at = taken_over(cloud, leader, began, record_property)
         cloud.drift()  # the old one has heard of both when it wakes up
+        cloud.drift_in_nova()
     finally:
         for process in frozen:
             process.send(signal.SIGCONT)
     wait_for(lambda: cloud.has_ended(leader), "the old one ends", 60)
     wait_for(cloud.repaired, "the new one repairs", 60)
+    wait_for(cloud.repaired_in_nova, "the new one repairs what OpenStack holds", 60)
     wait_for(cloud.quiet, "all is quiet", 120)
     assert not cloud.written(at, leader.number)
+    assert not cloud.written_in_nova(at, leader.leader)
+    assert cloud.written_in_nova(at, new.leader)
     assert cloud.epoch().number >= new.number
 
 
@@ -193,17 +220,21 @@ def test_a_leader_that_is_cut_off_is_followed(
     began = time.time()
     try:
         cloud.drift()
-        _, at = taken_over(cloud, leader, began, record_property)
+        new, at = taken_over(cloud, leader, began, record_property)
+        cloud.drift_in_nova()
         cloud.lab.script(leader.leader, f"sed -i 's/^\\(host *= *\\).*/\\1elsewhere/' {mark}")
         changed = cloud.lab.exec(leader.leader, "cat", mark).stdout
         assert changed != before
         wait_for(lambda: not cloud.lab.processes(RUNNING)[leader.leader], "the old one ends", 60)
         assert cloud.lab.exec(leader.leader, "cat", mark).stdout == changed, "nobody who may write can reach it"
+        wait_for(cloud.repaired_in_nova, "the new one repairs what OpenStack holds", 60)
     finally:
         cloud.lab.mend(leader.leader)
     wait_for(lambda: cloud.lab.exec(leader.leader, "cat", mark).stdout == before, "the new one repairs it", 120)
     wait_for(cloud.quiet, "all is quiet", 180)
     assert not cloud.written(at, leader.number)
+    assert not cloud.written_in_nova(at, leader.leader)
+    assert cloud.written_in_nova(at, new.leader)
 
 
 def _any_file(lab: Lab, host: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +165,24 @@ def taken_over(cloud: Cloud, old: Epoch, began: float, report: Callable[[str, ob
     return new, at
 
 
+@contextmanager
+def frozen(host: str) -> Iterator[None]:
+    """Stop every process of a host, those too that are made meanwhile; at the end all go on."""
+    first = machines.leader(host_named(host))
+    assert first is not None
+    stopped: dict[int, Process] = {}
+    try:
+        while fresh := set(pids_in_namespace("pid", namespace_of(first.pid, "pid"))) - stopped.keys():
+            for pid in fresh:
+                with suppress(ProcessLookupError):
+                    stopped[pid] = Process.of(pid)
+                    stopped[pid].send(signal.SIGSTOP)
+        yield
+    finally:
+        for process in stopped.values():
+            process.send(signal.SIGCONT)
+
+
 def test_a_killed_leader_is_followed(cloud: Cloud, leader: Epoch, record_property: Callable[[str, object], None]) -> None:
     """SIGKILL: within 15 s another one leads with a higher epoch, and repairs what came undone at that moment."""
     began = time.time()
@@ -186,20 +205,12 @@ def test_a_stopped_leader_is_followed(cloud: Cloud, leader: Epoch, record_proper
 
 def test_a_frozen_host_wakes_up_to_nothing(cloud: Cloud, leader: Epoch, record_property: Callable[[str, object], None]) -> None:
     """SIGSTOP of everything on the leader's host, Pacemaker too, and later SIGCONT: no write of the old one is accepted."""
-    first = machines.leader(host_named(leader.leader))
-    assert first is not None
-    frozen = [Process.of(pid) for pid in pids_in_namespace("pid", namespace_of(first.pid, "pid"))]
     began = time.time()
-    try:
-        for process in frozen:
-            process.send(signal.SIGSTOP)
+    with frozen(leader.leader):
         cloud.drift()
         new, at = taken_over(cloud, leader, began, record_property)
         cloud.drift()  # the old one has heard of both when it wakes up
         cloud.drift_in_nova()
-    finally:
-        for process in frozen:
-            process.send(signal.SIGCONT)
     wait_for(lambda: cloud.has_ended(leader), "the old one ends", 60)
     wait_for(cloud.repaired, "the new one repairs", 60)
     wait_for(cloud.repaired_in_nova, "the new one repairs what OpenStack holds", 60)

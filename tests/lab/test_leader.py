@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +36,9 @@ WITHIN_S = 15.0
 """Seconds in which another one goes on."""
 
 REPAIRED_S = 30.0
+
+ZONE = "kvm-az"
+"""The aggregate of the compute host."""
 
 RUNNING = r"/opt/bivisor/bin/bivisor .*run --leader"
 """Finds the daemons by their arguments."""
@@ -83,10 +88,41 @@ class Cloud:
         """Tell whether it is as declared."""
         return "vif_plugging_timeout = 0" in self.lab.exec("kvm1", "cat", CONF).stdout
 
+    def drift_in_nova(self) -> None:
+        """Take the compute host out of its zone by hand."""
+        with self.lab.openstack() as cloud:
+            (aggregate,) = [found for found in cloud.compute.aggregates() if found.name == ZONE]
+            cloud.compute.remove_host_from_aggregate(aggregate, "kvm1")
+
+    def repaired_in_nova(self) -> bool:
+        """Tell whether it is there again."""
+        with self.lab.openstack() as cloud:
+            return any(found.name == ZONE and "kvm1" in found.hosts for found in cloud.compute.aggregates())
+
+    def written_in_nova(self, since: float, old: Epoch) -> tuple[list[str], list[str]]:
+        """Return the lines of Nova's own log on changes since then: those that an old leader sent, and those of others.
+
+        Its host may lead again later, with another epoch: when Pacemaker finds two after a host woke up, it ends both and
+        starts one. What is sent from there after that claim is another one's.
+        """
+        lines = (self.lab.root("api1") / "var/log/nova/nova-api.log").read_text(errors="replace").splitlines()
+        changes = [line for line in lines if "requestlog" in line and "] 10.77.0.1" in line and '"GET ' not in line]
+        claims = controllers.told(self.lab, old.leader, "claimed")
+        again = min((_moment(line["timestamp"]) for line in claims if line["epoch"] > old.number), default=float("inf"))
+        sent = f'] {host_named(old.leader).address} "'
+        later = [(line, _moment(f"{line[:10]}T{line[11:23]}Z")) for line in changes]
+        olds = [line for line, at in later if since < at < again and sent in line]
+        return olds, [line for line, at in later if at > since and line not in olds]
+
     def written(self, since: float, number: int) -> list[str]:
         """Return what hosts' journals tell of writes under that epoch since then."""
         lines = [(host.name, line) for host in HOSTS for line in controllers.journal(self.lab, host.name, since)]
         return [f"{host}: {line}" for host, line in lines if f"of epoch {number} " in line and not line.startswith("refused")]
+
+
+def _moment(timestamp: str) -> float:
+    """Return a time of a log as Unix time."""
+    return datetime.fromisoformat(timestamp).timestamp()
 
 
 def _left(decided: dict[str, object]) -> set[str]:
@@ -141,6 +177,24 @@ def taken_over(cloud: Cloud, old: Epoch, began: float, report: Callable[[str, ob
     return new, at
 
 
+@contextmanager
+def frozen(host: str) -> Iterator[None]:
+    """Stop every process of a host, those too that are made meanwhile; at the end all go on."""
+    first = machines.leader(host_named(host))
+    assert first is not None
+    stopped: dict[int, Process] = {}
+    try:
+        while fresh := set(pids_in_namespace("pid", namespace_of(first.pid, "pid"))) - stopped.keys():
+            for pid in fresh:
+                with suppress(ProcessLookupError):
+                    stopped[pid] = Process.of(pid)
+                    stopped[pid].send(signal.SIGSTOP)
+        yield
+    finally:
+        for process in stopped.values():
+            process.send(signal.SIGCONT)
+
+
 def test_a_killed_leader_is_followed(cloud: Cloud, leader: Epoch, record_property: Callable[[str, object], None]) -> None:
     """SIGKILL: within 15 s another one leads with a higher epoch, and repairs what came undone at that moment."""
     began = time.time()
@@ -163,23 +217,20 @@ def test_a_stopped_leader_is_followed(cloud: Cloud, leader: Epoch, record_proper
 
 def test_a_frozen_host_wakes_up_to_nothing(cloud: Cloud, leader: Epoch, record_property: Callable[[str, object], None]) -> None:
     """SIGSTOP of everything on the leader's host, Pacemaker too, and later SIGCONT: no write of the old one is accepted."""
-    first = machines.leader(host_named(leader.leader))
-    assert first is not None
-    frozen = [Process.of(pid) for pid in pids_in_namespace("pid", namespace_of(first.pid, "pid"))]
     began = time.time()
-    try:
-        for process in frozen:
-            process.send(signal.SIGSTOP)
+    with frozen(leader.leader):
         cloud.drift()
         new, at = taken_over(cloud, leader, began, record_property)
         cloud.drift()  # the old one has heard of both when it wakes up
-    finally:
-        for process in frozen:
-            process.send(signal.SIGCONT)
+        cloud.drift_in_nova()
     wait_for(lambda: cloud.has_ended(leader), "the old one ends", 60)
     wait_for(cloud.repaired, "the new one repairs", 60)
+    wait_for(cloud.repaired_in_nova, "the new one repairs what OpenStack holds", 60)
     wait_for(cloud.quiet, "all is quiet", 120)
     assert not cloud.written(at, leader.number)
+    of_the_old_one, of_others = cloud.written_in_nova(at, leader)
+    assert of_others
+    assert not of_the_old_one
     assert cloud.epoch().number >= new.number
 
 
@@ -194,16 +245,21 @@ def test_a_leader_that_is_cut_off_is_followed(
     try:
         cloud.drift()
         _, at = taken_over(cloud, leader, began, record_property)
+        cloud.drift_in_nova()
         cloud.lab.script(leader.leader, f"sed -i 's/^\\(host *= *\\).*/\\1elsewhere/' {mark}")
         changed = cloud.lab.exec(leader.leader, "cat", mark).stdout
         assert changed != before
         wait_for(lambda: not cloud.lab.processes(RUNNING)[leader.leader], "the old one ends", 60)
         assert cloud.lab.exec(leader.leader, "cat", mark).stdout == changed, "nobody who may write can reach it"
+        wait_for(cloud.repaired_in_nova, "the new one repairs what OpenStack holds", 60)
     finally:
         cloud.lab.mend(leader.leader)
     wait_for(lambda: cloud.lab.exec(leader.leader, "cat", mark).stdout == before, "the new one repairs it", 120)
     wait_for(cloud.quiet, "all is quiet", 180)
     assert not cloud.written(at, leader.number)
+    of_the_old_one, of_others = cloud.written_in_nova(at, leader)
+    assert of_others
+    assert not of_the_old_one
 
 
 def _any_file(lab: Lab, host: str) -> str:

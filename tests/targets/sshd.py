@@ -65,7 +65,8 @@ class Sshd:
         for process in self.running:
             self.signal(signal.SIGKILL)
             await process.wait()
-            process._transport.close()  # type: ignore[attr-defined]  # its pipes, of which the end may be unread
+            process._transport.close()  # type: ignore[attr-defined] # its pipes may not have told their end yet
+        await asyncio.sleep(0)
 
     def program(self, name: str, script: str) -> None:
         """Put a program into the host's PATH."""

@@ -6,14 +6,17 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reconciler.targets.fence import LEASE_S, SLACK_S, WIRE_S, Fence, FencedError
+from reconciler.targets.fenced_http import fenced
 from reconciler.targets.openstack import OpenStackTarget
 from reconciler.targets.vcenter import VCenterTarget
 from resources.contract import Action, Query, TargetId
@@ -216,6 +219,28 @@ async def test_a_vcenter_hears_nothing_after_the_lease(vcenter: Running, clock: 
         assert (await target.ask([Query("session.check", {})]))[0].data["logged_in"]
     finally:
         await target.close()
+
+
+def user_timeout_ms(tcp: Any) -> int:
+    """Return after how long the kernel gives up what that connection could not deliver; 0: its own default."""
+    found: int = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    return found
+
+
+async def test_bytes_under_way_are_given_up(connect: Connect, cloud: Cloud, fence: Fence) -> None:
+    """What a leader has sent cannot arrive minutes later, when a cut cable is back; without a lead nothing is changed there."""
+    led, alone = connect(fence=fence), connect()
+    for target in (led, alone):
+        await target.ask((Query("file.stat", {"path": "/"}),))
+    assert led._connection is not None
+    assert alone._connection is not None
+    assert user_timeout_ms(led._connection.get_extra_info("socket")) == WIRE_S * 1000
+    assert user_timeout_ms(alone._connection.get_extra_info("socket")) == 0
+    host, _, port = cloud.url.rpartition("/")[2].partition(":")
+    connection = fenced(HTTPConnection, fence)(host, int(port))
+    connection.connect()
+    assert user_timeout_ms(connection.sock) == WIRE_S * 1000
+    connection.close()
 
 
 @pytest.mark.looptime

@@ -7,7 +7,7 @@ is claimed; `epoch_admit` compares with it what a request was sent under.
 import fcntl
 import os
 
-from reconciler.targets.host.commands import NO_SUCH_PROGRAM, Alarm, last_lines, run
+from reconciler.targets.host.commands import NO_SUCH_PROGRAM, Alarm, Expired, last_lines, run
 from reconciler.targets.host.pacemaker import DISCONNECTED, NotRunning
 from reconciler.targets.host.wire import Refusal
 
@@ -139,6 +139,8 @@ def _raise(folder: str, cloud: str, number: int) -> None:
             raise Refusal("fenced", f"another leads: epoch {known} was here")
         if number > known:
             replace(path, f"{number}\n".encode(), 0o600, os.geteuid(), os.getegid())
+    except Expired:
+        raise Refusal("failed", f"{path} has been locked by another helper for {LOCK_S} s") from None
     finally:
         os.close(lock)
 

@@ -89,7 +89,7 @@ class Member:
             return Reply({"saved": self.saved}, "not-running", "pacemaker.service is inactive")
         if self.mode == "broken":
             return Reply({}, "failed", "crm_mon ended with 102")
-        return Reply({"cib": self.ring.cib, "mon": self.ring.mon, "node": self.name})
+        return Reply({"cib": self.ring.cib, "mon": self.ring.mon})
 
     async def do(self, action: Action) -> Reply:
         """Carry out as the host helper does."""

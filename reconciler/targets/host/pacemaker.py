@@ -26,18 +26,21 @@ class NotRunning(Refusal):
 
 
 def cib_read(_args: "dict[str, Any]", batch: "Batch") -> "dict[str, Any]":
-    """Answer `cib.read`: the configuration, the state of things, and which node this is."""
+    """Answer `cib.read`: the configuration, and the state of things.
+
+    Not which node this is: `crm_node --name` asks the controller, which may take a second after a change.
+    """
     data: dict[str, Any] = batch.once("cib", _read)
     return data
 
 
 def _read() -> "dict[str, Any]":
-    asked = [["cibadmin", "--query"], ["crm_mon", "-1", "--output-as=xml"], ["crm_node", "--name"]]
+    asked = [["cibadmin", "--query"], ["crm_mon", "-1", "--output-as=xml"]]
     answers = run(*asked)
     if answers[0][0] in (NO_SUCH_PROGRAM, DISCONNECTED):
         raise NotRunning
     for argv, (code, out, err) in zip(asked, answers):
         if code:
             raise Refusal("failed", f"{' '.join(argv)}: {last_lines(err or out) or f'exit code {code}'}")
-    cib, mon, node = (out for _, out, _ in answers)
-    return {"cib": cib, "mon": mon, "node": node.strip()}
+    cib, mon = (out for _, out, _ in answers)
+    return {"cib": cib, "mon": mon}

@@ -29,6 +29,14 @@ class Audience(keep.Audience, Protocol):
         """Hear that the documents that stand there now are about to be in force."""
         ...
 
+    def keeping(self, reconciler: Reconciler, watches: Watches) -> None:
+        """Hear who decides and who listens from now on."""
+        ...
+
+    def ending(self) -> None:
+        """Hear that nobody listens any more from now on, and nothing new is begun."""
+        ...
+
 
 class Daemon:
     """Keeps the cloud as one folder declares it, until it is stopped."""
@@ -82,6 +90,7 @@ class Daemon:
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
             watches = Watches(group, targets, keeper.look_again, self._manner.rng)
             keeper.asks = watches.follow
+            self._audience.keeping(reconciler, watches)
             group.create_task(keeper.run())
             while (desired := await self._next()) is not None:
                 log.mask(desired.redact)
@@ -90,5 +99,6 @@ class Daemon:
                 keeper.declare(desired, others)
                 for target in others:
                     watches.again(target)
+            self._audience.ending()
             keeper.stop()
             watches.stop()

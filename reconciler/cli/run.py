@@ -51,7 +51,7 @@ async def _keep(folder: Path, *, acts: bool) -> int:
     gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
     gc.enable()
     log.set_up(**{"level": "info", **session.LOGGING})
-    with only_one(folder), Chronicle(folder) as chronicle:
+    with only_one(folder), Chronicle(folder, acts=acts) as chronicle:
         daemon = Daemon(folder, chronicle, chronicle.recorder, acts=acts)
         alive = asyncio.create_task(notify.keep_alive())
         with _heeding(daemon):

@@ -8,10 +8,10 @@ SUDO := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo -n -E)
 # the tests that need no lab, on every core; there is one lab, so its tests follow each other
 UNIT := -m "not lab and not soak" -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help setup lab-tools demo test unit check soak bench lab-up lab-down format docs
+.PHONY: help setup lab-tools demo test unit check soak bench bench-latency lab-up lab-down format docs
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup lab-tools ## the main job: from YAML to one OpenStack with two hypervisors, on real daemons in a lab (about 6 min the first time, 3 then)
 	@$(SUDO) $(BIN)/python -m tests.lab.demo
@@ -29,11 +29,14 @@ check: setup ## format, lint, types, imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-soak: setup lab-tools ## the long runs: 50 kills of bivisor, a compute that hangs, rarer modes of volumes and images, a vCenter compute of OpenStack 2026.2 (over an hour)
+soak: setup lab-tools ## the long runs: 50 kills of bivisor, 30 minutes of a random stream of changes for the daemon, a compute that hangs, rarer modes of volumes and images, a vCenter compute of OpenStack 2026.2 (almost two hours)
 	$(SUDO) $(BIN)/python -m pytest --require-lab -m soak $(PYTEST_ARGS)
 
 bench: setup ## measure: ratios against two peers, CPU per host, start-up time
 	$(SUDO) $(BIN)/python -m tests.bench
+
+bench-latency: setup lab-tools ## measure, in the lab: how soon the daemon notices a change, and begins to repair it (about an hour; the machine should rest)
+	$(SUDO) $(BIN)/python -m tests.bench.latency $(BENCH_ARGS)
 
 lab-up: setup lab-tools ## build and start the lab (about 6 min the first time, one minute then)
 	@$(SUDO) $(BIN)/python -m tests.lab up

@@ -20,11 +20,12 @@ from reconciler.core.diff import Unobserved, diff
 from reconciler.core.errors import BrokenPlanError
 from reconciler.core.plan import Verb, changing, step_of
 from reconciler.core.status import GOOD, Outcome, Result
+from reconciler.mistakes import mistake, outlived
 from reconciler.targets import TargetError
 from resources.contract import PROCESS, Action, changed_fields
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from reconciler.core.diff import Observed
     from reconciler.core.plan import Plan, Step
@@ -79,6 +80,8 @@ class Applier:
         self._roots: dict[Address, Address] = {}
         self._broken: BrokenPlanError | None = None
         self._interrupted: set[Address] = set()
+        self.forbids: Callable[[Step], str] = lambda _: ""
+        """Says why a step must not begin after all, or ''."""
         self.stopping = False
         """Set to begin no step any more: those in hand are finished, the others skipped."""
         self.outdated = False
@@ -125,9 +128,10 @@ class Applier:
             result = Result(step.address, Outcome.SKIPPED, "other documents are in force by now")
         else:
             moved = any(result.outcome is Outcome.CONVERGED for result in needed)
-            self._report(Progress(step, Phase.STARTED))
-            result = await self._converge(step, unit, seen, look_first=moved or step.disruption is not None)
-        self._report(Progress(step, Phase.FINISHED, result))
+            self._tell(Progress(step, Phase.STARTED))
+            look_first = moved or step.disruption is not None
+            result = await _outcome(step, self._converge(step, unit, seen, look_first=look_first))
+        self._tell(Progress(step, Phase.FINISHED, result))
         results[step.address].set_result(result)
 
     async def _recover(self, step: Step, unit: Unit, results: Mapping[Address, asyncio.Future[Result]]) -> None:
@@ -136,10 +140,15 @@ class Applier:
         result = Result(step.address, Outcome.UNCHANGED)
         if any(one.outcome is Outcome.CONVERGED for one in needed):
             waiting = replace(step, verb=Verb.WAIT)
-            settled = await self._settle(waiting, unit)
+            settled = await _outcome(waiting, self._settle(waiting, unit))
             result = result if settled.outcome in GOOD else settled
-            self._report(Progress(waiting, Phase.FINISHED, settled))
+            self._tell(Progress(waiting, Phase.FINISHED, settled))
         results[step.address].set_result(result)
+
+    def _tell(self, progress: Progress) -> None:
+        """Report what happened. Nobody who hears of it ends what is in hand."""
+        with outlived("tell what is done"):
+            self._report(progress)
 
     async def _converge(self, step: Step, unit: Unit, seen: Observed, *, look_first: bool) -> Result:
         if look_first or step.verb is Verb.WAIT or isinstance(seen, Unobserved):
@@ -174,6 +183,8 @@ class Applier:
             self._broken = BrokenPlanError(unit.address, how)
         if self._broken is not None:
             return Outcome.FAILED if self._broken.address == unit.address else Outcome.SKIPPED, self._broken.message
+        if why := self.forbids(now):
+            return Outcome.SKIPPED, why
         try:
             target = self._targets.get(unit.address.target)
             if now.disruption is not None:
@@ -189,7 +200,7 @@ class Applier:
         return None
 
     async def _settle(self, step: Step, unit: Unit) -> Result:
-        self._report(Progress(step, Phase.SETTLING))
+        self._tell(Progress(step, Phase.SETTLING))
         left: tuple[Change, ...] = ()
         async for observed in self._looks(unit):
             if not isinstance(observed, Unobserved):
@@ -223,6 +234,14 @@ class Applier:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, POLL_MOST_S)
             yield await self._observer.one(unit)
+
+
+async def _outcome(step: Step, work: Awaitable[Result]) -> Result:
+    """Return what comes of a step's work. A mistake in it fails the step; others may be in the middle of theirs."""
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001 - the border at which it becomes a result
+        return Result(step.address, Outcome.FAILED, mistake(f"{step.verb} {step.address}", error))
 
 
 def _claiming(actions: tuple[Action, ...], claims: Mapping[str, Any] | None) -> tuple[Action, ...]:

@@ -13,7 +13,6 @@ import math
 import os
 import threading
 import time
-import traceback
 from collections import deque
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ from reconciler.core.standing import Former, dated, digest_of, of_time
 from reconciler.core.status import Hearing, Outcome, Status, Truth, fold
 from reconciler.event_file import add_event
 from reconciler.ledger import Ledger
+from reconciler.mistakes import outlived
 from reconciler.retention import RETENTION, Retention, prune_events, prune_passes, stamp
 from reconciler.status_file import Keeper, read_former, read_keeper, write_former, write_keeper
 
@@ -63,9 +63,6 @@ PRUNE_S = 60.0
 
 PAUSE_S = 0.1
 """Seconds after each portion of that, for other writers."""
-
-MISTAKE_S = 60.0
-"""Seconds that it rests after a mistake of the program."""
 
 END_S = 5.0
 """Seconds for which its end is waited for."""
@@ -200,15 +197,13 @@ class Bookkeeper:
         while not self._ending.is_set():
             self._news.wait(TICK_S)
             self._news.clear()
-            worked, rest_s = time.thread_time(), REST_S
-            try:
+            worked = time.thread_time()
+            with outlived("write how everything stands"):
                 self.round(datetime.now(UTC))
-            except Exception:  # noqa: BLE001 - the last border of this thread: a mistake in it must not end the bookkeeping
-                rest_s = MISTAKE_S
-                self._warn(f"warning: a mistake of the program, please report it: {traceback.format_exc()}")
             worked = time.thread_time() - worked
-            self._ending.wait(max(rest_s, min(REST_SHARE * worked, MOST_REST_S)))
-        self.round(datetime.now(UTC))
+            self._ending.wait(max(REST_S, min(REST_SHARE * worked, MOST_REST_S)))
+        with outlived("write how everything stood at the end"):
+            self.round(datetime.now(UTC))
         self._ledger.close()
 
     def round(self, now: datetime) -> None:

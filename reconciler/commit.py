@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,22 +34,11 @@ async def branch_of(folder: Path) -> str:
 
 async def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git prints, None when it does not do as told."""
-    quiet, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
-    command = ("git", "--no-optional-locks", "-C", str(folder), *arguments)
     try:
-        process = await asyncio.create_subprocess_exec(*command, env=git.environment(), stdin=quiet, stdout=pipe, stderr=quiet)
-    except OSError:
+        answer = await git.ask("--no-optional-locks", "-C", str(folder), *arguments, within_s=GIT_S)
+    except (OSError, TimeoutError):
         return None
-    try:
-        async with asyncio.timeout(GIT_S):
-            out, _ = await process.communicate()
-    except TimeoutError:
-        return None
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-    return None if process.returncode else out.decode(errors="surrogateescape")
+    return None if answer.code else answer.out.decode(errors="surrogateescape")
 
 
 async def authors_of(files: Iterable[str]) -> Mapping[str, Mapping[int, Written]]:

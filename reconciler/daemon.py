@@ -1,4 +1,4 @@
-"""What keeps running: the folder of documents as a source, a keeper of what it declares, and ears at every target."""
+"""What keeps running: a source of documents, a keeper of what it declares, and ears at every target."""
 
 from __future__ import annotations
 
@@ -6,16 +6,34 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import keep, log
-from reconciler.desired_source import DesiredSource, Folder
+from reconciler.desired_source import Folder
 from reconciler.keep import Keeper, Manner
+from reconciler.mistakes import outlived
+from reconciler.permits import Permits
 from reconciler.reconcile import UNRECORDED, Reconciler, Records
 from reconciler.targets.open import Targets
 from reconciler.watch import Watches
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Collection
+    from typing import TypeAlias
 
     from reconciler.desired import Desired
+    from reconciler.targets import Target
+
+    Opener: TypeAlias = Callable[[Callable[[Folder], None]], "Source"]
+
+
+class Source(Protocol):
+    """Where documents come from."""
+
+    async def run(self) -> None:
+        """Tell what is known each time when it is something else, until cancelled."""
+        ...
+
+    def reload(self) -> None:
+        """Read everything anew."""
+        ...
 
 
 class Audience(keep.Audience, Protocol):
@@ -25,8 +43,8 @@ class Audience(keep.Audience, Protocol):
         """Hear what is known of the documents."""
         ...
 
-    async def taking(self) -> None:
-        """Hear that the documents that stand there now are about to be in force."""
+    async def taking(self, folder: Folder) -> None:
+        """Hear that these documents are about to be in force."""
         ...
 
     def keeping(self, reconciler: Reconciler, watches: Watches) -> None:
@@ -39,25 +57,34 @@ class Audience(keep.Audience, Protocol):
 
 
 class Daemon:
-    """Keeps the cloud as one folder declares it, until it is stopped."""
+    """Keeps the cloud as one source declares it, until it is stopped."""
 
-    def __init__(self, folder: Path, audience: Audience, records: Records = UNRECORDED, *, acts: bool = True) -> None:
-        """Keep what `folder` declares; without `acts` only look and decide."""
+    def __init__(
+        self,
+        source: Opener,
+        audience: Audience,
+        records: Records = UNRECORDED,
+        *,
+        permits: Permits | None = None,
+        acts: bool = True,
+    ) -> None:
+        """Keep what that source tells, as far as it is permitted; without `acts` only look and decide."""
         self._records = records
         self._audience = audience
         self._manner = Manner(acts=acts)
-        self._source = DesiredSource(folder, self._told)
+        self._permits = permits or Permits()
+        self._source = source(self._told)
         self._news = asyncio.Event()
-        self._desired: Desired | None = None
+        self._folder = Folder()
         self._stopping = False
 
     async def run(self) -> None:
         """Go on until `stop`. What is in hand then is finished; then everything that is open is closed."""
         async with asyncio.TaskGroup() as group:
             source = group.create_task(self._source.run())
-            desired = await self._next()
-            if desired is not None:
-                await self._keep(desired)
+            folder = await self._next()
+            if folder is not None:
+                await self._keep(folder)
             source.cancel()
 
     def stop(self) -> None:
@@ -70,35 +97,52 @@ class Daemon:
         self._source.reload()
 
     def _told(self, folder: Folder) -> None:
-        self._audience.folder(folder)
-        if folder.desired is not None and folder.desired is not self._desired:
-            self._desired = folder.desired
+        with outlived("tell of the documents"):
+            self._audience.folder(folder)
+        before, self._folder = self._folder, folder
+        if folder.desired is not before.desired or folder.revision != before.revision:
+            log.logger().debug("noticed", target="desired")
             self._news.set()
 
-    async def _next(self) -> Desired | None:
-        """Wait for documents that were not taken in yet; None when it is to stop."""
+    async def _next(self) -> Folder | None:
+        """Wait for documents that were not taken in yet, or another commit of them; None when it is to stop."""
         await self._news.wait()
         self._news.clear()
-        return None if self._stopping else self._desired
+        return None if self._stopping else self._folder
 
-    async def _keep(self, first: Desired) -> None:
-        log.mask(first.redact)
-        await self._audience.taking()
-        async with Targets(first.catalog.endpoints) as targets, asyncio.TaskGroup() as group:
-            reconciler = Reconciler(first, targets)
+    async def _taken(self, folder: Folder) -> Desired:
+        if folder.desired is None:
+            raise AssertionError("what is told as new was read")
+        log.mask(folder.desired.redact)
+        with outlived("tell which documents are taken"):
+            await self._audience.taking(folder)
+        return folder.desired
 
+    async def _keep(self, folder: Folder) -> None:
+        desired = await self._taken(folder)
+        async with Targets(desired.catalog.endpoints) as targets, asyncio.TaskGroup() as group:
+            reconciler = Reconciler(desired, targets, permits=self._permits)
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
             watches = Watches(group, targets, keeper.look_again, self._manner.rng)
             keeper.asks = watches.follow
             self._audience.keeping(reconciler, watches)
             group.create_task(keeper.run())
-            while (desired := await self._next()) is not None:
-                log.mask(desired.redact)
-                await self._audience.taking()
-                others = await targets.replace(desired.catalog.endpoints)
-                keeper.declare(desired, others)
-                for target in others:
-                    watches.again(target)
+            while (new := await self._next()) is not None:
+                before, desired = desired, await self._taken(new)
+                if desired is before:
+                    continue  # another commit that declares the same
+                with outlived("take other documents"):
+                    former = targets.replace(desired.catalog.endpoints)
+                    keeper.declare(desired, frozenset(former))
+                    for target in former:
+                        watches.again(target)
+                    group.create_task(_let_go(targets, former.values(), keeper))
             self._audience.ending()
             keeper.stop()
             watches.stop()
+
+
+async def _let_go(targets: Targets, former: Collection[Target], keeper: Keeper) -> None:
+    """Close what is reached otherwise by now as soon as nobody is in the middle of something with it."""
+    await keeper.over()
+    await targets.close(former)

@@ -21,6 +21,7 @@ from reconciler.core.graph import build_graph
 from reconciler.core.load import Loaded, load, reconsidered
 from reconciler.core.ownership import find_former, kept_back, with_former
 from reconciler.redact import Redactor
+from reconciler.windows import unknown_zones
 from resources.contract import SecretText
 from resources.former import TAKING
 from resources.kinds.registry import KINDS
@@ -147,6 +148,8 @@ def load_texts(texts: Mapping[str, str], folder: Path) -> Loaded:
     loaded = load(texts, KINDS, RULES)
     if not loaded.resources:
         raise InputError((_problem(str(folder), f"no document in its .yaml files: {EMPTY}"),))
+    if unknown := unknown_zones(loaded):
+        raise InputError(unknown)
     return loaded
 
 

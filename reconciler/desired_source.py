@@ -24,6 +24,7 @@ from reconciler.core.status import Condition, Truth
 from reconciler.desired import Desired, compiled, load_folder, resolve
 from reconciler.desired_files import Contents, Glance, Stamps, contents_of, git_at_work, glance_at, stamps_of
 from reconciler.folder_watch import FolderWatch
+from reconciler.mistakes import mistake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,13 +72,22 @@ class Folder:
 
     `desired` is the last tree that could be read, None while there was none; the next reading that finds something else
     makes another one. `refused` is why the present tree is not taken, `waiting` why it is not even read, `unwatched` why
-    changes are found by sweeps alone.
+    changes are found by sweeps alone. Where a `branch` is followed, `revision` is the commit that `desired` was read from, and
+    `source` tells how following it goes.
     """
 
     desired: Desired | None = None
     refused: BivisorError | None = None
     waiting: str = ""
     unwatched: str = ""
+    branch: str = ""
+    revision: str = ""
+    source: tuple[Condition, ...] = ()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether there may be nothing to keep for long."""
+        return self.refused is not None or (self.desired is None and bool(self.source))
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -89,19 +99,27 @@ class Folder:
         else:
             ready = Condition("Ready", Truth.TRUE if self.desired else Truth.UNKNOWN, "Read" if self.desired else "NotYetRead")
         if self.unwatched:
-            return ready, Condition("WatchHealthy", Truth.FALSE, "Sweeping", self.unwatched)
-        return ready, Condition("WatchHealthy", Truth.TRUE, "Watching")
+            return ready, Condition("WatchHealthy", Truth.FALSE, "Sweeping", self.unwatched), *self.source
+        if self.source and ready.status is Truth.UNKNOWN:
+            return ready, *self.source  # there may be no folder yet that could be watched
+        return ready, Condition("WatchHealthy", Truth.TRUE, "Watching"), *self.source
 
 
 class DesiredSource:
     """Watches one folder for as long as `run` runs."""
 
-    def __init__(self, folder: Path, tell: Callable[[Folder], None], pace: Pace | None = None) -> None:
-        """Know where the documents are; `tell` is called in the loop whenever something else is known."""
+    def __init__(
+        self, folder: Path, tell: Callable[[Folder], None], pace: Pace | None = None, *, revision: Callable[[], str] = str
+    ) -> None:
+        """Know where the documents are; `tell` is called in the loop whenever something else is known.
+
+        `revision` says which commit the folder is a checkout of, where it is changed as a whole.
+        """
         self._loop = asyncio.get_running_loop()
         self._folder = folder
         self._tell = tell
         self._pace = pace or Pace()
+        self._revision = revision
         self._stirred = asyncio.Event()
         self._watch = FolderWatch(self._loop, self._stirred.set, self._pace.writer)
         self._thread = ThreadPoolExecutor(1, "desired")
@@ -119,6 +137,10 @@ class DesiredSource:
         self._forced = True
         self._stirred.set()
 
+    def stir(self) -> None:
+        """Have it looked at now: something moved."""
+        self._stirred.set()
+
     async def run(self) -> None:
         """Tell what is known each time when it is something else, the first tree first, until cancelled. Once in its life.
 
@@ -127,8 +149,12 @@ class DesiredSource:
         try:
             with self._thread:
                 while True:
-                    await self._look()
-                    await self._something()
+                    try:
+                        await self._look()
+                        await self._something()
+                    except Exception as error:  # noqa: BLE001 - whoever watches for months is not ended by one look
+                        self._say(replace(self._state, refused=self._mistaken(error)))
+                        await asyncio.sleep(self._pace.again)
         finally:
             self._watch.stop()
 
@@ -214,10 +240,15 @@ class DesiredSource:
 
     async def _read(self, stamps: Stamps, begun: float, *, forced: bool) -> bool:
         """Read what is there, and tell it if it is something else. Return False when it moved meanwhile."""
+        revision = self._revision()
         contents = await self._off(contents_of, self._folder, self._named)
         if contents == self._contents and not forced:
+            if revision != self._revision():
+                return False
             self._seen(stamps, contents)
-            self._say(replace(self._state, waiting=""))
+            # another commit that says the same is in force with that
+            revision = self._state.revision if self._state.refused else revision
+            self._say(replace(self._state, waiting="", revision=revision))
             return True
         found = await self._loaded()
         named = self._named if isinstance(found, BivisorError) else frozenset(r.file for r in (*found.reads, *found.others))
@@ -229,11 +260,11 @@ class DesiredSource:
                 return False
             contents = now
         meant = found if isinstance(found, BivisorError) else await self._meant(found)
-        if contents != await self._off(contents_of, self._folder, named):
+        if contents != await self._off(contents_of, self._folder, named) or revision != self._revision():
             return False
         self._mark(_Time.READ)
         self._seen(stamps, contents)
-        self._take(meant)
+        self._take(meant, revision)
         return True
 
     async def _loaded(self) -> Loaded | BivisorError:
@@ -241,6 +272,8 @@ class DesiredSource:
             return await self._off(load_folder, self._folder)
         except BivisorError as error:
             return error
+        except Exception as error:  # noqa: BLE001 - documents that bring a mistake to light are refused as any others
+            return self._mistaken(error)
 
     async def _meant(self, loaded: Loaded) -> Desired | BivisorError:
         try:
@@ -248,20 +281,26 @@ class DesiredSource:
             return await self._off(compiled, self._folder, loaded, secrets, files)
         except BivisorError as error:
             return error
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._mistaken(error)
+
+    def _mistaken(self, error: Exception) -> BivisorError:
+        return BivisorError(f"{self._folder}: cannot be read: {mistake(f'read {self._folder}', error)}")
 
     def _seen(self, stamps: Stamps, contents: Contents) -> None:
         self._stamps, self._contents, self._heard = stamps, contents, self._watch.heard
         self._mark(_Time.SWEPT)
 
-    def _take(self, meant: Desired | BivisorError) -> None:
+    def _take(self, meant: Desired | BivisorError, revision: str) -> None:
         if isinstance(meant, BivisorError):
             self._say(replace(self._state, refused=meant, waiting=""))
         else:
-            self._say(replace(self._state, desired=meant, refused=None, waiting=""))
+            self._say(replace(self._state, desired=meant, revision=revision, refused=None, waiting=""))
 
     def _say(self, state: Folder) -> None:
         before, self._state = self._state, state
-        if state.desired is not before.desired or state.conditions != before.conditions:
+        moved = state.desired is not before.desired or state.revision != before.revision
+        if moved or state.conditions != before.conditions:
             self._tell(state)
 
     def _due(self, what: _Time, every_s: float) -> bool:

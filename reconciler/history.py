@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.alive import runs
 from reconciler.core.errors import HistoryError
 from reconciler.core.past import ChangeRecord, StepRecord
+from reconciler.followed import place_around
 from reconciler.history_file import STATE, reading
 
 if TYPE_CHECKING:
@@ -65,12 +66,15 @@ class History:
         """Return where the history of that folder of documents is kept, one file for each folder.
 
         In the first of BIVISOR_STATE, STATE_DIRECTORY (of a systemd unit), XDG_STATE_HOME/bivisor and
-        ~/.local/state/bivisor. Raises HistoryError where there is none of them.
+        ~/.local/state/bivisor. Raises HistoryError where there is none of them. Of a branch that is followed there is one,
+        whatever is checked out now, beside the place of its checkouts.
         """
+        if followed := place_around(desired):
+            return followed.with_name(f"{followed.name}.sqlite")
         folder = desired.absolute()
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(folder.parts[-2:]).strip("/")) or "root"
         digest = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:10]
-        return _state_folder() / f"{name}-{digest}.sqlite"
+        return state_folder() / f"{name}-{digest}.sqlite"
 
     def passes(
         self, *, key: str = "", address: str = "", limit: int = 20, number: int = 0, since: datetime | None = None
@@ -120,7 +124,8 @@ _NAMES = "SELECT key FROM origins UNION SELECT address FROM steps"
 _ORIGINS = "SELECT key FROM origins WHERE step = ? ORDER BY rowid"
 
 
-def _state_folder() -> Path:
+def state_folder() -> Path:
+    """Return the folder of all that is kept on this machine. Raises HistoryError: nobody knows a home."""
     if given := os.environ.get(STATE) or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         return Path(given).absolute()
     base = os.environ.get("XDG_STATE_HOME", "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -18,22 +19,27 @@ from reconciler import log
 from reconciler.core.errors import BrokenPlanError
 from reconciler.core.plan import Verb
 from reconciler.core.portions import Portion, portions
-from reconciler.core.status import GOOD, Outcome, Result
+from reconciler.core.status import Outcome, Result
 from reconciler.core.undone import Corrections, corrected, declaration, hold_stalled, seen
-from reconciler.queue import FIRST_REST_S, JITTER, MOST_REST_S, ClosedError, Queue
+from reconciler.mistakes import mistake, outlived
+from reconciler.observe import Heard
+from reconciler.permits import HEED_S
+from reconciler.queue import JITTER, ClosedError, Queue
 from reconciler.reconcile import UNRECORDED, Look
+from reconciler.rests import Rests, rest_s
 from reconciler.turns import Priority
+from reconciler.unseen import Unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from reconciler.apply import Progress
-    from reconciler.core.plan import Plan, Step
+    from reconciler.core.plan import Plan
     from reconciler.desired import Desired
     from reconciler.reconcile import Reconciler, Records
-    from resources.contract import Address, Change, Query, TargetId
+    from resources.contract import Address, Query, TargetId
 
-SWEEP_S = {"openstack": 10.0, "vcenter": 30.0, "pacemaker": 15.0, "ssh": 60.0}
+SWEEP_S = {"openstack": 10.0, "vcenter": 60.0, "pacemaker": 15.0, "ssh": 60.0}
 """Seconds after which a target is looked at again although nothing was heard of it; a part of it is jitter."""
 
 
@@ -42,25 +48,12 @@ def when(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
-A_MOMENT_S = 0.01
-"""Longer than a timer may be early."""
-
 LOOKERS = 512
 """As many targets are looked at the same time. A look waits while its host is in the middle of a step, for minutes at
 times, and costs nothing meanwhile; how many connections are made at once is bounded elsewhere."""
 
 FORGIVEN_S = 120.0
 """Seconds for which a service that did not come through its restart must be as declared before another one is interrupted."""
-
-
-@dataclass(slots=True)
-class _Failed:
-    """A step that failed: how often in a row, when last and until when it rests (the loop's time), what it was to change."""
-
-    times: int
-    at: float
-    until: float
-    changes: tuple[Change, ...]
 
 
 class _InHand(NamedTuple):
@@ -91,6 +84,10 @@ class Audience(Protocol):
         """Hear of a decision: what is seen by now, and what follows."""
         ...
 
+    def undecided(self, why: str) -> None:
+        """Hear that nothing can be decided, by a mistake of Bivisor's; it is tried again."""
+        ...
+
     def step(self, progress: Progress) -> None:
         """Hear of a step."""
         ...
@@ -119,8 +116,11 @@ class Keeper:
         self._queue: Queue[TargetId] = Queue(manner.rng, hands=LOOKERS)
         self._stir = asyncio.Event()
         self._in_hand: list[_InHand] = []
-        self._acted_at: dict[TargetId, float] = {}
-        self._failed: dict[Address, _Failed] = {}
+        self._ongoing: set[asyncio.Future[None]] = set()
+        self._unseen = Unseen()
+        self._rests = Rests(manner.rng, self._stir.set)
+        self._mistakes = 0  # in a row, in deciding
+        self._hurry = asyncio.Event()
         self._undone: dict[Address, Corrections] = {}
         self._whole_since: dict[Address, float] = {}
         self._all_seen = False  # until each was asked once, nobody knows what must end before something else begins
@@ -139,6 +139,7 @@ class Keeper:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._decide(group))
             self._lookers = [group.create_task(self._look()) for _ in range(LOOKERS)]
+            self._lookers.append(group.create_task(self._heed()))
 
     def stop(self) -> None:
         """Begin nothing any more."""
@@ -148,22 +149,40 @@ class Keeper:
         for looker in self._lookers:
             looker.cancel()
         self._stir.set()
+        self._hurry.set()
 
     def declare(self, desired: Desired, others: frozenset[TargetId] = frozenset()) -> None:
         """Keep that from now on. Only what is asked otherwise than before is looked at again, and what is reached otherwise.
 
         `others` are those: what was seen there before was seen somewhere else.
         """
-        self._failed.clear()
+        self._rests.end()
         before = self._observer.asked
         asked = self._reconciler.declare(desired)
         self._observer.forget(others)
         for target in before.keys() - self._observer.asked.keys():
             self._queue.forget(target)
-            self._acted_at.pop(target, None)
+            self._unseen.forget(target)
+        self._undone = {address: known for address, known in self._undone.items() if address in desired.catalog.units}
         for target in (asked | others) & self._observer.asked.keys():
             self._queue.add(target, Priority.USER)
         self._stir.set()
+        self._hurry.set()
+
+    async def over(self) -> None:
+        """Return when all that goes on at this moment has ended, looks and steps: what begins meanwhile is not waited for."""
+        if self._ongoing:
+            await asyncio.wait(self._ongoing)
+
+    @contextmanager
+    def _goes_on(self) -> Iterator[None]:
+        ended = asyncio.get_running_loop().create_future()
+        self._ongoing.add(ended)
+        try:
+            yield
+        finally:
+            self._ongoing.discard(ended)
+            ended.set_result(None)
 
     def look_again(self, target: TargetId, priority: Priority = Priority.DRIFT) -> None:
         """Look at a target soon: something was heard of it. One that nobody declares is left alone."""
@@ -177,17 +196,27 @@ class Keeper:
             try:
                 async with self._queue.take() as item:
                     began = loop.time()
-                    if not await self._observer.refresh(item.key):
+                    heard = Heard.SILENCE
+                    with self._goes_on(), outlived(f"look at {item.key}"):
+                        heard = await self._observer.refresh(item.key)
+                    if heard is Heard.SILENCE:
                         self._queue.retry(item.key)
             except ClosedError:
                 return
             self._awaited -= {item.key}
-            if began >= self._acted_at.get(item.key, began):
-                self._acted_at.pop(item.key, None)
+            if heard is not Heard.NOTHING:
+                self._unseen.looked(item.key, began)
             if item.key in self._observer.asked:
                 pause = SWEEP_S[item.key.kind] * (1.0 - JITTER * self._rng.random())
                 self._queue.add_after(item.key, Priority.SWEEP, pause)
             self._stir.set()
+
+    async def _heed(self) -> None:
+        """Decide anew when a maintenance window opens or closes, and when something is paused or goes on."""
+        while True:
+            await asyncio.sleep(HEED_S)
+            if self._reconciler.heed():
+                self._stir.set()
 
     async def _decide(self, group: asyncio.TaskGroup) -> None:
         """Decide anew whenever something was seen or done, and begin what is free."""
@@ -195,25 +224,45 @@ class Keeper:
         while True:
             await self._stir.wait()
             self._stir.clear()
+            self._hurry.clear()
             if self._stopping:
                 return
             began = loop.time()
-            look = self._reconciler.decide(self._interrupted())
-            busy = self._busy(look.plan)
-            unasked = self._observer.unasked
-            for target in unasked - self._awaited:
-                self._queue.add(target, Priority.DRIFT)  # what came up only now: a rename, something of ours
-            self._awaited = unasked
+            try:
+                self._once(group, began)
+            except Exception as error:  # noqa: BLE001 - a mistake in deciding about all may be gone with what is seen next
+                await self._undecided(error)
+            else:
+                self._mistakes = 0
+                await asyncio.sleep(loop.time() - began)  # of a large cloud, others have the processor for half of the time
+
+    def _once(self, group: asyncio.TaskGroup, began: float) -> None:
+        """Decide, and begin what is free."""
+        look = self._reconciler.decide(self._interrupted())
+        desired, unasked = self._reconciler.desired, self._observer.unasked
+        for target in unasked - self._awaited:
+            self._queue.add(target, Priority.DRIFT)  # what came up only now: a rename, something of ours
+        self._awaited = unasked
+        with outlived("watch what is asked about"):
             self.asks(self._observer.asked)
+        with outlived("tell what is decided"):
             self._audience.decided(look)
-            catalog = self._reconciler.desired.catalog
-            self._all_seen = self._all_seen or not self._observer.unasked
-            for portion in (
-                portions(look.plan, catalog, busy, self._resting(look.plan)) if self._acts and self._all_seen else ()
-            ):
-                group.create_task(self._carry_out(look, portion, self._take(portion)))
-            self._forgive(look, began)
-            await asyncio.sleep(loop.time() - began)  # of a large cloud, others have the processor for half of the time
+        self._all_seen = self._all_seen or not unasked
+        if self._acts and self._all_seen:
+            for portion in portions(look.plan, desired.catalog, self._busy(look.plan), self._rests.resting(look.plan)):
+                group.create_task(self._carry_out(look, portion, desired, self._take(portion)))
+        self._forgive(look, began)
+
+    async def _undecided(self, error: Exception) -> None:
+        """Say loudly that nothing can be decided, and rest: longer each time, at most until there are other documents."""
+        self._mistakes += 1
+        why = mistake("decide", error)
+        with outlived("tell that nothing is decided"):
+            self._audience.undecided(why)
+        self._stir.set()  # what is to be decided on is still there
+        with suppress(TimeoutError):
+            async with asyncio.timeout(rest_s(self._mistakes, self._rng)):
+                await self._hurry.wait()
 
     def _interrupted(self) -> dict[str, str]:
         """Return the services that are being interrupted now, each with what it is a part of, or ''."""
@@ -224,8 +273,8 @@ class Keeper:
         units = self._reconciler.desired.catalog.units
         steps = (step for step in portion.plan.pending if step.disruption is not None)
         hand = _InHand(portion, {step.disruption.service: units[step.address].exclusive() for step in steps if step.disruption})
-        self._in_hand.append(hand)
         self._reconciler.begin(portion.plan)
+        self._in_hand.append(hand)
         return hand
 
     def _busy(self, plan: Plan) -> frozenset[Address]:
@@ -235,22 +284,12 @@ class Keeper:
         everything was looked at once, what is declared no more: how much that is nobody knows before.
         """
         busy = {address for portion, _ in self._in_hand for address in portion.units}
-        busy |= self._observer.asking(self._acted_at)
-        busy |= self._resting(plan)
+        busy |= self._unseen.among(self._reconciler.desired.catalog.units)
+        busy |= self._rests.resting(plan)
         if self._observer.unasked:
             former = self._reconciler.desired.catalog.former
             busy |= former.units.keys() | former.without.keys()
         return frozenset(busy)
-
-    def _resting(self, plan: Plan) -> frozenset[Address]:
-        """Return what rests after a failure; not for long where it is to change otherwise than it was then."""
-        now = asyncio.get_running_loop().time()
-        changes = {step.address: step.changes for step in plan.pending}
-        return frozenset(
-            address
-            for address, failed in self._failed.items()
-            if now < (failed.until if changes.get(address) == failed.changes else failed.at + FIRST_REST_S)
-        )
 
     def _without_loops(self, plan: Plan) -> Plan:
         """Hold what is made right and comes undone again and again: a person has to say who is to have it."""
@@ -264,43 +303,50 @@ class Keeper:
 
     def _forgive(self, look: Look, now: float) -> None:
         """Let the rollout go on when what did not come through its restart has been as declared for a while."""
+        known = self._reconciler.desired.catalog.units
         whole = {step.address for step in look.plan.steps if step.verb is Verb.NOTHING}
         for address in self._whole_since.keys() - self._reconciler.broken.keys():
             del self._whole_since[address]
         for address in tuple(self._reconciler.broken):
-            if address not in whole:
+            if address not in known:
+                self._reconciler.forgive(address)  # no document declares it any more
+                self._stir.set()
+            elif address not in whole:
                 self._whole_since.pop(address, None)
             elif now - self._whole_since.setdefault(address, now) >= FORGIVEN_S:
                 self._whole_since.pop(address)
                 self._reconciler.forgive(address)
                 self._stir.set()
 
-    async def _carry_out(self, look: Look, portion: Portion, hand: _InHand) -> None:
-        graph = self._reconciler.desired.graph
-        try:
-            results = await self._reconciler.act(Look(look.observed, portion.plan), self._audience.step, self._records)
-        except BrokenPlanError as error:
-            log.logger().error("broken_plan", error=str(error))
-            results = {address: Result(address, Outcome.FAILED, str(error)) for address in portion.units}
-        now = asyncio.get_running_loop().time()
-        for step in portion.plan.pending:
-            self._note(step, results[step.address], now)
-            if results[step.address].outcome is Outcome.CONVERGED and step.verb is not Verb.WAIT:
-                self._undone[step.address] = corrected(self._undone.get(step.address, Corrections()), step.changes)
-        self._in_hand.remove(hand)
-        touched = {*portion.units, *(other for address in portion.units for other in graph.needed_by(address))}
-        for target in self._observer.asked_about(touched):
-            self._acted_at[target] = now
-            self._queue.add(target, Priority.DRIFT)
+    async def _carry_out(self, look: Look, portion: Portion, desired: Desired, hand: _InHand) -> None:
+        """Carry a portion out, as what was desired when it was decided on."""
+        with self._goes_on():
+            results = await self._results(look, portion, desired)
+            self._in_hand.remove(hand)
+        with outlived("take note of what was done"):
+            self._note(portion, results)
         self._stir.set()
 
-    def _note(self, step: Step, result: Result, now: float) -> None:
-        """Let what failed rest, longer each time; what came too late rests as long as what failed once."""
-        if result.outcome in GOOD:
-            self._failed.pop(step.address, None)
-            return
-        before = self._failed.get(step.address)
-        times = (before.times if before else 0) + 1
-        rest_s = min(FIRST_REST_S * 2.0 ** max(times - 1, 0), MOST_REST_S) * (1.0 - JITTER * self._rng.random())
-        self._failed[step.address] = _Failed(times, now, now + rest_s, step.changes)
-        asyncio.get_running_loop().call_later(rest_s + A_MOMENT_S, self._stir.set)
+    def _note(self, portion: Portion, results: Mapping[Address, Result]) -> None:
+        """Remember what came of a portion, and look at whatever tells of it."""
+        for step in portion.plan.pending:
+            self._rests.note(step, results[step.address])
+            if results[step.address].outcome is Outcome.CONVERGED and step.verb is not Verb.WAIT:
+                self._undone[step.address] = corrected(self._undone.get(step.address, Corrections()), step.changes)
+        graph = self._reconciler.desired.graph
+        touched = {*portion.units, *(other for address in portion.units for other in graph.needed_by(address))}
+        asked = self._observer.asked_about(touched)
+        self._unseen.acted(portion.units, asked, asyncio.get_running_loop().time())
+        for target in asked:
+            self._queue.add(target, Priority.DRIFT)
+
+    async def _results(self, look: Look, portion: Portion, desired: Desired) -> Mapping[Address, Result]:
+        """Return what came of each step. A mistake in the midst of it fails all of them: the next look tells what was done."""
+        try:
+            return await self._reconciler.act(Look(look.observed, portion.plan), self._audience.step, self._records, desired)
+        except BrokenPlanError as error:
+            log.logger().error("broken_plan", error=str(error))
+            why = str(error)
+        except Exception as error:  # noqa: BLE001 - others are in the middle of theirs
+            why = mistake("carry a plan out", error)
+        return {address: Result(address, Outcome.FAILED, why) for address in portion.units}

@@ -34,3 +34,18 @@ def only_one(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(number)
+
+
+def is_taken(folder: Path) -> bool:
+    """Tell whether a daemon keeps that folder on this machine now."""
+    try:
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(number)
+    return False

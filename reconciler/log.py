@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -30,6 +31,20 @@ MOST_REDACTORS = 8
 """So many declarations back secrets are masked: one that was rotated may still stand in what a host answers."""
 
 _REDACTORS: list[Callable[[str], str]] = []
+
+
+class _StandardError:
+    """Standard error, whatever it is at the moment. What cannot be written (the disk is full, nobody reads) ends nobody."""
+
+    def write(self, text: str) -> None:
+        """Write, or let it be: there is nobody left to tell."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Send it off, or let it be."""
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def set_up(*, level: str = "warning", as_json: bool = False, redact: Callable[[str], str] = str) -> None:
@@ -75,7 +90,7 @@ def logger() -> FilteringBoundLogger:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[_SETTINGS.level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StandardError())),
         cache_logger_on_first_use=False,
     )
     found: FilteringBoundLogger = structlog.get_logger()

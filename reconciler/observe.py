@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.plan import NOT_ASKED
+from reconciler.mistakes import mistake
 from reconciler.targets import TargetError
 from resources.contract import Reply, UnreadableError
 
@@ -25,10 +27,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Questions:
-    """What each target is asked, and where in its answer the replies for each unit stand, in the order of its queries."""
+    """What each target is asked, and where in its answer the replies for each unit stand, in the order of its queries.
+
+    `mistaken` are the units that fail to say what is to be asked, each with a sentence why.
+    """
 
     by_target: Mapping[TargetId, tuple[Query, ...]]
     places: Mapping[Address, tuple[tuple[TargetId, int], ...]]
+    mistaken: Mapping[Address, str]
+
+
+class Heard(Enum):
+    """What came of asking a target: an answer, none, or nothing that counts any more, so that it has to be asked again."""
+
+    ANSWER = auto()
+    SILENCE = auto()
+    NOTHING = auto()
 
 
 class Observer:
@@ -44,6 +58,7 @@ class Observer:
         self._observed: Mapping[Address, Observed] = {}
         self._news: set[TargetId] = set()
         self._partly: set[TargetId] = set()
+        self._looks: dict[TargetId, object] = {}
         self.silent: set[TargetId] = set()
         """Those that were asked and have not answered yet."""
 
@@ -89,18 +104,26 @@ class Observer:
             if self._answers.pop(target, None) is not None:
                 self._news.add(target)
             self._partly.discard(target)
+            self._looks.pop(target, None)
 
-    async def refresh(self, target: TargetId) -> bool:
-        """Ask one target all that is to be known of it; return whether it answered. Nobody else is waited for."""
+    async def refresh(self, target: TargetId) -> Heard:
+        """Ask one target all that is to be known of it. Nobody else is waited for.
+
+        An answer to what is not asked any more, or of who was forgotten meanwhile, is dropped.
+        """
         asked = self._questions.by_target.get(target)
         if asked is None:
-            return True
+            return Heard.NOTHING
+        look = self._looks[target] = object()
         answer = await self._target(target, asked)
-        if asked is self._questions.by_target.get(target) and answer is not self._answers.get(target):
+        if self._looks.get(target) is not look or self._questions.by_target.get(target) is not asked:
+            return Heard.NOTHING
+        del self._looks[target]
+        if answer is not self._answers.get(target):
             self._answers[target] = answer
             self._partly.discard(target)
             self._news.add(target)
-        return not isinstance(answer, TargetError)
+        return Heard.SILENCE if isinstance(answer, TargetError) else Heard.ANSWER
 
     def known(self) -> Mapping[Address, Observed]:
         """Return what the last answers say about each unit; what was not asked yet nobody knows."""
@@ -126,14 +149,13 @@ class Observer:
         """What each target is asked; the very tuple of the last time where that is the same."""
         return self._questions.by_target
 
-    def asking(self, targets: Collection[TargetId]) -> frozenset[Address]:
-        """Return the units about which one of these targets is asked."""
-        places = self._questions.places.items()
-        return frozenset(address for address, asked in places if any(target in targets for target, _ in asked))
-
-    def asked_about(self, units: Iterable[Address]) -> frozenset[TargetId]:
-        """Return the targets that are asked about these units."""
-        return frozenset(target for address in units for target, _ in self._questions.places.get(address, ()))
+    def asked_about(self, units: Iterable[Address]) -> Mapping[TargetId, frozenset[Address]]:
+        """Return the targets that are asked about these units, each with those that it is asked about."""
+        found: dict[TargetId, set[Address]] = {}
+        for address in units:
+            for target, _ in self._questions.places.get(address, ()):
+                found.setdefault(target, set()).add(address)
+        return {target: frozenset(about) for target, about in found.items()}
 
     async def one(self, unit: Unit) -> Observed:
         """Return what is known about this unit now."""
@@ -148,10 +170,25 @@ class Observer:
             return await self._targets.get(target).ask(queries)
         except TargetError as error:
             return error
+        except Exception as error:  # noqa: BLE001 - a mistake in asking one target is no answer of that one
+            return TargetError(target, mistake(f"ask {target}", error))
         finally:
             self.silent.discard(target)
 
     def _read(self, unit: Unit, questions: _Questions, answers: Mapping[TargetId, Answer]) -> Observed:
+        replies = self._replies(unit, questions, answers)
+        if isinstance(replies, Unobserved):
+            return replies
+        try:
+            return unit.observe(replies)
+        except UnreadableError as error:
+            return Unobserved(self.redact(str(error)), retry=True)
+        except Exception as error:  # noqa: BLE001 - a mistake in reading one unit is none of the others'
+            return Unobserved(mistake(f"read {unit.address}", error))
+
+    def _replies(self, unit: Unit, questions: _Questions, answers: Mapping[TargetId, Answer]) -> tuple[Reply, ...] | Unobserved:
+        if why := questions.mistaken.get(unit.address):
+            return Unobserved(why)
         replies = []
         for target, index in questions.places[unit.address]:
             answer = answers.get(target)
@@ -166,21 +203,23 @@ class Observer:
                 return Unobserved(self.redact(answer.reason), retry=answer.retry)
             else:
                 replies.append(Reply({}, "unanswered", self.redact(answer.reason)))
-        try:
-            return unit.observe(tuple(replies))
-        except UnreadableError as error:
-            return Unobserved(self.redact(str(error)), retry=True)
+        return tuple(replies)
 
 
 def _questions(units: Iterable[Unit]) -> _Questions:
     by_target: dict[TargetId, list[Query]] = {}
     places: dict[Address, tuple[tuple[TargetId, int], ...]] = {}
+    mistaken: dict[Address, str] = {}
     for unit in units:
         found = []
-        for query in unit.queries():
+        try:
+            queries = unit.queries()
+        except Exception as error:  # noqa: BLE001 - as when it is read
+            queries, mistaken[unit.address] = (), mistake(f"ask for {unit.address}", error)
+        for query in queries:
             target = query.target or unit.address.target
             asked = by_target.setdefault(target, [])
             found.append((target, len(asked)))
             asked.append(query)
         places[unit.address] = tuple(found)
-    return _Questions({target: tuple(asked) for target, asked in by_target.items()}, places)
+    return _Questions({target: tuple(asked) for target, asked in by_target.items()}, places, mistaken)

@@ -16,19 +16,24 @@ from reconciler.apply import Applier, Progress
 from reconciler.core.deletions import Allowance, hold_deletions, taken_by, told_unknown
 from reconciler.core.diff import Observed, Unobserved
 from reconciler.core.drift import classed
+from reconciler.core.pauses import Permit, hold_paused
 from reconciler.core.plan import NOT_ASKED, Plan, Verb, make_plan
 from reconciler.core.policy import Rollout, apply_policy
 from reconciler.core.scope import Scope, around, limited, mends, narrowed, without_unasked
 from reconciler.core.status import GOOD, Outcome, Result, Status, fold
+from reconciler.mistakes import mistake
 from reconciler.observe import Observer
+from reconciler.permits import Permits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from reconciler.core.compile import Catalog
+    from reconciler.core.plan import Step
     from reconciler.desired import Desired
     from reconciler.targets.open import Targets
-    from resources.contract import Address, TargetId
+    from resources.contract import Address, TargetId, Unit
 
 MOST_PASSES = 30
 """So many passes, and one for each service that the first plan interrupts: a bound, so that nothing can go on for ever."""
@@ -103,12 +108,19 @@ class Reconciler:
     """Brings one desired state about, over one set of targets."""
 
     def __init__(
-        self, desired: Desired, targets: Targets, scope: Scope | None = None, *, confirm_deletes: bool = False
+        self,
+        desired: Desired,
+        targets: Targets,
+        scope: Scope | None = None,
+        *,
+        confirm_deletes: bool = False,
+        permits: Permits | None = None,
     ) -> None:
         """Keep what is declared and how to reach it; observations are kept between passes where they did not change.
 
         With a `scope` nothing outside of it is asked or done, and what was renamed is not followed any further.
-        `confirm_deletes` tells that a person has agreed to as many deletions as there are.
+        `confirm_deletes` tells that a person has agreed to as many deletions as there are. `permits` knows what is paused;
+        without it nothing is.
         """
         self._base = desired
         self._desired = desired
@@ -120,7 +132,9 @@ class Reconciler:
         self._interrupted: frozenset[Address] = frozenset()
         self._appliers: set[Applier] = set()
         self._stopping = False
-        self._rollout = Rollout(max_unavailable=desired.catalog.max_unavailable)
+        self._in_hand: Mapping[str, str] = {}
+        self._permits = permits or Permits()
+        self._permit = Permit()
         self.screen: Callable[[Plan], Plan] = lambda plan: plan
         """Holds what there is another reason not to do, before it is decided who may be interrupted."""
         self.broken: dict[Address, str] = {}
@@ -128,7 +142,7 @@ class Reconciler:
 
     def keeping_to(self, desired: Desired, scope: Scope | None) -> Reconciler:
         """Return a reconciler over the same targets that keeps to the scope."""
-        return Reconciler(desired, self._targets, scope)
+        return Reconciler(desired, self._targets, scope, permits=self._permits)
 
     @property
     def desired(self) -> Desired:
@@ -167,7 +181,6 @@ class Reconciler:
         self._base = self._desired = desired
         self._allowance = replace(_allowance(desired, confirmed=False), taken=self._allowance.taken if same else frozenset())
         self.broken = self.broken if same else {}
-        self._rollout = Rollout(desired.catalog.max_unavailable, frozenset(self.broken.values()))
         self._last = None
         self.observer.redact = desired.redact
         return self.observer.declare(desired.catalog.units)
@@ -177,8 +190,8 @@ class Reconciler:
 
         `interrupted` are the services that are being interrupted at this moment, each with what it is a part of.
         """
-        if interrupted is not None and interrupted != self._rollout.interrupted:
-            self._rollout = replace(self._rollout, interrupted=interrupted)
+        if interrupted is not None and interrupted != self._in_hand:
+            self._in_hand = interrupted
             self._last = None
         observed = self._known()
         for _ in range(MOST_LOOKS):
@@ -186,6 +199,31 @@ class Reconciler:
                 break
             observed = self._known()
         return self._planned(observed)
+
+    def heed(self) -> bool:
+        """Find out what may be done now, by the clock and by what is paused; return whether that has changed."""
+        permit = self._permits.now(self._desired.catalog.rollouts)
+        if permit == self._permit:
+            return False
+        log.logger().info("permit", closed=permit.closed or permit.doubt, paused=[pause.what for pause in permit.pauses])
+        self._permit = permit
+        self._last = None
+        return True
+
+    def _allowed(self, plan: Plan, observed: Mapping[Address, Observed]) -> Plan:
+        """Return the plan with what must not be done now held: it is paused, or would interrupt more than may be."""
+        catalog = self._desired.catalog
+        interrupted = {address: True for applier in self._appliers for address in applier.interrupted}
+        rollout = Rollout(
+            max_unavailable=catalog.max_unavailable,
+            failed=frozenset(self.broken.values()),
+            interrupted=self._in_hand,
+            failure_budget=catalog.failure_budget,
+            canary=catalog.canary,
+            unproven={**dict.fromkeys(self.broken, False), **interrupted},
+            closed=self._permit.closed,
+        )
+        return apply_policy(hold_paused(plan, self._permit, catalog), catalog, observed, rollout)
 
     def _known(self) -> Mapping[Address, Observed]:
         self.observer.declare(self._desired.catalog.units)
@@ -201,12 +239,13 @@ class Reconciler:
         return self._last is not None and observed is self._last.observed
 
     def _planned(self, observed: Mapping[Address, Observed]) -> Look:
+        self.heed()
         if self._last is None or not self._is_planned(observed):
             desired = self._desired
-            plan = make_plan(desired.catalog, desired.graph, observed)
+            plan = make_plan(desired.catalog, desired.graph, observed, _mistaken)
             plan = hold_deletions(classed(plan, desired.catalog), desired.catalog, self._allowance)
             plan = self.screen(told_unknown(plan, desired.catalog, observed))
-            self._last = Look(observed, apply_policy(plan, desired.catalog, observed, self._rollout))
+            self._last = Look(observed, self._allowed(plan, observed))
         return self._last
 
     async def look_at(self, asked: tuple[Address, ...]) -> Look:
@@ -225,10 +264,11 @@ class Reconciler:
             if self._desired.catalog.units is desired.catalog.units:
                 break
         catalog, graph = self._desired.catalog, self._desired.graph
-        plan = without_unasked(classed(make_plan(catalog, graph, observed), catalog), looked)
+        plan = without_unasked(classed(make_plan(catalog, graph, observed, _mistaken), catalog), looked)
         if catalog.former.units or catalog.former.without or any(step.disruption for step in plan.pending):
             return await self.look()
-        return Look(observed, apply_policy(plan, catalog, observed, self._rollout))
+        self.heed()
+        return Look(observed, self._allowed(plan, observed))
 
     def _seen(self, observed: Mapping[Address, Observed]) -> Desired:
         """Return what is desired in view of what was seen: what was renamed is followed, what is ours and undeclared goes."""
@@ -241,11 +281,12 @@ class Reconciler:
         return base.with_former(former)
 
     def _look_within(self, scope: Scope, observed: Mapping[Address, Observed]) -> Look:
+        self.heed()
         if self._last is None or observed is not self._last.observed:
             units = self._desired.catalog.units
             mended = {address: mends(units[address], observed[address]) for address in self._interrupted}
-            plan = limited(make_plan(self._desired.catalog, self._desired.graph, observed), scope, mended)
-            self._last = Look(observed, narrowed(apply_policy(plan, self._desired.catalog, observed, self._rollout), scope))
+            plan = limited(make_plan(self._desired.catalog, self._desired.graph, observed, _mistaken), scope, mended)
+            self._last = Look(observed, narrowed(self._allowed(plan, observed), scope))
         return self._last
 
     async def _look_after(self, done: Pass) -> Look:
@@ -268,16 +309,21 @@ class Reconciler:
         return done
 
     async def act(
-        self, look: Look, report: Callable[[Progress], None], records: Records = UNRECORDED
+        self,
+        look: Look,
+        report: Callable[[Progress], None],
+        records: Records = UNRECORDED,
+        desired: Desired | None = None,
     ) -> Mapping[Address, Result]:
         """Carry the plan out and remember what failed or is down by our own hand. Plans of different units may go on at once.
 
-        Raises BrokenPlanError.
+        `desired` is what it was planned for, unless that is what is desired now. Raises BrokenPlanError.
         """
-        desired = self._desired
+        desired = desired or self._desired
         with records.one_pass(look.plan, report) as entry:
             applier = Applier(self._targets, self.observer, desired.redact, entry.report, desired.claims().of)
-            applier.stopping = self._stopping
+            applier.stopping, applier.outdated = self._stopping, desired is not self._desired
+            applier.forbids = self._forbidding(desired.catalog)
             self._appliers.add(applier)
             try:
                 results = entry.results = await applier.apply(look.plan, desired.catalog.units, look.observed)
@@ -291,18 +337,27 @@ class Reconciler:
         self._last = None  # it was planned before that was known
         return results
 
+    def _forbidding(self, catalog: Catalog) -> Callable[[Step], str]:
+        """Return who says of a step that was allowed when it was planned why it must not begin any more, or ''."""
+        before = self._permit
+
+        def forbidden(step: Step) -> str:
+            now = self._permits.now(catalog.rollouts)
+            ended = now.closed if step.disruption is not None and not before.closed else ""
+            return ended or now.paused(step, catalog)
+
+        return forbidden
+
     def _take_note(self, plan: Plan, results: Mapping[Address, Result]) -> None:
         """Remember the services that did not come through a restart, those of earlier passes included that still have not."""
         ends = [(step.address, step.disruption.service, results[step.address]) for step in plan.pending if step.disruption]
         well = {service for _, service, result in ends if result.outcome is Outcome.CONVERGED}
         self.broken = {address: service for address, service in self.broken.items() if service not in well}
         self.broken |= {address: service for address, service, result in ends if result.outcome is Outcome.FAILED}
-        self._rollout = replace(self._rollout, failed=frozenset(self.broken.values()))
 
     def forgive(self, address: Address) -> None:
         """Let the rollout go on although what has that address did not come through its restart."""
         del self.broken[address]
-        self._rollout = replace(self._rollout, failed=frozenset(self.broken.values()))
         self._last = None
 
     def begin(self, plan: Plan) -> None:
@@ -334,6 +389,10 @@ class Reconciler:
                 await asyncio.sleep(LOOK_AGAIN_S)
             idle = not done.acted
             look = await self._look_after(done)
+
+
+def _mistaken(unit: Unit, error: Exception) -> str:
+    return mistake(f"plan {unit.address}", error)
 
 
 def _allowance(desired: Desired, *, confirmed: bool) -> Allowance:

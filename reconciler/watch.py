@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler import log
+from reconciler.mistakes import mistake
 from reconciler.targets import TargetError, Watchable
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ MOST_REST_S = 60.0
 """Seconds until a target that could not be watched is tried again, after the first failure and after many."""
 
 
-WATCHED = ("ssh", "pacemaker")
+WATCHED = ("ssh", "pacemaker", "vcenter")
 """The kinds of targets that have a voice."""
 
 
@@ -41,6 +42,10 @@ class Ears:
         paths = frozenset(str(each["path"]) for each in args if "path" in each)
         units = frozenset(str(each["unit"]) for each in args if each.get("unit"))
         return cls(paths, units, cib=any("cib" in query.op or query.op == "resource.show" for query in queries))
+
+
+_WHOLE = Ears(frozenset(), frozenset(), cib=False)
+"""A vCenter tells of all that its answers are made of, whatever it is asked."""
 
 
 class Watches:
@@ -66,7 +71,7 @@ class Watches:
             self._end(target)
         for target, queries in asked.items():
             if before.get(target) is not queries:
-                self._listen(target, Ears.for_queries(queries))
+                self._listen(target, _WHOLE if target.kind == "vcenter" else Ears.for_queries(queries))
 
     def again(self, target: TargetId) -> None:
         """Begin anew with a target: it is another one than before, though it is asked the same."""
@@ -95,21 +100,31 @@ class Watches:
         self.deaf.pop(target, None)
 
     async def _watch(self, target: TargetId, ears: Ears) -> None:
-        """Listen until it is cancelled; when the target falls silent say so, and begin again."""
-        rest_s = FIRST_REST_S
+        """Listen until it is cancelled; when the target falls silent say so, and begin again.
+
+        What was heard for a shorter time than it rests is lost again and again: it rests longer each time.
+        """
+        rest_s, clock = FIRST_REST_S, asyncio.get_running_loop()
         while True:
+            heard_at: float | None = None
             try:
                 there = self._targets.get(target)
                 if not isinstance(there, Watchable):
                     return
                 async with aclosing(there.watch(ears.paths, ears.units, cib=ears.cib)) as signals:
                     async for signal in signals:
-                        rest_s = FIRST_REST_S
+                        heard_at = heard_at if heard_at is not None else clock.time()
+                        log.logger().debug("noticed", target=str(target))
                         self._say(target, "; ".join(signal.deaf))
                         self._heard(target)
             except TargetError as error:
                 self._say(target, log.masked(error.reason))
                 self._heard(target)
+            except Exception as error:  # noqa: BLE001 - a mistake in one watch ends none, not even this one for ever
+                self._say(target, mistake(f"watch {target}", error))
+                self._heard(target)
+            if heard_at is not None and clock.time() - heard_at >= rest_s:
+                rest_s = FIRST_REST_S
             await asyncio.sleep(rest_s * (0.5 + self._rng.random()))
             rest_s = min(rest_s * 2.0, MOST_REST_S)
 

@@ -220,6 +220,13 @@ class Unit:
         """
         return ""
 
+    def alike(self) -> str:
+        """Return the name of what runs, which others of the same resource share that restart for the same reasons, or ''.
+
+        The nova-computes of a zone are alike: of these one may be restarted before all others.
+        """
+        return ""
+
     def remarks(self, facts: Facts | None) -> tuple[str, ...]:  # noqa: ARG002 - the default has none
         """Return what is worth knowing without being a difference (`an operator disabled it: new disks`), as sentences."""
         return ()

@@ -98,13 +98,32 @@ class MultiHostFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowFacts:
+    """A maintenance window: on which days it opens (Monday is 0), and from which minute of the day to which.
+
+    It closes on the day after where `end` is not later than `start`; 1440 is midnight at the end of the day.
+    """
+
+    days: frozenset[int]
+    start: int
+    end: int
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutFacts:
-    """How much of the cluster `name` may be down at once, and how much of it may go at once undeclared."""
+    """How much of the cluster `name` may be down at once, and how much of it may go at once undeclared.
+
+    `canary` services of those that restart alike go first, 0: none does. No `windows`: always.
+    """
 
     name: str
     max_unavailable: int
     delete_count: int = 10
     delete_percent: int = 20
+    failure_budget: int = 1
+    canary: int = 0
+    windows: tuple[WindowFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import typer
 
 from reconciler.cli import recording, saved, session
 from reconciler.cli.saved import MaxAge, PlanIn
-from reconciler.cli.session import ConfirmDeletes, DesiredFolder, Press, Session
+from reconciler.cli.session import Allowed, ConfirmDeletes, DesiredFolder, OutsideWindows, Press, Session
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -26,13 +26,14 @@ def run(
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")] = False,
     confirm_deletes: ConfirmDeletes = False,
+    outside_windows: OutsideWindows = False,
     plan: PlanIn = None,
     max_age: MaxAge = None,
 ) -> None:
     """Make the cloud as declared: show the plan, ask, carry it out. Each step is checked by looking again.
 
-    Goes on pass after pass while there is progress; each restart waits for its turn. Interrupting it at any moment is
-    safe: the next apply goes on from what is there.
+    Goes on pass after pass while there is progress; each restart waits for its turn, and for a maintenance window where
+    there are any. Interrupting it at any moment is safe: the next apply goes on from what is there.
 
     With --plan it does what that plan showed, and nothing else. It looks again at what the plan touches; if that or the
     documents are not as they were, it changes nothing and ends with 4.
@@ -47,22 +48,23 @@ def run(
             "is said when the plan is saved: plan --confirm-deletes --out FILE", param_hint="--confirm-deletes"
         )
     if plan is not None:
-        raise typer.Exit(session.run(_apply_saved(desired, plan, oldest)))
-    raise typer.Exit(session.run(_apply(desired, yes=yes, confirm_deletes=confirm_deletes)))
+        raise typer.Exit(session.run(_apply_saved(desired, plan, oldest, outside_windows=outside_windows)))
+    allowed: Allowed = {"confirm_deletes": confirm_deletes, "outside_windows": outside_windows}
+    raise typer.Exit(session.run(_apply(desired, yes=yes, allowed=allowed)))
 
 
 def once(folder: Path) -> int:
     """Carry everything out without asking, as `bivisor run --once` does; return the exit code."""
-    return session.run(_apply(folder, yes=True, confirm_deletes=False))
+    return session.run(_apply(folder, yes=True, allowed={}))
 
 
-async def _apply(folder: Path, *, yes: bool, confirm_deletes: bool) -> int:
+async def _apply(folder: Path, *, yes: bool, allowed: Allowed) -> int:
     from reconciler.core.render import report_lines  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
 
     press = session.press()
     async with (
-        session.session(folder, confirm_deletes=confirm_deletes) as cloud,
+        session.session(folder, **allowed) as cloud,
         recording.recorder(folder, cloud, "apply") as recorder,
     ):
         look = await cloud.look()
@@ -78,14 +80,17 @@ async def _apply(folder: Path, *, yes: bool, confirm_deletes: bool) -> int:
     return exit_code(last.look.plan, last.results)
 
 
-async def _apply_saved(folder: Path, path: Path, max_age: timedelta) -> int:
+async def _apply_saved(folder: Path, path: Path, max_age: timedelta, *, outside_windows: bool) -> int:
     from reconciler.core.render import plan_lines  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.status import exit_code  # noqa: PLC0415 - as above
     from reconciler.plan_file import read_plan  # noqa: PLC0415 - as above
 
     file = read_plan(path)
     press = session.press()
-    async with session.session(folder) as cloud, recording.recorder(folder, cloud, "apply --plan") as recorder:
+    async with (
+        session.session(folder, outside_windows=outside_windows) as cloud,
+        recording.recorder(folder, cloud, "apply --plan") as recorder,
+    ):
         within, look = await saved.look_again(path, file, cloud, max_age, press, folder=folder)
         if look is None:
             print("It has nothing to do.")

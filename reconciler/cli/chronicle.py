@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from reconciler import log
@@ -36,6 +37,7 @@ class Chronicle:
         """Tell of that folder of documents; `acts` says whether the daemon does anything but look."""
         self._folder = folder
         self._counts: dict[str, int] | None = None
+        self._ready = False
         self._conditions: dict[str, Condition] = {}
         self._began: dict[Address, float] = {}
         self._standing: dict[Address, str] = {}
@@ -67,18 +69,22 @@ class Chronicle:
     def folder(self, folder: Folder) -> None:
         """Say that documents are in force, or why they are not."""
         self.books.folder(folder.conditions)
-        if folder.refused is not None:
-            notify("READY=1", "STATUS=the documents cannot be read as declared")  # it runs, and waits for better ones
+        if folder.stuck:
+            notify("READY=1", "STATUS=waits for documents that can be read as declared")
         for condition in folder.conditions:
             if self._conditions.get(condition.type) != condition:
                 self._conditions[condition.type] = condition
-                tell = log.logger().info if condition.status is Truth.TRUE else log.logger().warning
+                tell = log.logger().warning if condition.status is Truth.FALSE else log.logger().info
                 told = {"message": condition.message} if condition.message else {}
                 tell("desired", condition=condition.type, status=str(condition.status), reason=condition.reason, **told)
 
-    async def taking(self) -> None:
+    async def taking(self, folder: Folder) -> None:
         """Say and remember of which commit the documents are."""
-        origin = self.recorder.origin = await origin_of(self._folder, _COMMAND)
+        origin = await origin_of(self._folder, _COMMAND)
+        if folder.revision:  # what was read; by now another one may be checked out
+            dirty = origin.dirty and origin.commit == folder.revision
+            origin = replace(origin, commit=folder.revision, branch=folder.branch, dirty=dirty)
+        self.recorder.origin = origin
         self.books.taken(origin)
         if origin.commit:
             log.logger().info("commit", commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
@@ -90,7 +96,8 @@ class Chronicle:
             desired = self._reconciler.desired
             self.books.decided(Sight(look.plan, desired.catalog, desired.loaded, dict(self._reconciler.broken)))
         counts = {str(verb): count for verb, count in Counter(step.verb for step in look.plan.steps).items()}
-        if self._counts is None:
+        if not self._ready:
+            self._ready = True
             notify("READY=1")
         if counts == self._counts:
             return
@@ -99,6 +106,12 @@ class Chronicle:
         log.logger().info("decided", units=len(look.plan.steps), **left)
         told = ", ".join(f"{count} {verb}" for verb, count in left.items())
         notify(f"STATUS={told or 'everything is as declared'}")
+
+    def undecided(self, why: str) -> None:
+        """Say, to systemd too, that nothing can be decided; the log has the rest already."""
+        self._counts = None  # so that the next decision is told, whatever it is
+        log.logger().error("undecided", reason=why)
+        notify(f"STATUS=nothing is decided: {why}")
 
     def _tell_what_stands(self, plan: Plan) -> None:
         """Say of each step that is held or unknown for a reason of its own why, once, and when it is so no more."""

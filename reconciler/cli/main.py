@@ -13,7 +13,24 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import adopt, apply, diff, events, explain, graph, history, plan, run, schema, status, validate, why
+from reconciler.cli import (
+    adopt,
+    apply,
+    diff,
+    events,
+    explain,
+    graph,
+    history,
+    pause,
+    pauses,
+    plan,
+    resume,
+    run,
+    schema,
+    status,
+    validate,
+    why,
+)
 
 DESCRIPTION = """Keep a mixed OpenStack cloud, KVM and VMware vCenter side by side, as a folder of YAML files declares it.
 
@@ -39,7 +56,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (validate, plan, diff, apply, run, status, why, history, events, adopt, graph, schema, explain):
+for command in (
+    validate,
+    plan,
+    diff,
+    apply,
+    run,
+    pause,
+    resume,
+    pauses,
+    status,
+    why,
+    history,
+    events,
+    adopt,
+    graph,
+    schema,
+    explain,
+):
     app.command(name=command.NAME)(command.run)
 
 

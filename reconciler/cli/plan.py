@@ -11,7 +11,7 @@ import typer
 from reconciler.cli import diff, saved, session
 from reconciler.cli.reports import By, DetailedExitCode, GroupedBy, PlanForm, PlanOutput, Uncut, check_form, print_report
 from reconciler.cli.saved import PlanOut
-from reconciler.cli.session import AsIfRelease, ConfirmDeletes, DesiredFolder
+from reconciler.cli.session import Allowed, AsIfRelease, ConfirmDeletes, DesiredFolder, OutsideWindows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ def run(
     *,
     detailed_exitcode: DetailedExitCode = False,
     confirm_deletes: ConfirmDeletes = False,
+    outside_windows: OutsideWindows = False,
     release: AsIfRelease = None,
     against: Annotated[
         str | None,
@@ -42,6 +43,8 @@ def run(
     check_form(output, by=by, full=full)
     if against is not None and confirm_deletes:
         raise typer.BadParameter("goes not with --against: nobody is asked what leaves", param_hint="--confirm-deletes")
+    if against is not None and outside_windows:
+        raise typer.BadParameter("goes not with --against: nothing is carried out", param_hint="--outside-windows")
     if against is not None and release is not None:
         raise typer.BadParameter("looks at the documents alone: leave --release away", param_hint="--against")
     if out is not None and (against is not None or release is not None):
@@ -50,9 +53,8 @@ def run(
     if against is not None:
         raise typer.Exit(diff.show(desired, against, None, detailed=detailed_exitcode, output=output, by=by, full=full))
     shown = partial(print_report, form=output, by=by, full=full)
-    raise typer.Exit(
-        session.run(_plan(desired, release, out, shown, detailed=detailed_exitcode, confirm_deletes=confirm_deletes))
-    )
+    allowed: Allowed = {"confirm_deletes": confirm_deletes, "outside_windows": outside_windows}
+    raise typer.Exit(session.run(_plan(desired, release, out, shown, detailed=detailed_exitcode, allowed=allowed)))
 
 
 async def _plan(
@@ -62,13 +64,13 @@ async def _plan(
     show: Callable[[Report], None],
     *,
     detailed: bool,
-    confirm_deletes: bool,
+    allowed: Allowed,
 ) -> int:
     from reconciler.core.status import exit_code  # noqa: PLC0415 - keeps --help fast
 
     if out is not None:
         saved.check(out)
-    async with session.session(folder, release, confirm_deletes=confirm_deletes) as cloud:
+    async with session.session(folder, release, **allowed) as cloud:
         look = await cloud.look()
     show(cloud.report(look))
     if out is not None:

@@ -6,27 +6,37 @@ import asyncio
 import gc
 import signal
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import apply, session
+from reconciler.cli import apply, following, session
 from reconciler.cli.session import DesiredFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.daemon import Daemon
+    from reconciler.daemon import Daemon, Opener
+    from reconciler.git_source import Following
 
 NAME = "run"
 
 
 def run(
+    context: typer.Context,
     desired: DesiredFolder = Path("desired"),
     *,
     observe_only: Annotated[bool, typer.Option("--observe-only", help="Look, decide and tell, and change nothing.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Bring everything about once, without asking, and end.")] = False,
+    git: following.Git = "",
+    branch: following.Branch = "",
+    path: following.InRepository = "",
+    every: following.Every = "",
+    verify_signatures: following.Verify = None,
+    allow_rewind: following.Rewind = False,
+    secrets: following.SecretsFolder = None,
 ) -> None:
     """Keep the cloud as declared, as long as it runs.
 
@@ -36,23 +46,60 @@ def run(
     allowed. What it does stands in the log on standard error, and in bivisor history. A folder that cannot be read as
     declared changes nothing: the last good one stays in force. SIGTERM finishes the step in hand and ends; SIGHUP reads
     everything anew.
+
+    With --git it keeps what a branch declares: it fetches it, and takes what is pushed if it descends from what is in force
+    and can be read as declared. SIGHUP fetches at once.
     """
     if once and observe_only:
         raise typer.BadParameter("goes not with --observe-only: to look once, bivisor plan", param_hint="--once")
+    given = {
+        "--branch": branch, "--path": path, "--every": every, "--verify-signatures": verify_signatures,
+        "--allow-rewind": allow_rewind, "--secrets": secrets,
+    }  # fmt: skip
+    source = context.get_parameter_source("desired")
+    followed = following.following(git, given, desired=source is not None and source.name == "COMMANDLINE")
+    if followed is not None:
+        raise typer.Exit(_once_of(followed) if once else session.run(_follow(followed, acts=not observe_only)))
     raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, acts=not observe_only)))
 
 
 async def _keep(folder: Path, *, acts: bool) -> int:
+    from reconciler.desired_source import DesiredSource  # noqa: PLC0415 - keeps --help fast
+    from reconciler.lock import only_one  # noqa: PLC0415 - as above
+
+    with only_one(folder):
+        return await _run(folder, partial(DesiredSource, folder), acts=acts)
+
+
+async def _follow(followed: Following, *, acts: bool) -> int:
+    from reconciler.git_source import Follower, GitSource, keeping  # noqa: PLC0415 - keeps --help fast
+
+    with keeping(followed):
+        follower = Follower(followed)
+        await follower.clone.open()
+        return await _run(follower.folder, partial(GitSource, followed), acts=acts)
+
+
+def _once_of(followed: Following) -> int:
+    """Bring about what the branch declares now, once; return the exit code."""
+    from reconciler.git_source import fetch_once, keeping  # noqa: PLC0415 - keeps --help fast
+
+    with keeping(followed):
+        return apply.once(session.run(fetch_once(followed)))
+
+
+async def _run(folder: Path, source: Opener, *, acts: bool) -> int:
     from reconciler import log, notify  # noqa: PLC0415 - keeps --help fast
     from reconciler.cli.chronicle import Chronicle  # noqa: PLC0415 - as above
     from reconciler.daemon import Daemon  # noqa: PLC0415 - as above
-    from reconciler.lock import only_one  # noqa: PLC0415 - as above
+    from reconciler.pauses_file import heeded  # noqa: PLC0415 - as above
+    from reconciler.permits import Permits  # noqa: PLC0415 - as above
 
     gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
     gc.enable()
     log.set_up(**{"level": "info", **session.LOGGING})
-    with only_one(folder), Chronicle(folder, acts=acts) as chronicle:
-        daemon = Daemon(folder, chronicle, chronicle.recorder, acts=acts)
+    with heeded(folder), Chronicle(folder, acts=acts) as chronicle:
+        daemon = Daemon(source, chronicle, chronicle.recorder, permits=Permits.of(folder), acts=acts)
         alive = asyncio.create_task(notify.keep_alive())
         with _heeding(daemon):
             await daemon.run()

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar
 
 import typer
 
@@ -42,6 +42,19 @@ ConfirmDeletes = Annotated[
     bool,
     typer.Option("--confirm-deletes", help="Take away what is declared no more, even if it is more than maxDeletes allows."),
 ]
+
+
+OutsideWindows = Annotated[
+    bool,
+    typer.Option("--outside-windows", help="Wait for no maintenance window: interrupt what runs now, within maxUnavailable."),
+]
+
+
+class Allowed(TypedDict, total=False):
+    """What a person has agreed to beforehand."""
+
+    confirm_deletes: bool
+    outside_windows: bool
 
 
 class Form(StrEnum):
@@ -211,13 +224,17 @@ class Session:
 
 
 @asynccontextmanager
-async def session(folder: Path, release: str | None = None, *, confirm_deletes: bool = False) -> AsyncIterator[Session]:
+async def session(
+    folder: Path, release: str | None = None, *, confirm_deletes: bool = False, outside_windows: bool = False
+) -> AsyncIterator[Session]:
     """Read the folder, set the log up with its secrets, open targets; close them at the end. Raises BivisorError.
 
-    `release` replaces that of the Cluster, for whoever only looks. `confirm_deletes` lets more go than maxDeletes allows.
+    `release` replaces that of the Cluster, for whoever only looks. `confirm_deletes` lets more go than maxDeletes allows,
+    `outside_windows` interrupts what runs although no maintenance window is open.
     """
     from reconciler import log  # noqa: PLC0415 - heavy imports stay out of the help
     from reconciler.desired import read_desired  # noqa: PLC0415 - as above
+    from reconciler.permits import Permits  # noqa: PLC0415 - as above
     from reconciler.reconcile import Reconciler  # noqa: PLC0415 - as above
     from reconciler.targets.open import Targets  # noqa: PLC0415 - as above
 
@@ -227,7 +244,8 @@ async def session(folder: Path, release: str | None = None, *, confirm_deletes: 
     gc.freeze()  # the program and what is declared stay until the end: no need to search them for garbage
     gc.enable()
     async with Targets(desired.catalog.endpoints) as targets:
-        yield Session(desired, Reconciler(desired, targets, confirm_deletes=confirm_deletes))
+        permits = Permits.of(folder, outside_windows=outside_windows)
+        yield Session(desired, Reconciler(desired, targets, confirm_deletes=confirm_deletes, permits=permits))
 
 
 def warn(warnings: Iterable[object]) -> None:

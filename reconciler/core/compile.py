@@ -63,7 +63,7 @@ class Catalog:
     """Everything that is declared, in the form that observing and planning work with; units sorted by address.
 
     `ignored` is what documents leave to others, and `warnings` tell what of that is nothing; `former` what is ours and
-    declared no more, once the hosts have told what they remember.
+    declared no more, once the hosts have told what they remember. `owners` says which resource describes a target.
     """
 
     units: Mapping[Address, Unit]
@@ -74,11 +74,22 @@ class Catalog:
     ignored: Ignored = field(default_factory=lambda: Ignored({}))
     warnings: tuple[LocatedProblem, ...] = ()
     former: Former = field(default_factory=Former)
+    owners: Mapping[TargetId, Key] = field(default_factory=dict)
 
     @property
     def max_unavailable(self) -> int:
         """Return how many services may be down at once: of several Clusters the most careful one counts."""
         return min((rollout.max_unavailable for rollout in self.rollouts), default=1)
+
+    @property
+    def failure_budget(self) -> int:
+        """Return how many services may not come through their restart before no other is interrupted; likewise."""
+        return min((rollout.failure_budget for rollout in self.rollouts), default=1)
+
+    @property
+    def canary(self) -> int:
+        """Return how many of the services that restart alike go first; likewise."""
+        return max((rollout.canary for rollout in self.rollouts), default=0)
 
 
 def compile_units(
@@ -101,9 +112,11 @@ def compile_units(
     merged = _merge(compiled, loaded)
     units = ignored.left_out(merged)
     _refuse_dangling(units, loaded)
+    endpoints = _endpoints(compiled, loaded)
     return Catalog(
         units=introduce(units),
-        endpoints=_endpoints(compiled, loaded),
+        endpoints={target: endpoint for target, (endpoint, _) in endpoints.items()},
+        owners={target: owner for target, (_, owner) in endpoints.items()},
         resources=loaded.resources,
         positions=loaded.positions,
         ignored=ignored,
@@ -218,8 +231,8 @@ def introduce(units: Mapping[Address, Unit]) -> Mapping[Address, Unit]:
     return known
 
 
-def _endpoints(compiled: Mapping[Key, Compiled], loaded: Loaded) -> Mapping[TargetId, Endpoint]:
-    """Return the endpoints by target. Raises DisagreementError if one target is to be reached in two ways."""
+def _endpoints(compiled: Mapping[Key, Compiled], loaded: Loaded) -> Mapping[TargetId, tuple[Endpoint, Key]]:
+    """Return endpoints and their owners by target. Raises DisagreementError if one target is to be reached in two ways."""
     found: dict[TargetId, tuple[Endpoint, Key]] = {}
     problems = []
     for key, one in compiled.items():
@@ -233,7 +246,7 @@ def _endpoints(compiled: Mapping[Key, Compiled], loaded: Loaded) -> Mapping[Targ
                 problems.append(loaded.located(key, (), message))
     if problems:
         raise DisagreementError(problems)
-    return {target: found[target][0] for target in sorted(found)}
+    return {target: found[target] for target in sorted(found)}
 
 
 def order_of(address: Address) -> tuple[str, str, str, str]:

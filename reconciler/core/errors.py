@@ -8,6 +8,7 @@
     ├── PlanFileError           a file is no saved plan, or not as it was saved
     ├── StalePlanError          a saved plan does not fit what is declared, or what is there, any more
     ├── BrokenPlanError         a unit would do more than its plan says
+    ├── PausesError             the file of what is paused cannot be read or written
     └── HistoryError            the file of what was done cannot be read or written
 
 None of these helps by trying again by itself: someone has to change a document, or plan again, first.
@@ -101,6 +102,10 @@ class UnknownNameError(BivisorError):
 
 class PlanFileError(BivisorError):
     """A file is no saved plan, or not as it was saved."""
+
+
+class PausesError(BivisorError):
+    """The file of what is paused cannot be read or written; says which, why, and what helps."""
 
 
 class HistoryError(BivisorError):

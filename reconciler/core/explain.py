@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from reconciler.core.errors import UnknownNameError
 from reconciler.core.fields import Mark, alternatives, fields_of, inside, is_model, marks_of
-from reconciler.core.load import API_VERSION, IGNORE, MANAGE, MANAGE_WORDS, NAME_PATTERN
+from reconciler.core.load import API_VERSION, IGNORE, MANAGE, MANAGE_WORDS, NAME_PATTERN, PAUSE_REASON
 from reconciler.core.wording import any_of, hint, one_of, quoted
 from resources.cloud import DocumentPath, SecretRef
 from resources.contract import Reference
@@ -49,12 +49,13 @@ _METADATA: Final[Mapping[str, Any]] = {
             "type": "object",
             "additionalProperties": {"type": "string"},
             "description": "Notes; those that begin with bivisor/ are read.",
-            "propertyNames": {"pattern": f"^(?!bivisor/)|^{MANAGE}$|^{IGNORE}$"},
+            "propertyNames": {"pattern": f"^(?!bivisor/)|^{MANAGE}$|^{PAUSE_REASON}$|^{IGNORE}$"},
             "properties": {
                 MANAGE: {
                     "enum": list(MANAGE_WORDS),
                     "description": "full: act; observe: plan and report, never act; paused: leave alone.",
                 },
+                PAUSE_REASON: {"type": "string", "description": "Why it is paused or only observed; the plan says it."},
                 IGNORE: {
                     "type": "string",
                     "description": "Fields of this document's units that are left to others: one TYPE/NAME FIELD a line, "

@@ -33,8 +33,14 @@ MANAGE: Final = "bivisor/manage"
 MANAGE_WORDS: Final = ("full", "observe", "paused")
 """The annotation that says whether a resource's units are acted on, and its values; full is the default."""
 
+PAUSE_REASON: Final = "bivisor/pause-reason"
+"""The annotation that says why a resource is paused or only observed, for whoever reads the plan."""
+
 IGNORE: Final = "bivisor/ignore"
 """The annotation that leaves fields of a resource's units to others: one `TYPE/NAME FIELD` a line, `*` for anything."""
+
+ANNOTATIONS: Final = (MANAGE, PAUSE_REASON, IGNORE)
+"""All annotations that are read."""
 
 NAME_PATTERN: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 """A DNS label."""
@@ -202,8 +208,10 @@ def _metadata_findings(metadata: MetadataModel) -> Iterator[Finding]:
                 yield Finding(
                     path, f'{quoted(line.strip())} must be TYPE/NAME FIELD, "*" for anything, such as {quoted(example)}'
                 )
-        if name.startswith("bivisor/") and name not in (MANAGE, IGNORE):
-            yield Finding(path, f"unknown annotation {quoted(name)} {hint(name, (MANAGE, IGNORE))}")
+        if name == PAUSE_REASON and metadata.annotations.get(MANAGE, "full") == "full":
+            yield Finding(path, f"says why, and nothing is paused: add {MANAGE}: paused, or take this away")
+        if name.startswith("bivisor/") and name not in ANNOTATIONS:
+            yield Finding(path, f"unknown annotation {quoted(name)} {hint(name, ANNOTATIONS)}")
 
 
 def _resource(key: Key, value: Mapping[str, Any], spec: Any) -> Resource[Any]:

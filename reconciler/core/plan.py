@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.core.diff import Observed, Unobserved, diff
-from reconciler.core.load import MANAGE
+from reconciler.core.load import MANAGE, PAUSE_REASON
 from resources.contract import changed_fields
 
 if TYPE_CHECKING:
@@ -116,14 +116,27 @@ class Plan:
         return {verb: counted[verb] for verb in Verb}
 
 
-def make_plan(catalog: Catalog, graph: Graph, observed: Mapping[Address, Observed]) -> Plan:
+def _raised(unit: Unit, error: Exception) -> str:  # noqa: ARG001 - as whoever has a sentence for it
+    raise error
+
+
+def make_plan(
+    catalog: Catalog,
+    graph: Graph,
+    observed: Mapping[Address, Observed],
+    mistaken: Callable[[Unit, Exception], str] = _raised,
+) -> Plan:
     """Compare everything and say what to do, without regard to how much may be down at once; policy comes after.
 
-    A unit that `observed` does not mention was not asked, and is unknown.
+    A unit that `observed` does not mention was not asked, and is unknown. So is one that fails to say what is to be done
+    about it, for the reason that `mistaken` returns.
     """
 
     def first(unit: Unit, needs: tuple[Address, ...], reasons: Reasons) -> Step:
-        return step_of(unit, needs, _foreseen(unit, observed.get(unit.address, NOT_ASKED), reasons))
+        try:
+            return step_of(unit, needs, _foreseen(unit, observed.get(unit.address, NOT_ASKED), reasons))
+        except Exception as error:  # noqa: BLE001 - one unit's mistake is not that of the others
+            return step_of(unit, needs, Unobserved(mistaken(unit, error)))
 
     return planned(catalog, graph, first)
 
@@ -286,25 +299,27 @@ def _kept_back(step: Step, former: Former) -> Step:
     return hold(step, why)
 
 
-def _modes(catalog: Catalog) -> Mapping[Key, str]:
-    """Return how the resources are managed that are not fully managed."""
-    found = ((key, resource.metadata.annotations.get(MANAGE, "full")) for key, resource in catalog.resources.items())
-    return {key: mode for key, mode in found if mode != "full"}
+def _modes(catalog: Catalog) -> Mapping[Key, tuple[str, str]]:
+    """Return how the resources are managed that are not fully managed, each with `: ` and the reason that is given, or ''."""
+    notes = ((key, resource.metadata.annotations) for key, resource in catalog.resources.items())
+    found = ((key, note.get(MANAGE, "full"), note.get(PAUSE_REASON, "")) for key, note in notes)
+    return {key: (mode, f": {' '.join(why.split())}" if why.strip() else "") for key, mode, why in found if mode != "full"}
 
 
-def _managed(step: Step, modes: Mapping[Key, str], former: Former) -> Step:
+def _managed(step: Step, modes: Mapping[Key, tuple[str, str]], former: Former) -> Step:
     """Hold the step while one of its resources is paused or only observed; a paused one tells no changes.
 
     What it takes away is still the business of the resources that had declared it.
     """
     claim = former.without.get(step.address)
     declared = claim.origins if claim and not changed_fields(step.changes).isdisjoint(claim.fields) else ()
-    limits = {modes[origin]: origin for origin in reversed((*step.origins, *declared)) if origin in modes}
+    origins = (origin for origin in reversed((*step.origins, *declared)) if origin in modes)
+    limits = {modes[origin][0]: origin for origin in origins}
     if not limits:
         return step
     if "paused" in limits:
-        return replace(hold(step, f"{limits['paused']} is paused"), changes=(), reasons=())
-    return hold(step, f"{limits['observe']} is only observed")
+        return replace(hold(step, f"{limits['paused']} is paused{modes[limits['paused']][1]}"), changes=(), reasons=())
+    return hold(step, f"{limits['observe']} is only observed{modes[limits['observe']][1]}")
 
 
 def _change_of(fields: Sequence[str]) -> str:

@@ -33,7 +33,8 @@ def portions(plan: Plan, catalog: Catalog, busy: Collection[Address], resting: C
     steps = {step.address: step for step in plan.steps}
     waiting = _resting_on(plan, busy, _put_off(plan, catalog, busy, resting))
     groups = _groups([step for step in plan.steps if step.address not in waiting], catalog)
-    return tuple(_portion(plan, steps, group) for group in groups)
+    places = {step.address: place for place, step in enumerate(plan.steps)}
+    return tuple(_portion(steps, places, group) for group in groups)
 
 
 def _put_off(plan: Plan, catalog: Catalog, busy: Collection[Address], resting: Collection[Address]) -> frozenset[Address]:
@@ -82,12 +83,11 @@ def _groups(steps: list[Step], catalog: Catalog) -> list[frozenset[Address]]:
     return [frozenset(each) for each in members.values() if not pending.isdisjoint(each)]
 
 
-def _portion(plan: Plan, steps: Mapping[Address, Step], group: frozenset[Address]) -> Portion:
+def _portion(steps: Mapping[Address, Step], places: Mapping[Address, int], group: frozenset[Address]) -> Portion:
     """Return the plan of a group together with what it stands on, which is as declared or stands against it already.
 
-    What only waits does not wait for what is put off.
+    What only waits does not wait for what is put off. `places` is the plan's order: thousands of groups do not read it all.
     """
     needs = {address: tuple(n for n in steps[address].needs if n in group or not steps[n].pending) for address in group}
-    shown = group.union(*needs.values())
-    kept = (step for step in plan.steps if step.address in shown)
-    return Portion(Plan(tuple(replace(step, needs=needs.get(step.address, ())) for step in kept)), group)
+    shown = sorted(group.union(*needs.values()), key=places.__getitem__)
+    return Portion(Plan(tuple(replace(steps[address], needs=needs.get(address, ())) for address in shown)), group)

@@ -80,11 +80,10 @@ def seen(known: Corrections, at: float, declared: str, changes: Sequence[Change]
     """
     if declared != known.declared:
         return Corrections(declared, quiet_since=None if changes else at)
+    if known.stalled and known.quiet_since is not None and at - known.quiet_since >= QUIET_S:
+        return Corrections(declared, quiet_since=None if changes else known.quiet_since)  # nobody may have looked since
     if not changes:
-        quiet_since = at if known.quiet_since is None else known.quiet_since
-        if known.stalled and at - quiet_since >= QUIET_S:
-            return Corrections(declared, quiet_since=quiet_since)
-        return replace(known, quiet_since=quiet_since)
+        return replace(known, quiet_since=at if known.quiet_since is None else known.quiet_since)
     if known.stalled:
         return replace(known, quiet_since=None)
     again = tuple(Undone(each.field, at, _found(each)) for each in changes if each.field in known.made)

@@ -58,6 +58,7 @@ class Signal:
 
     `everything` when what changed is unknown: at the beginning, and after something was lost. `deaf` tells what cannot be
     heard as long as this is the newest signal, a sentence each for a person; for that there is only looking from time to time.
+    `objects` are the MoRefs of what changed in a vCenter.
     """
 
     target: TargetId
@@ -66,12 +67,13 @@ class Signal:
     cib: bool = False
     everything: bool = False
     deaf: tuple[str, ...] = ()
+    objects: frozenset[str] = frozenset()
 
     def and_then(self, later: Signal) -> Signal:
         """Return both as one."""
         return Signal(
             self.target, self.paths | later.paths, self.units | later.units, cib=self.cib or later.cib,
-            everything=self.everything or later.everything, deaf=later.deaf,
+            everything=self.everything or later.everything, deaf=later.deaf, objects=self.objects | later.objects,
         )  # fmt: skip
 
 
@@ -84,6 +86,7 @@ class Watchable(Protocol):
     ) -> AsyncGenerator[Signal, None]:
         """Watch files, systemd units and, if `cib`, the cluster's configuration, until the generator is closed.
 
+        A vCenter has none of these: there it is everything that its answers are made of.
         The first signal is `everything`; what happens while nobody takes one is told by one. Raises TargetError when
         nothing is heard any more, and at the latest after SILENT_BEATS times `beat_s` without a sign of life.
         Several may watch at the same time, each for itself. Who gives up waiting for the next signal (a time-out, a cancelled

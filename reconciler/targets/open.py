@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+from reconciler.mistakes import outlived
 from reconciler.targets import TargetError
 from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint, SshEndpoint, VCenterEndpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from types import TracebackType
 
     from reconciler.targets import Target
@@ -29,6 +30,7 @@ class Targets:
         """Know how to reach the targets; nothing is connected yet."""
         self._endpoints = endpoints
         self._open: dict[TargetId, Target] = {}
+        self._former: list[Target] = []
         self._gate: ConnectGate | None = None
 
     async def __aenter__(self) -> Self:
@@ -39,26 +41,34 @@ class Targets:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close every target that was opened, all at the same time."""
-        targets = list(self._open.values())
+        targets = [*self._open.values(), *self._former]
         self._open.clear()
-        async with asyncio.TaskGroup() as group:
-            for target in targets:
-                group.create_task(target.close())
+        await self.close(targets)
 
-    async def replace(self, endpoints: Mapping[TargetId, Endpoint]) -> frozenset[TargetId]:
-        """Reach targets in these ways from now on; close those that are reached otherwise or not at all, and return them.
+    def replace(self, endpoints: Mapping[TargetId, Endpoint]) -> Mapping[TargetId, Target]:
+        """Reach targets in these ways from now on; return those that are reached otherwise or not at all, still open.
 
-        A cluster is spoken to through its hosts: with one of those it is replaced as well.
+        Somebody may be in the middle of something with them: who knows when that has ended has to `close` them then. A
+        cluster is spoken to through its hosts: with one of those it is replaced as well.
         """
         before, self._endpoints = self._endpoints, endpoints
         changed = {target for target in self._open if before.get(target) != endpoints.get(target)}
         if any(target.kind == "ssh" for target in changed):
             changed |= {target for target in self._open if target.kind == "pacemaker"}
-        closing = [self._open.pop(target) for target in changed]
+        former = {target: self._open.pop(target) for target in changed}
+        self._former += former.values()
+        return former
+
+    async def close(self, targets: Collection[Target]) -> None:
+        """Close these targets, all at the same time."""
         async with asyncio.TaskGroup() as group:
-            for target in closing:
-                group.create_task(target.close())
-        return frozenset(changed)
+            for target in targets:
+                group.create_task(self._close(target))
+
+    async def _close(self, target: Target) -> None:
+        with outlived("close a target"):
+            await target.close()
+        self._former = [other for other in self._former if other is not target]
 
     def get(self, target_id: TargetId) -> Target:
         """Return the target, the same one each time. Raises TargetError for one that no document declares any more."""

@@ -35,6 +35,8 @@ CLOSE_S = 5.0
 
 _UNKNOWN = "it is unknown whether it was done"
 
+_CLOSED = "the connection was closed: the host is reached otherwise by now, or not at all"
+
 REMEMBERED = 4
 """So many lists of questions are remembered on both sides: a host's own, those of the cluster that it speaks for, …"""
 
@@ -63,6 +65,7 @@ class SshTarget:
         self._slots: list[_Slot] = []
         self._next_slot = 0
         self._refusal: TargetError | None = None
+        self._closed = False
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
         """Answer all queries in one round trip. Raises TargetError.
@@ -110,7 +113,8 @@ class SshTarget:
                 channel.send(channel.listeners.request())
 
     async def close(self) -> None:
-        """Let the helper go and close the connection. Never raises."""
+        """Let the helper go and close the connection, for good: whoever still asks gets no answer. Never raises."""
+        self._closed = True
         connection = self._connection
         self._drop()
         if connection is not None:
@@ -201,20 +205,27 @@ class SshTarget:
 
     async def _open(self) -> HelperChannel:
         """Return the channel to a helper; a new one on a new connection where there is none."""
-        if self._channel is None or not self._channel.alive:
+        if self._closed:
+            raise self._error(_CLOSED)
+        if self._channel is not None and self._channel.alive:
+            return self._channel
+        self._drop()
+        try:
+            self._connection = await connect(self._endpoint, self._gate)
+        except TargetError as error:
+            self._refusal = error
+            raise
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                channel = await HelperChannel.open(self._connection, self._stream)
+        except (OSError, asyncssh.Error) as error:
             self._drop()
-            try:
-                self._connection = await connect(self._endpoint, self._gate)
-            except TargetError as error:
-                self._refusal = error
-                raise
-            try:
-                async with asyncio.timeout(CONNECT_S):
-                    self._channel = await HelperChannel.open(self._connection, self._stream)
-            except (OSError, asyncssh.Error) as error:
-                self._drop()
-                raise self._error(f"sshd lets us in but opens no session: {error or 'no answer'}") from error
-        return self._channel
+            raise self._error(f"sshd lets us in but opens no session: {error or 'no answer'}") from error
+        self._channel = channel
+        if self._closed:  # while it was opened
+            self._drop()
+            raise self._error(_CLOSED)
+        return channel
 
     def _drop(self) -> None:
         if self._channel is not None:

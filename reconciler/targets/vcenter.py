@@ -1,4 +1,4 @@
-"""A vCenter, read through pyVmomi in threads; one session is kept.
+"""A vCenter, read through pyVmomi in threads; one session is kept, and one more for each watch.
 
 Queries      session.check {}             logged_in, fault, about {version, instance_uuid, full_name}
              cluster.find {name}          exists, moref, matches, hosts, usable_hosts, drs, names (of all clusters, by MoRef),
@@ -20,13 +20,15 @@ once and in full; when the session was lost, it logs in and lists again, once.
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reconciler.targets import TargetError
+from reconciler.targets import BEAT_S, TargetError
 from reconciler.targets.threads import Threads
 from reconciler.targets.vcenter_inventory import Inventory, read_datastore_names, read_inventory
 from reconciler.targets.vcenter_networks import ACTIONS, QUERIES, Networks, answer, change_port_group, read_networks
@@ -38,11 +40,13 @@ from reconciler.targets.vcenter_session import (
     explain,
     open_session,
 )
+from reconciler.targets.vcenter_watch import Ear, watch_vcenter
 from resources.contract import Query, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
+    from reconciler.targets import Signal
     from resources.contract import Action
     from resources.endpoints import VCenterEndpoint
 
@@ -76,8 +80,10 @@ class VCenterTarget:
         self._lock = asyncio.Lock()
         self._clock = clock
         self._session: Session | None = None
-        self._opened_at = 0.0
+        self._proved_at = -math.inf
         self._refusal: tuple[float, LoginRefusedError] | None = None
+        self._one_login = threading.Lock()
+        self._ears: set[Ear] = set()
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
         """Answer all queries from one session and one listing. Raises TargetError."""
@@ -95,33 +101,64 @@ class VCenterTarget:
         except LoginRefusedError as refusal:
             return _denied(refusal)
 
+    def watch(
+        self,
+        paths: Collection[str],  # noqa: ARG002 - what other targets hold
+        units: Collection[str],  # noqa: ARG002 - as above
+        *,
+        cib: bool = False,  # noqa: ARG002 - as above
+        beat_s: float = BEAT_S,
+    ) -> AsyncGenerator[Signal, None]:
+        """Tell when something may have changed there; see Watchable, and watch_vcenter."""
+        return watch_vcenter(self._endpoint, self._log_in, self._ears, beat_s)
+
     async def close(self) -> None:
-        """Log out, within a few seconds or not at all."""
+        """Log out everywhere, within a few seconds or not at all; who watches is told that it is over."""
         session, self._session = self._session, None
-        if session is not None:
-            with suppress(TimeoutError):
-                await self._threads.run(session.close, deadline_s=_CLOSE_S)
+        async with asyncio.TaskGroup() as group:
+            for logged_in in (*self._ears, *((session,) if session else ())):
+                group.create_task(self._log_out(logged_in))
+
+    async def _log_out(self, logged_in: Session | Ear) -> None:
+        with suppress(TimeoutError):
+            await self._threads.run(logged_in.close, deadline_s=_CLOSE_S)
 
     async def _logged_in(self, call: Callable[[Session], T]) -> T:
         """Run the call in a thread, one at a time. Raises TargetError and LoginRefusedError."""
         async with self._lock:
-            if self._refusal and self._clock() - self._refusal[0] < _REFUSAL_S:
-                raise self._refusal[1]
+            self._heed_refusal()
             # It comes back only with a good answer; one that failed or is late is never used again.
             kept, self._session = self._session, None
             try:
                 run = partial(self._run, call, kept)
                 answer, session = await self._threads.run(run, deadline_s=self._deadline_s, dispose=_dispose)
-            except LoginRefusedError as refusal:
-                self._refusal = self._clock(), refusal
-                raise
             except TimeoutError as error:
                 place = f"{self._endpoint.host}:{self._endpoint.port}"
                 reason = f"no complete answer from {place} within {self._deadline_s:g} s"
                 raise TargetError(self._endpoint.target, reason) from error
-            self._opened_at = self._opened_at if session is kept else self._clock()
             self._session = session
             return answer
+
+    def _heed_refusal(self) -> None:
+        """Raise LoginRefusedError when the last one was not long ago."""
+        if self._refusal and self._clock() - self._refusal[0] < _REFUSAL_S:
+            raise self._refusal[1]
+
+    def _log_in(self, socket_timeout_s: float) -> Session:
+        """Return a new session; a refusal counts for everybody who asks or watches. Blocks.
+
+        Raises TargetError and LoginRefusedError.
+        """
+        with self._one_login:
+            self._heed_refusal()
+            try:
+                session = open_session(self._endpoint, socket_timeout_s=socket_timeout_s)
+            except LoginRefusedError as refusal:
+                self._refusal = self._clock(), refusal
+                self._proved_at = -math.inf
+                raise
+            self._proved_at = self._clock()
+            return session
 
     def _run(self, call: Callable[[Session], T], kept: Session | None) -> tuple[T, Session]:
         """Call, with a new session when the kept one was lost. Raises TargetError and LoginRefusedError. Blocks."""
@@ -137,10 +174,10 @@ class VCenterTarget:
 
     def _with(self, kept: Session | None, call: Callable[[Session], T]) -> tuple[T, Session]:
         """Call with that session, or from a new one when there is none or it has proved its credentials long enough."""
-        if kept is not None and self._clock() - self._opened_at >= _PROOF_S:
+        if kept is not None and self._clock() - self._proved_at >= _PROOF_S:
             kept.close()
             kept = None
-        session = kept or open_session(self._endpoint, socket_timeout_s=self._socket_timeout_s)
+        session = kept or self._log_in(self._socket_timeout_s)
         try:
             if session is kept:
                 session.prove()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _PAGE = 1000
 _DRS = "configuration.drsConfig"
 
-_PROPERTIES = {
+PROPERTIES = {
     "ClusterComputeResource": ("name", "host", "datastore", _DRS),
     "HostSystem": ("name", "runtime.connectionState", "runtime.inMaintenanceMode"),
     "Datastore": (
@@ -76,9 +76,9 @@ class Inventory:
 
 def read_inventory(content: Any) -> Inventory:
     """List clusters, hosts and datastores. Raises LostSessionError, HalfAnswerError, and what pyVmomi raises."""
-    found: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _PROPERTIES}
+    found: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in PROPERTIES}
     with reading():
-        for item in retrieve(content, content.rootFolder, _PROPERTIES):
+        for item in retrieve(content, content.rootFolder, PROPERTIES):
             kind, moref = type(item.obj).__name__.rpartition(".")[2], item.obj._moId  # noqa: SLF001 - the documented name of it
             found[kind][moref] = _complete(kind, moref, item)
     hosts = {moref: _host(values) for moref, values in found["HostSystem"].items()}
@@ -110,6 +110,19 @@ def retrieve(content: Any, root: Any, properties: Mapping[str, Sequence[str]]) -
 
     `properties` maps types, by their names in pyVmomi's `vim`, to the paths wanted of each.
     """
+    from pyVmomi import vmodl  # noqa: PLC0415 - see vcenter_session
+
+    view, spec = over(content, root, properties)
+    options = vmodl.query.PropertyCollector.RetrieveOptions(maxObjects=_PAGE)
+    page = content.propertyCollector.RetrievePropertiesEx([spec], options)
+    while page is not None:
+        yield from page.objects
+        page = content.propertyCollector.ContinueRetrievePropertiesEx(page.token) if page.token else None
+    view.DestroyView()
+
+
+def over(content: Any, root: Any, properties: Mapping[str, Sequence[str]]) -> tuple[Any, Any]:
+    """Return a view of every object of these types below `root`, and what filters these properties of them."""
     from pyVmomi import vim, vmodl  # noqa: PLC0415 - see vcenter_session
 
     collector = vmodl.query.PropertyCollector
@@ -120,14 +133,10 @@ def retrieve(content: Any, root: Any, properties: Mapping[str, Sequence[str]]) -
         objectSet=[collector.ObjectSpec(obj=view, skip=True, selectSet=[walk])],
         propSet=[collector.PropertySpec(type=types[name], pathSet=list(paths)) for name, paths in properties.items()],
     )
-    page = content.propertyCollector.RetrievePropertiesEx([spec], collector.RetrieveOptions(maxObjects=_PAGE))
-    while page is not None:
-        yield from page.objects
-        page = content.propertyCollector.ContinueRetrievePropertiesEx(page.token) if page.token else None
-    view.DestroyView()
+    return view, spec
 
 
-def _complete(kind: str, moref: str, item: Any, properties: Mapping[str, tuple[str, ...]] = _PROPERTIES) -> dict[str, Any]:
+def _complete(kind: str, moref: str, item: Any, properties: Mapping[str, tuple[str, ...]] = PROPERTIES) -> dict[str, Any]:
     """Return the object's properties. Raises HalfAnswerError when one is missing that every such object has."""
     values = {found.name: found.val for found in item.propSet}
     reasons = {missing.path: getattr(missing.fault.fault, "msg", None) or "not told" for missing in item.missingSet}

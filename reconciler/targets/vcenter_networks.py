@@ -26,9 +26,9 @@ _POLL_S = 0.1
 _ENCODED = str.maketrans({"%": "%25", "/": "%2f", "\\": "%5c"})
 """How vCenter wants these in names (vSphere API, ManagedEntity.name)."""
 
-_PLACES = dict.fromkeys(("Network", "DistributedVirtualSwitch", "Folder", "Datacenter"), ("name", "parent"))
+PLACES = dict.fromkeys(("Network", "DistributedVirtualSwitch", "Folder", "Datacenter"), ("name", "parent"))
 _LISTED = ("Network", "Portgroup", "Switch")
-_OWNERS = {
+OWNERS = {
     "DistributedVirtualSwitch": ("config.uplinkPortgroup",),
     "dvs.DistributedVirtualPortgroup": ("config.distributedVirtualSwitch",),
 }
@@ -62,7 +62,7 @@ def read_networks(content: Any) -> Networks:
     places: dict[str, dict[str, Any]] = defaultdict(dict)
     kinds: dict[str, str] = {}
     with reading():
-        for properties in (_PLACES, _OWNERS):
+        for properties in (PLACES, OWNERS):
             for item in retrieve(content, content.rootFolder, properties):
                 moref = item.obj._moId  # noqa: SLF001 - the documented name of it
                 kinds[moref] = type(item.obj).__name__.rpartition(".")[2]

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _API = "vim.version.version9"
 """API 5.5: what is read here is older than any vCenter in use, so no version has to be negotiated."""
 
+_CUT = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
+"""How a connection shows itself that the other end has closed, by the moment: while it is read, written, or encrypted."""
+
 _HASHES = {40: "sha1", 64: "sha256", 128: "sha512"}
 """Length of a thumbprint in hexadecimal digits to its hash; vCenter's own pages show SHA-1 and SHA-256."""
 
@@ -106,7 +109,7 @@ def reading() -> Iterator[None]:
 
     try:
         yield
-    except (vim.fault.NotAuthenticated, vmodl.fault.ManagedObjectNotFound, ConnectionResetError, BrokenPipeError) as error:
+    except (vim.fault.NotAuthenticated, vmodl.fault.ManagedObjectNotFound, *_CUT) as error:
         raise LostSessionError from error
 
 

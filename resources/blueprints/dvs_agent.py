@@ -65,6 +65,7 @@ class DvsAgent:
             nodes=self.nodes,
             kept=self.pacemaker,
             notifies=False,
+            program="neutron-dvs-agent",
         )
 
     def _switches(self) -> tuple[Unit, ...]:

@@ -5,7 +5,7 @@ The nodes are members of the ring, or pacemaker_remote nodes, which the ring's m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from resources.contract import Address, Need
@@ -115,7 +115,7 @@ class KeptService:
 
     `nodes` are the candidates, `remotes` those of them that are no members of the ring. Not `kept`, it is on the
     only node, where systemd starts it at boot and again when it fails. A service that `notifies` tells systemd when it
-    works; of another one only the API that it reports to can tell.
+    works; of another one only the API that it reports to can tell. `program` is set where there are several of it.
     """
 
     name: str
@@ -128,6 +128,7 @@ class KeptService:
     remotes: tuple[NodeFacts, ...] = ()
     kept: bool = True
     notifies: bool = True
+    program: str = ""
 
     @property
     def unfenced(self) -> bool:
@@ -152,7 +153,7 @@ class KeptService:
         loads = tuple(unit.address for unit in units if isinstance(unit, ConfigFile | WholeFile | SystemdUnit))
         if self.kept:
             return self._primitive(needs, loads)
-        return Service.running(self.nodes[0].target, self.name, loads=loads, needs=needs)
+        return replace(Service.running(self.nodes[0].target, self.name, loads=loads, needs=needs), program=self.program)
 
     def _primitive(self, prepared: tuple[Need, ...], loads: tuple[Address, ...]) -> Primitive:
         allowed = tuple(Need(unit.address, "it says where the resource may run") for unit in self.places())
@@ -166,6 +167,7 @@ class KeptService:
             needs=(*prepared, *self.cloud.ring, *allowed, *reached),
             loads=loads,
             unit=f"{self.name}.service",
+            program=self.program,
         )
 
     @property

@@ -160,6 +160,7 @@ class VmwareCompute:
             nodes=self.nodes,
             kept=self.pacemaker,
             notifies=self.notifies,
+            program="nova-compute",
         )
 
     @property

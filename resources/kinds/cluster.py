@@ -21,12 +21,14 @@ from resources.published import (
     RolloutFacts,
     SshDefaults,
     VolumeBackendFacts,
+    WindowFacts,
     ZoneFacts,
 )
 from resources.releases.spelling import written
 from resources.releases.table import RELEASES
 from resources.specs.cluster import ClusterSpec
 from resources.specs.network import NovaNetwork
+from resources.specs.rollout import EVERY_DAY
 from resources.units.compute_service import ComputeService
 from resources.units.computes import Computes
 from resources.units.config_file import ConfigFile
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from resources.contract import Unit
     from resources.options import Options, OptionValue
     from resources.specs.cluster import PacemakerSpec
+    from resources.specs.rollout import Rollout
 
 
 _AUTHKEY_MIN, _AUTHKEY_MAX = 128, 4096
@@ -68,8 +71,7 @@ def _publish(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[object]:
     )
     yield facts
     yield SshDefaults(name, spec.ssh.user, spec.ssh.port, spec.ssh.key_file or "")
-    deletes = spec.rollout.max_deletes
-    yield RolloutFacts(name, spec.rollout.max_unavailable, deletes.count, deletes.percent)
+    yield _rollout(name, spec.rollout)
     if spec.services.glance is not None:
         username, password = cloud.account(spec.services.glance)
         yield GlanceAccountFacts(
@@ -88,6 +90,27 @@ def _publish(resource: Resource[ClusterSpec], cloud: Cloud) -> Iterator[object]:
         yield DvsFacts(name, dvs.package, dvs.program, messaging, from_settings(dvs.settings))
     if spec.network.mode == "multi-host":
         yield MultiHostFacts(name, _nova_network(spec, cloud))
+
+
+def _rollout(name: str, spec: Rollout) -> RolloutFacts:
+    return RolloutFacts(
+        name=name,
+        max_unavailable=spec.max_unavailable,
+        delete_count=spec.max_deletes.count,
+        delete_percent=spec.max_deletes.percent,
+        failure_budget=spec.failure_budget,
+        canary=int(spec.canary),
+        windows=tuple(
+            WindowFacts(frozenset(map(EVERY_DAY.index, one.days)), _minute(one.start), _minute(one.end), one.time_zone)
+            for one in spec.windows
+        ),
+    )
+
+
+def _minute(text: str) -> int:
+    """Return the minute of the day that is written `05:30`."""
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 60 + int(minutes)
 
 
 def _compile(resource: Resource[ClusterSpec], cloud: Cloud) -> Compiled:

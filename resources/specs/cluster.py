@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from resources.cloud import Account, DocumentPath, SecretRef, Selector, Spec
 from resources.releases.table import known_release
 from resources.specs.network import Network
+from resources.specs.rollout import Rollout
 from resources.specs.settings import SettingsField
 from resources.specs.shapes import Shape
 
@@ -141,27 +142,6 @@ class Compute(Spec):
     )
 
 
-class MaxDeletes(Spec):
-    """How much may go at once because no document declares it any more; more is held until `apply --confirm-deletes`."""
-
-    count: int = Field(default=10, ge=0, description="So many things: files, files that lose options, services, resources.")
-    percent: int = Field(
-        default=20,
-        ge=0,
-        le=100,
-        description="So much of all that is Bivisor's on the hosts, rounded up; the smaller one counts.",
-    )
-
-
-class Rollout(Spec):
-    """How careful changes are rolled out."""
-
-    max_unavailable: int = Field(default=1, ge=1, description="So many services may be down at once, whatever the reason.")
-    max_deletes: MaxDeletes = Field(
-        default_factory=MaxDeletes, description="How much may go at once because no document declares it any more."
-    )
-
-
 class ClusterSpec(Spec):
     """One OpenStack."""
 
@@ -178,4 +158,4 @@ class ClusterSpec(Spec):
     pacemaker: PacemakerSpec = Field(description="The Corosync and Pacemaker cluster of the controllers.")
     api: Api = Field(default_factory=Api, description="Where the existing Nova API runs.")
     compute: Compute = Field(default_factory=Compute, description="What all computes have in common.")
-    rollout: Rollout = Field(default_factory=Rollout, description="How much may be down, and may be taken away, at once.")
+    rollout: Rollout = Field(default_factory=Rollout, description="How much may be down at once, and when.")

@@ -35,7 +35,8 @@ class Primitive(Unit):
 
     `unit` is the systemd unit behind it, which the nodes are asked about; `loads_by_node` holds, per node, the path
     and digest of each configuration that it loads there. `hearing` is set for a nova-compute, which then has a further
-    field, `heard`: Nova has heard of it since its start. One that hangs is restarted.
+    field, `heard`: Nova has heard of it since its start. One that hangs is restarted. `program` is set where the id tells
+    one of several processes of a program from the others.
     """
 
     type: ClassVar[str] = "primitive"
@@ -43,6 +44,7 @@ class Primitive(Unit):
     unit: str = ""
     loads_by_node: tuple[tuple[str, Digests], ...] = ()
     hearing: heard.Hearing | None = None
+    program: str = ""
     settle_s: float = 150.0
 
     def __post_init__(self) -> None:
@@ -136,6 +138,10 @@ class Primitive(Unit):
         if self.desired is not None and not _wants_restart(fields, facts) and not any(map(_makes_pacemaker_restart, fields)):
             return None
         return Disruption(self._service(facts), forbidden=self._forbidden(facts))
+
+    def alike(self) -> str:
+        """Return the program that reads the files; what loads nothing never restarts for what is declared."""
+        return (self.program or self.address.name) if self.loads else ""
 
     def down(self, facts: Facts | None) -> str:
         """Return the resource, and its last node if one is known, when it is declared to run and does not.

@@ -33,7 +33,8 @@ class Service(Unit):
     `fresh` is a level: the running process has loaded the declared content of everything in `loads`. What does not
     run is fresh. `digests` maps the paths of `loads` to the digests of their declared content. `part_of` is what is
     exclusive: the name of what would suffer if two parts of it were down. `hearing` is set for a nova-compute: one that
-    Nova has not heard of since its start is waited for, and counts as down; one that hangs is restarted.
+    Nova has not heard of since its start is waited for, and counts as down; one that hangs is restarted. `program` is
+    set where the name tells one of several processes of a program from the others.
     """
 
     type: ClassVar[str] = "service"
@@ -41,6 +42,7 @@ class Service(Unit):
     digests: Mapping[str, str] = field(default_factory=dict)
     part_of: str = ""
     hearing: heard.Hearing | None = None
+    program: str = ""
 
     @classmethod
     def running(
@@ -141,6 +143,10 @@ class Service(Unit):
     def exclusive(self) -> str:
         """Return what it is a part of."""
         return self.part_of
+
+    def alike(self) -> str:
+        """Return the program that reads the files; what loads nothing never restarts for what is declared."""
+        return (self.program or self.address.name) if self.loads else ""
 
     def down(self, facts: Facts | None) -> str:
         """Name the service when it is declared to run and does not, or is a compute that Nova has not heard of."""

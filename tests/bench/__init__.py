@@ -12,5 +12,7 @@ peers.py        the same items for Ansible and pyinfra, in a virtual environment
 measured.py     wall time and CPU of whole processes
 warm.py         passes over open channels: CPU per host, round trips
 catalogue.py    what deciding alone costs for 20,000 units
+changes.py      what is changed in the lab's cloud, to see how soon the daemon hears of it
+latency.py      a run of its own: from the change to the moment when it is noticed, and when its repair begins
 __main__.py     one run, in which the contestants take turns
 """

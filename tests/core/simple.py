@@ -58,6 +58,7 @@ class Daemon(Simple):
 
     forbidden: str = ""
     part_of: str = ""
+    kin: str = ""
 
     @property
     def service(self) -> str:
@@ -72,6 +73,10 @@ class Daemon(Simple):
     def exclusive(self) -> str:
         """Return what it is a part of."""
         return self.part_of
+
+    def alike(self) -> str:
+        """Return what it restarts alike with."""
+        return self.kin
 
     def down(self, facts: Facts | None) -> str:
         """Be down while it should run and does not."""

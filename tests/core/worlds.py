@@ -53,7 +53,7 @@ def worlds(draw: DrawFn, *, troubled: bool = True) -> World:
         unit = draw(_units(number, units, troubled=troubled))
         units.append(unit)
         observed[unit.address] = draw(_seen(unit, troubled=troubled))
-    rollout = Rollout(draw(st.integers(0 if troubled else 1, 3)))
+    rollout = Rollout(draw(st.integers(0 if troubled else 1, 3)), canary=draw(st.integers(0, 2)))
     modes = st.sampled_from(["full", "full", "full", "observe", "paused"]) if troubled else st.just("full")
     manage = {key: draw(modes) for key in _origins()}
     return World(catalog(draw(st.permutations(units)), manage), observed, rollout)
@@ -75,6 +75,7 @@ def _units(draw: DrawFn, number: int, before: list[Unit], *, troubled: bool) -> 
             origins=origins,
             forbidden=draw(st.sampled_from(["", "", "", "no quorum"])) if troubled else "",
             part_of=draw(st.sampled_from(["", "", "the ring"])),
+            kin=draw(st.sampled_from(["", "nova"])),
         )
     return Simple(
         address=Address(target, "simple", f"s{number}"),

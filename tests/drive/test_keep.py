@@ -44,6 +44,7 @@ class Kept:
         """Keep these things."""
         self.world = world
         self.looks: list[Look] = []
+        self.trouble: list[str] = []
         manner = Manner(acts=acts, rng=Random(1), clock=asyncio.get_running_loop().time)  # noqa: S311 - jitter
         self.keeper = Keeper(world.reconciler(*things, max_unavailable=max_unavailable), self, manner=manner)
 
@@ -53,6 +54,10 @@ class Kept:
     def decided(self, look: Look) -> None:
         """Keep the decision."""
         self.looks.append(look)
+
+    def undecided(self, why: str) -> None:
+        """Keep what was said of it."""
+        self.trouble.append(why)
 
     def has(self, place: str, **things: object) -> bool:
         """Tell whether the place holds these things."""

@@ -16,11 +16,17 @@ from reconciler.desired import Desired
 from reconciler.reconcile import Reconciler
 from reconciler.redact import Redactor
 from reconciler.targets import Target, TargetError
-from resources.contract import Action, Address, Change, Disruption, Facts, Need, Query, Reply, TargetId, Unit
+from resources.contract import Action, Address, Change, Disruption, Facts, Key, Need, Query, Reply, TargetId, Unit
 from resources.published import RolloutFacts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from reconciler.permits import Permits
+
+
+ORIGIN = Key("Zone", "one")
+"""The resource that declares all things."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,10 @@ class Thing(Unit):
         """Restarting a running service disrupts it."""
         running = facts is not None and facts.get("active") is True
         return Disruption(self.address.name) if running and any(c.field == "fresh" for c in changes) else None
+
+    def alike(self) -> str:
+        """Services restart alike with those that have the same `@kin`."""
+        return str((self.desired or {}).get("@kin", ""))
 
     def down(self, facts: Facts | None) -> str:
         """A service that is declared active and is not."""
@@ -114,27 +124,30 @@ class World:
         """Return the place of a target, as `Targets` does."""
         return self.places[target]
 
-    def reconciler(self, *things: Thing, max_unavailable: int = 1) -> Reconciler:
-        """Return a reconciler that declares these things."""
+    def reconciler(
+        self, *things: Thing, max_unavailable: int = 1, permits: Permits | None = None, **rollout: Any
+    ) -> Reconciler:
+        """Return a reconciler that declares these things, and the rest of `RolloutFacts`."""
         for thing in things:
             self.place(thing.address.target.name)
-        return Reconciler(desired_of(things, max_unavailable), self)  # type: ignore[arg-type]  # a World is enough of Targets
+        desired = desired_of(things, max_unavailable, **rollout)
+        return Reconciler(desired, self, permits=permits)  # type: ignore[arg-type]  # a World is enough of Targets
 
 
-def desired_of(things: Sequence[Thing], max_unavailable: int = 1) -> Desired:
+def desired_of(things: Sequence[Thing], max_unavailable: int = 1, **rollout: Any) -> Desired:
     """Return what is desired when these things are declared."""
-    catalog = catalog_of(things, max_unavailable)
+    catalog = catalog_of(things, max_unavailable, **rollout)
     return Desired(Loaded(resources={}, positions={}), catalog, build_graph(catalog.units), Redactor())
 
 
-def catalog_of(things: Sequence[Thing], max_unavailable: int) -> Catalog:
+def catalog_of(things: Sequence[Thing], max_unavailable: int, **rollout: Any) -> Catalog:
     """Return a catalog of these things."""
     return Catalog(
         units={thing.address: thing for thing in things},
         endpoints={},
         resources={},
         positions={},
-        rollouts=(RolloutFacts("test", max_unavailable),),
+        rollouts=(RolloutFacts("test", max_unavailable, **rollout),),
     )
 
 
@@ -144,6 +157,7 @@ def thing(place: str, name: str, *needs: Thing, settle_s: float = 0.0, steady_s:
         address=Address(TargetId("ssh", place), "thing", name),
         desired=desired,
         needs=tuple(Need(need.address, "the test says so") for need in needs),
+        origins=(ORIGIN,),
         settle_s=settle_s,
         steady_s=steady_s,
     )

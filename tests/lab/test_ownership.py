@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
 SETTINGS = "        vif_plugging_timeout: 0\n"
 MARK = "        reserved_host_disk_mb: 7\n"
+OTHER_MARK = "        max_concurrent_builds: 7\n"
 ROLLOUT = "  rollout: {maxUnavailable: 1}\n"
 LEAST = "  rollout: {maxUnavailable: 1, maxDeletes: {count: 1}}\n"
 VMDK = "  placement: {nodes: {roles: [cinder-vmdk]}}\n  ha: none\n"
@@ -23,6 +24,7 @@ KEPT = "  placement: {nodes: {roles: [controller]}}\n  ha: active-passive\n"
 ANY_CINDER = r"bin/cinder-volume( |$)"
 OTHER_BACKEND = "vol2"
 CONF = "/etc/nova/nova.conf"
+ON_CONTROLLERS = "/etc/nova/vcenter/vcenter-c0/nova.conf"
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +39,24 @@ def said(desk: Workspace, *arguments: str, exits: int) -> str:
 
 
 def test_an_option_of_ours_goes_when_confirmed_and_a_hands_stays(lab: Lab, desk: Workspace) -> None:
-    """Four files would lose an option and one may: nothing goes until a person says so; then only the two computes restart."""
-    desk.edit("desired/cluster.yaml", SETTINGS, SETTINGS + MARK)
+    """Over maxDeletes nothing goes until a person says so; then what is ours goes, and only the two computes restart.
+
+    What a hand added stays, and so does the value that a hand gave to an option of ours, which is told; what a hand has
+    removed is forgotten, and is theirs from then on.
+    """
+    desk.edit("desired/cluster.yaml", SETTINGS, SETTINGS + MARK + OTHER_MARK)
     desk.run("apply", "--yes")
-    lab.exec("kvm1", "sed", "-i", "s/^reserved_host_disk_mb.*/&\\n# by hand\\nby_hand = 1/", CONF)
+    by_hand = "-es/^reserved_host_disk_mb.*/&\\n# by hand\\nby_hand = 1/"
+    lab.exec("kvm1", "sed", "-i", by_hand, "-es/^max_concurrent_builds.*/max_concurrent_builds = 8/", CONF)
+    lab.exec("ctl1", "sed", "-i", "/^max_concurrent_builds/d", ON_CONTROLLERS)
     before = invocations(lab)
-    desk.edit("desired/cluster.yaml", SETTINGS + MARK, SETTINGS)
+    desk.edit("desired/cluster.yaml", SETTINGS + MARK + OTHER_MARK, SETTINGS)
     desk.edit("desired/cluster.yaml", ROLLOUT, LEAST)
     page = said(desk, "plan", exits=3)
     assert "no document declares [DEFAULT] reserved_host_disk_mb any more" in page
-    assert "4 things that no document declares any more would go, and maxDeletes allows 1" in page
+    assert "things that no document declares any more would go, and maxDeletes allows 1" in page
+    assert "somebody has changed it since Bivisor wrote it: it stays" in page
+    assert f"forgets [DEFAULT] max_concurrent_builds of ssh:ctl1/config_file/{ON_CONTROLLERS}" in page
     desk.run("apply", "--yes", exits=3)
     assert "reserved_host_disk_mb = 7" in lab.exec("kvm1", "cat", CONF).stdout
     assert started(lab, before) == set()
@@ -54,10 +64,14 @@ def test_an_option_of_ours_goes_when_confirmed_and_a_hands_stays(lab: Lab, desk:
     text = lab.exec("kvm1", "cat", CONF).stdout
     assert "reserved_host_disk_mb = 7" not in text
     assert "# by hand\nby_hand = 1\n" in text
+    assert "max_concurrent_builds = 8" in text
+    assert "max_concurrent_builds" not in lab.exec("ctl2", "cat", ON_CONTROLLERS).stdout
     assert {name for _, name in started(lab, before)} == {"nova-compute", "nova-compute-vcenter-c0"}
     desk.edit("desired/cluster.yaml", LEAST, ROLLOUT)
+    lab.exec("ctl1", "sed", "-i", "s/^\\[DEFAULT\\]/&\\nmax_concurrent_builds = 9/", ON_CONTROLLERS)
     assert "No changes" in said(desk, "plan", "--detailed-exitcode", exits=0)
-    lab.exec("kvm1", "sed", "-i", "/by.hand/d", CONF)
+    lab.exec("kvm1", "sed", "-i", "-e/by.hand/d", "-e/^max_concurrent_builds/d", CONF)
+    lab.exec("ctl1", "sed", "-i", "/^max_concurrent_builds/d", ON_CONTROLLERS)
 
 
 def test_a_backend_that_changes_its_keeper_never_runs_twice(lab: Lab, desk: Workspace) -> None:
@@ -115,26 +129,6 @@ def test_a_host_that_is_silent_or_has_forgotten_loses_nothing(lab: Lab, desk: Wo
     finally:
         path.write_text(whole)
         lab.script("vol2", "rm -rf /var/lib/bivisor && mv /var/lib/bivisor.away /var/lib/bivisor")
-
-
-def test_what_a_person_has_changed_or_removed_is_theirs(lab: Lab, desk: Workspace) -> None:
-    """Of an option that leaves the documents a hand's value stays and is told; where a hand has removed it, it is forgotten."""
-    controller = "/etc/nova/vcenter/vcenter-c0/nova.conf"
-    desk.edit("desired/cluster.yaml", SETTINGS, SETTINGS + MARK)
-    desk.run("apply", "--yes")
-    lab.exec("kvm1", "sed", "-i", "s/^reserved_host_disk_mb.*/reserved_host_disk_mb = 8/", CONF)
-    lab.exec("ctl1", "sed", "-i", "/^reserved_host_disk_mb/d", controller)
-    desk.edit("desired/cluster.yaml", SETTINGS + MARK, SETTINGS)
-    page = said(desk, "plan", exits=0)
-    assert "somebody has changed it since Bivisor wrote it: it stays" in page
-    assert f"forgets [DEFAULT] reserved_host_disk_mb of ssh:ctl1/config_file/{controller}" in page
-    desk.run("apply", "--yes")
-    assert "reserved_host_disk_mb = 8" in lab.exec("kvm1", "cat", CONF).stdout
-    assert "reserved_host_disk_mb" not in lab.exec("ctl2", "cat", controller).stdout
-    lab.exec("ctl1", "sed", "-i", "s/^\\[DEFAULT\\]/&\\nreserved_host_disk_mb = 9/", controller)
-    assert "No changes" in said(desk, "plan", "--detailed-exitcode", exits=0)
-    lab.exec("kvm1", "sed", "-i", "/^reserved_host_disk_mb/d", CONF)
-    lab.exec("ctl1", "sed", "-i", "/^reserved_host_disk_mb/d", controller)
 
 
 def test_a_host_whose_node_was_renamed_is_left_alone(lab: Lab, desk: Workspace) -> None:

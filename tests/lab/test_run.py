@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +36,11 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 class Running:
     """A daemon, and what it says."""
 
-    def __init__(self, desk: Workspace) -> None:
+    def __init__(self, desk: Workspace, name: str = "run.log", level: str = "info") -> None:
         """Start it."""
-        self.log = desk.folder / "run.log"
+        self.log = desk.folder / name
         with self.log.open("wb") as log:
-            self.process = desk.start("--log-json", "run", log=log)
+            self.process = desk.start("--log-json", "--log-level", level, "run", log=log)
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """Return the lines of that event so far."""
@@ -47,9 +48,10 @@ class Running:
         return [told for told in map(json.loads, filter(_is_json, whole)) if told["event"] == event]
 
     def quiet(self) -> bool:
-        """Tell whether its last decision was that everything is as declared."""
-        decided = self.lines("decided")
-        return bool(decided) and decided[-1].keys() <= {"units", "event", "level", "timestamp"}
+        """Tell whether its last decision was that everything is as declared, and nothing is in hand."""
+        decided, ended = self.lines("decided"), Counter(line["address"] for line in self.lines("result"))
+        in_hand = Counter(line["address"] for line in self.lines("step")) - ended
+        return bool(decided) and decided[-1].keys() <= {"units", "event", "level", "timestamp"} and not in_hand
 
 
 def _is_json(line: str) -> bool:

@@ -78,6 +78,11 @@ class Sshd:
             client.abort()
         self._clients.clear()
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open."""
+        return sum(not client.is_closed() for client in self._clients)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to all programs that run."""
         for process in self.running:

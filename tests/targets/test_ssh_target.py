@@ -360,13 +360,41 @@ async def test_questions_wait_for_the_action_in_hand(connect: Connect, sshd: Ssh
     assert (reply.data["exists"], (await doing).ok) == (True, True)
 
 
-async def test_closing_twice(connect: Connect) -> None:
-    """A closed target can be closed again, and even be asked again."""
+async def test_a_closed_target_stays_closed(connect: Connect, sshd: Sshd) -> None:
+    """It can be closed again; whoever still asks it gets no answer, and nothing is opened for that."""
     target = connect()
     await target.ask((ROOT,))
     await target.close()
     await target.close()
-    assert (await target.ask((ROOT,)))[0].ok
+    assert "the connection was closed" in (await refusal(target)).reason
+    assert sshd.connections == 1
+
+
+async def test_a_question_in_flight_does_not_open_again_what_is_closed(connect: Connect, sshd: Sshd) -> None:
+    """Closed under a question, an old connection is not made anew: the question has no answer."""
+    target = connect()
+    await target.ask((ROOT,))
+    sshd.signal(signal.SIGSTOP)
+    asking = asyncio.create_task(target.ask((Query("file.stat", {"path": "/etc"}),)))
+    await sshd.until_heard(b"/etc")
+    await target.close()
+    with pytest.raises(TargetError, match="the connection was closed"):
+        await asking
+    assert sshd.connections == 1
+
+
+async def test_what_is_closed_while_it_is_opened_is_not_left_open(connect: Connect, sshd: Sshd) -> None:
+    """Closed while it connects, it lets go of the connection as soon as that is there."""
+    target = connect()
+    asking = asyncio.create_task(target.ask((ROOT,)))
+    await asyncio.sleep(0)
+    await target.close()
+    with pytest.raises(TargetError, match="the connection was closed"):
+        await asking
+    assert not sshd.heard
+    async with asyncio.timeout(20):
+        while sshd.open_connections:  # noqa: ASYNC110 - the other side hears of it a moment later
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,12 @@ func (o *observer) PutObject(_ *simulator.Context, object mo.Reference) {
 }
 
 // UpdateObject is called for each change, by the one who holds the object's lock.
-func (o *observer) UpdateObject(_ *simulator.Context, object mo.Reference, _ []types.PropertyChange) {
-	if machine, ok := object.(*mo.VirtualMachine); ok {
-		o.learn(machine.Config)
+func (o *observer) UpdateObject(ctx *simulator.Context, object mo.Reference, _ []types.PropertyChange) {
+	switch changed := object.(type) {
+	case *mo.VirtualMachine:
+		o.learn(changed.Config)
+	case *mo.Task:
+		tellReconfiguration(ctx, changed)
 	}
 }
 

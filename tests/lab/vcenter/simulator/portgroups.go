@@ -6,11 +6,15 @@ import (
 	"strings"
 
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
 // firstVersion is the configuration version of a port group that nobody has changed.
 const firstVersion = "1"
+
+// reconfiguration is what the simulator calls the task that changes a port group.
+const reconfiguration = "DistributedVirtualPortgroup.reconfigureDvPortgroup"
 
 // installPortGroups gives what the simulator has made at its start what a real vCenter
 // gives it: configuration versions, and the switches' knowledge of their uplinks.
@@ -65,6 +69,21 @@ func completeReconfiguration(present *types.DVPortgroupConfigInfo, wanted *types
 		fillUnset(reflect.ValueOf(setting).Elem(), reflect.ValueOf(*before))
 	}
 	return nil
+}
+
+// tellReconfiguration pushes a port group's new version to those who wait for updates, once
+// the change is made. The simulator changes a port group without telling anybody.
+func tellReconfiguration(ctx *simulator.Context, task *mo.Task) {
+	if task.Info.DescriptionId != reconfiguration || task.Info.State != types.TaskInfoStateSuccess {
+		return
+	}
+	group, ok := ctx.Map.Get(*task.Info.Entity).(*simulator.DistributedVirtualPortgroup)
+	if !ok {
+		return
+	}
+	ctx.WithLock(group, func() {
+		ctx.Update(group, []types.PropertyChange{{Name: "config.configVersion", Val: group.Config.ConfigVersion}})
+	})
 }
 
 // fillUnset copies, field by field, what is set in one structure and not in the other.

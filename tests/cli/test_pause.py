@@ -1,0 +1,139 @@
+"""The program leaves alone what somebody has paused, whoever runs it, and goes on when they say so."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from datetime import datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import pytest
+import typer
+
+from reconciler.cli.pause import end_of
+from tests.cli.test_port_groups import PROGRAM, desk, edit
+from tests.cli.test_run import running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["desk"]
+GROUP = "vcenter:vc1/port_group/DVS0/provider-100"
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+def run(folder: Path, *arguments: str, exits: int = 0, state: str = "state") -> subprocess.CompletedProcess[str]:
+    """Run the program to its end as somebody called anna."""
+    environment = {**os.environ, "BIVISOR_STATE": str(folder / state), "SUDO_USER": "anna"}
+    done = subprocess.run(
+        [PROGRAM, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == exits, done.stdout + done.stderr
+    return done
+
+
+def held(folder: Path) -> str:
+    """Return why a plan holds the port group, or '' when it is as declared or would be made so."""
+    steps = json.loads(run(folder, "plan", "-o", "json", exits=3).stdout)["steps"]
+    return str(next((step.get("held") or "" for step in steps if step["address"] == GROUP), ""))
+
+
+def test_an_apply_keeps_to_a_pause(desk: Path) -> None:
+    """The plan says who paused it until when and why; an apply does nothing about it; resumed, it is done."""
+    words = "Paused: VCenter/vc1, until 2099-01-01T00:00:00Z. No daemon keeps desired on this machine now; "
+    told = run(desk, "pause", "VCenter/vc1", "--reason", "a new  switch", "--until", "2099-01-01T00:00Z").stdout
+    assert told == f"{words}it holds whatever is started here, as this user.\n"
+    sentence = "paused by anna until 2099-01-01T00:00:00Z: a new switch"
+    assert held(desk) == sentence
+    done = run(desk, "apply", "--yes", exits=3).stdout
+    assert re.search(r"= create +port_group +DVS0/provider-100|= held +port_group +DVS0/provider-100", done)
+    assert held(desk) == sentence
+    page = run(desk, "pauses").stdout
+    assert re.fullmatch(rf"VCenter/vc1: {sentence} \(since 20\d\d-\S+Z\)\n", page)
+    assert run(desk, "resume", "VCenter/vc1").stdout == f"Goes on: VCenter/vc1 ({sentence}).\n"
+    run(desk, "apply", "--yes", exits=3)
+    assert held(desk) == ""
+    assert GROUP not in run(desk, "plan", exits=3).stdout
+
+
+def test_a_daemon_keeps_to_a_pause_at_once(desk: Path) -> None:
+    """Paused while it runs, it leaves a changed document's change alone; resumed, it sees to it within seconds."""
+    with running(desk) as daemon:
+        daemon.until(lambda: daemon.results() == ["converged"], "the port group is made")
+        assert "The daemon heeds it within a second" in run(desk, "pause", "--reason", "quiet").stdout
+        daemon.until(lambda: daemon.lines("permit"), "it has heard")
+        edit(desk / "desired/zones.yaml", "vlan: 100", "vlan: 101")
+        told = {"address": GROUP, "reason": "paused by anna: quiet"}
+        daemon.until(lambda: any(told.items() <= line.items() for line in daemon.lines("held")), "the change is held")
+        refused = run(desk, "pause", state="elsewhere", exits=1).stderr
+        assert "the daemon that keeps desired does not read this file: name its folder with BIVISOR_STATE" in refused
+        assert daemon.results() == ["converged"]
+        run(desk, "resume")
+        daemon.until(lambda: daemon.results() == ["converged"] * 2, "it goes on")
+
+
+def test_pauses_are_listed_and_ended(desk: Path) -> None:
+    """The same thing is paused once, the last word counts; one that is not there, or selects nothing, is an error."""
+    assert run(desk, "pauses").stdout == run(desk, "resume").stdout == "Nothing is paused.\n"
+    run(desk, "pause", "kvm1")
+    run(desk, "pause", "ssh:kvm1", "--reason", "a new disk")
+    run(desk, "pause")
+    listed = json.loads(run(desk, "pauses", "-o", "json").stdout)["pauses"]
+    assert [(each["selector"], each["by"], each["until"], each["reason"]) for each in listed] == [
+        ("ssh:kvm1", "anna", "", "a new disk"),
+        ("", "anna", "", ""),
+    ]
+    assert "(paused: ssh:kvm1, everything)" in run(desk, "resume", "Node/kvm1", exits=1).stderr
+    assert run(desk, "resume", "kvm1").stdout == "Goes on: ssh:kvm1 (paused by anna: a new disk).\n"
+    assert run(desk, "resume").stdout == "Goes on: everything (paused by anna).\n"
+    assert "nothing is called" in run(desk, "pause", "Node/kvm77", exits=1).stderr
+
+
+def test_a_pause_needs_no_valid_documents(desk: Path) -> None:
+    """In an emergency nobody has to mend a document first; that a selector selects nothing cannot be told then."""
+    (desk / "desired/zones.yaml").write_text("x")
+    assert run(desk, "pause").stderr == ""
+    assert "nobody can say whether ssh:kvm77 selects anything" in run(desk, "pause", "ssh:kvm77").stderr
+    run(desk, "resume", "ssh:kvm77")
+
+
+def test_a_damaged_file_is_told(desk: Path) -> None:
+    """It holds everything, says so, and nobody writes over it."""
+    run(desk, "pause")
+    (file,) = (desk / "state").glob("*.pauses.json")
+    file.write_text("{")
+    assert held(desk).endswith(
+        "nobody knows what is paused: it is no JSON. Mend the file, or delete it: then nothing is paused"
+    )
+    for command in ("pause", "resume", "pauses"):
+        assert "nobody knows what is paused" in run(desk, command, exits=1).stderr
+    file.unlink()
+    assert held(desk) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("2h", "2026-11-23T12:00+01:00"),
+        ("3d", "2026-11-26T10:00+01:00"),
+        ("18:30", "2026-11-23T18:30+01:00"),
+        ("9:00", "2026-11-24T09:00+01:00"),
+        ("10:00", "2026-11-24T10:00+01:00"),
+        ("2026-11-24T06:00", "2026-11-24T06:00+01:00"),
+        ("2026-11-24 06:00", "2026-11-24T06:00+01:00"),
+        ("2026-11-24T06:00Z", "2026-11-24T06:00+00:00"),
+    ],
+)
+def test_when_a_pause_ends(text: str, end: str) -> None:
+    """A time to come, an age from now, a clock's next showing."""
+    assert end_of(text, NOW) == datetime.fromisoformat(end)
+
+
+@pytest.mark.parametrize("text", ["soon", "25:00", "2026-11-23T09:00", "2026-13-01", "", "-2h"])
+def test_what_is_no_end(text: str) -> None:
+    """What is over, and what is no time, is refused."""
+    with pytest.raises(typer.BadParameter):
+        end_of(text, NOW)

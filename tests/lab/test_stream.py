@@ -1,0 +1,145 @@
+"""The daemon in a random stream of what happens to clouds: it keeps its promises throughout, and is done soon after.
+
+The seed is printed; `BIVISOR_STREAM_SEED` repeats a stream.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from reconciler.core.plan import PENDING
+from reconciler.history import History
+from tests.lab.course import Course
+from tests.lab.documents import AT_TIMES, Documents, options_of
+from tests.lab.keeping import Keeping
+from tests.lab.stream import Stream
+from tests.lab.test_converge import wait_for
+from tests.lab.witness import Witness
+from tests.lab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.lab.lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+
+SEED = "BIVISOR_STREAM_SEED"
+CONVERGED_S = 60.0
+ROLLED_OUT_S = 240.0
+"""Seconds in which every service restarts, one after the other, each of them looked at for a while before the next."""
+
+QUIET_S = 90.0
+LEAST_SECRET = 6
+"""Characters: what is shorter may occur by chance."""
+
+
+@pytest.fixture(scope="module")
+def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A converged cloud; the tests below leave it so."""
+    return Workspace.converged(tmp_path_factory.mktemp("desk"), lab)
+
+
+@pytest.mark.parametrize(
+    "minutes", [3, pytest.param(30, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids="{} minutes".format
+)
+def test_a_stream_of_changes(lab: Lab, desk: Workspace, minutes: int) -> None:
+    """Nothing lives twice, is down or restarts without a reason, or is touched that is not ours; 60 s after it all is done."""
+    seed = int(os.environ.get(SEED) or random.SystemRandom().randrange(1_000_000))
+    print(f"{SEED}={seed}")
+    owned = {place: options | AT_TIMES for place, options in options_of(desk).items()}
+    texts = {place: _path(lab, place).read_text() for place in owned}
+    configured = _configured(lab)
+    documents = Documents(desk)
+    documents.begin()
+    keeping = Keeping(desk)
+    try:
+        wait_for(keeping.now.quiet, "it finds everything as declared", QUIET_S)
+        with Witness(lab, owned) as witness:
+            chance = random.Random(seed)  # noqa: S311 - a seed that a failure can name
+            stream = Stream(Course(lab, documents, witness, keeping, chance))
+            try:
+                stream.flow(minutes * 60.0)
+                _tell(stream, witness, _until_converged(desk, keeping, witness, CONVERGED_S))
+            finally:
+                stream.calm()
+            stream.restore()
+            _until_converged(desk, keeping, witness, ROLLED_OUT_S)
+        assert not witness.broken, "\n".join([*witness.broken, *stream.course.told[-30:]])
+        keeping.stop()
+    finally:
+        keeping.kill()
+    assert witness.looks > minutes * 60
+    assert stream.left_of({place: _path(lab, place).read_text() for place in owned}) == texts
+    stream.clean()
+    assert _configured(lab) == configured
+    _secrets_never_show(desk, keeping)
+    _whatever_was_done_was_planned(desk, keeping)
+
+
+def _until_converged(desk: Workspace, keeping: Keeping, witness: Witness, within_s: float) -> float:
+    """Wait until a plan has nothing to do and the daemon says so as well; return after how many seconds that was."""
+    began = time.monotonic()
+    while not (keeping.now.quiet() and desk.run("plan", "--detailed-exitcode", exits=None).returncode == 0):
+        if witness.broken or time.monotonic() - began > within_s:
+            plan = desk.run("plan", exits=None).stdout
+            last = [keeping.now.lines(event)[-3:] for event in ("decided", "held", "result", "desired")]
+            pytest.fail(f"not converged within {within_s:g} s, or {witness.broken}:\n{plan}\n{last}", pytrace=False)
+        witness.alarm.wait(0.2)
+    return time.monotonic() - began
+
+
+def _tell(stream: Stream, witness: Witness, converged_s: float) -> None:
+    happened = ", ".join(f"{kind} {count}" for kind, count in sorted(stream.happened.items()))
+    print(f"{stream.happened.total()} disturbances ({happened}); converged {converged_s:.1f} s after the last one")
+    print(f"{witness.looks} looks; starts: {dict(witness.starts)}")
+
+
+def _path(lab: Lab, place: tuple[str, str]) -> Path:
+    return lab.root(place[0]) / place[1].lstrip("/")
+
+
+def _configured(lab: Lab) -> dict[str, dict[str, str]]:
+    """Return what each host has below /etc."""
+    return {
+        host.name: {path: what for path, what in lab.manifest(host.name).items() if path.startswith("etc/")}
+        for host in lab.hosts
+    }
+
+
+def _secrets_never_show(desk: Workspace, keeping: Keeping) -> None:
+    shown = (
+        "".join(life.log.read_text() for life in keeping.lives) + desk.run("history", "--limit", "10000", "-o", "json").stdout
+    )
+    for file in (desk.folder / "secrets").iterdir():
+        for secret in _secrets_of(file):
+            assert secret not in shown, f"a secret of {file.name} shows"
+
+
+def _secrets_of(file: Path) -> list[str]:
+    text = file.read_text()
+    if file.suffix == ".pem":
+        return []
+    secrets = [yaml.safe_load(text)["password"]] if file.suffix == ".yaml" else text.splitlines()
+    return [secret for secret in secrets if len(secret) >= LEAST_SECRET and not secret.startswith("-----")]
+
+
+def _whatever_was_done_was_planned(desk: Workspace, keeping: Keeping) -> None:
+    """Each step that a log tells of stands in the history as planned, and the history knows of none without a reason."""
+    steps = [
+        step
+        for record in History(History.place(desk.folder / "desired")).passes(limit=100_000)
+        if record.command == "run"
+        for step in record.steps
+    ]
+    planned = {(step.address, step.verb) for step in steps if step.verb in PENDING}
+    assert {(line["address"], line["verb"]) for line in keeping.lines("step")} <= planned
+    unfounded = [step for step in steps if step.outcome in ("converged", "failed") and not (step.changes or step.reasons)]
+    assert not unfounded, json.dumps([step.address for step in unfounded])

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from reconciler.core.compile import Catalog
     from reconciler.core.load import Loaded
     from reconciler.core.plan import Plan, Step
+    from reconciler.core.policy import Rollout
     from reconciler.core.status import Condition, Result
     from reconciler.recorder import Origin
     from resources.contract import Address, Key, TargetId
@@ -76,12 +77,13 @@ MOST_CHARACTERS = 2_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
-    """What was decided, and what else is known then: the documents, and the services that did not come through."""
+    """What was decided, and what else is known then: the documents, the rollout, and services that did not come through."""
 
     plan: Plan
     catalog: Catalog
     loaded: Loaded
     broken: Mapping[Address, str]
+    rollout: Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +246,7 @@ class Bookkeeper:
             self._digests = sight.loaded, {key: digest_of(each) for key, each in sight.loaded.resources.items()}
         standing = self._standing = _Standing(now, self._shown(status), self._digests[1], keys)
         self._differs = self._differs or self._former is None or _after(standing, self._former) != self._former
-        before, self._troubles = self._troubles, troubles(sight.plan, deaf, sight.broken)
+        before, self._troubles = self._troubles, troubles(sight.plan, deaf, sight.broken, sight.rollout)
         for event in changed(before, self._troubles):
             self._events.append((now, event))
 

@@ -67,6 +67,19 @@ def read_kept(path: Path) -> Kept:
         return Kept(read_keeper(connection), read_former(connection))
 
 
+def signature(path: Path) -> tuple[object, ...]:
+    """Return what is another one after each write to that file; asking costs next to nothing."""
+    return tuple(_glance(each) for each in (path, path.with_name(f"{path.name}-wal")))
+
+
+def _glance(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def read_keeper(connection: sqlite3.Connection) -> Keeper | None:
     """Return who keeps the folder, or kept it last."""
     row = connection.execute(_KEEPER).fetchone()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from reconciler import log
 from reconciler.apply import Phase
 from reconciler.bookkeeper import Bookkeeper, Sight
+from reconciler.core.events import DAEMON, Event, EventType
 from reconciler.core.status import Truth
 from reconciler.notify import notify
 from reconciler.recorder import Origin, Recorder, origin_of
@@ -93,8 +94,8 @@ class Chronicle:
         """Say what is to be done, when that has changed; the first time, that the daemon is ready."""
         self._tell_what_stands(look.plan)
         if self._reconciler is not None:
-            desired = self._reconciler.desired
-            self.books.decided(Sight(look.plan, desired.catalog, desired.loaded, dict(self._reconciler.broken)))
+            desired, broken, rollout = self._reconciler.desired, dict(self._reconciler.broken), self._reconciler.rollout
+            self.books.decided(Sight(look.plan, desired.catalog, desired.loaded, broken, rollout))
         counts = {str(verb): count for verb, count in Counter(step.verb for step in look.plan.steps).items()}
         if not self._ready:
             self._ready = True
@@ -112,6 +113,7 @@ class Chronicle:
         self._counts = None  # so that the next decision is told, whatever it is
         log.logger().error("undecided", reason=why)
         notify(f"STATUS=nothing is decided: {why}")
+        self.books.happened(Event(EventType.WARNING, "Undecided", DAEMON, why))
 
     def _tell_what_stands(self, plan: Plan) -> None:
         """Say of each step that is held or unknown for a reason of its own why, once, and when it is so no more."""

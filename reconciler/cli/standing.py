@@ -19,7 +19,7 @@ from reconciler.core.standing_page import moved, moved_line, standing_lines
 from reconciler.core.status import Status, Truth
 from reconciler.core.structured import conditions_data, status_data
 from reconciler.history import History
-from reconciler.status_file import Kept, read_kept
+from reconciler.status_file import Kept, read_kept, signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,10 +37,15 @@ def follow_status(folder: Path, form: Form) -> None:
     """Show what is kept, and again when it has changed, until somebody ends it. Raises HistoryError."""
     path = History.place(folder)
     press = session.press()
+    known: tuple[object, ...] | None = None
+    kept = Kept()
     with _shown(press, form) as show:
         for _ in turns():
             try:
-                show(read_kept(path))
+                now = signature(path)
+                if now != known:
+                    kept, known = read_kept(path), now
+                show(kept)  # time passes on it, and its daemon may have gone
             except HistoryError as error:
                 if not error.retry:
                     raise

@@ -9,8 +9,8 @@ As data (`bivisor events -o json`; with `--follow` each event is a document of i
      "events": [                                        the oldest first
        {"number": 812,                                  rises with every occurrence, over all events
         "type": "Warning",                              Warning or Normal
-        "reason": "Held",                               one word, see below
-        "about": "ssh:kvm1/service/nova-compute",       an address, a target, `documents` or `daemon`
+        "reason": "Held",                               one word for programs
+        "about": "ssh:kvm1/service/nova-compute",       an address, a target, `documents`, `rollout` or `daemon`
         "keys": ["HypervisorZone/kvm-az"],              the resources that it concerns
         "message": "…",                                 a sentence for a person, secrets masked
         "firstTimestamp": "2026-11-23T02:10:05Z",       when it happened first, and last
@@ -26,6 +26,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reconciler.core.plan import NOT_ASKED, Verb
+from reconciler.core.policy import Rollout
 from reconciler.core.shown import Line, Paper, Span, Tone, masked_urls, printable
 from reconciler.core.status import Outcome
 from reconciler.core.undone import is_stalled
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
     from reconciler.core.status import Condition, Result
     from resources.contract import Address, TargetId
 
+NO_ROLLOUT = Rollout()
+"""Nothing stands against any restart."""
+
 VERSION = 1
 """The version of the shape that is described here."""
 
-DOCUMENTS, DAEMON = "documents", "daemon"
+DOCUMENTS, DAEMON, ROLLOUT = "documents", "daemon", "rollout"
 """What an event is about that concerns no resource."""
 
 
@@ -88,24 +92,29 @@ _OVER = {
     "Stalled": ("FreeAgain", "it is corrected again"),
     "Unseen": ("SeenAgain", "it is known again"),
     "Deaf": ("HeardAgain", "its changes are heard again"),
-    "RolloutStopped": ("RolloutGoesOn", "it holds up no other restart any more"),
+    "Broken": ("Mended", "it counts against the failure budget no more"),
+    "RolloutStopped": ("RolloutGoesOn", "nothing is held by that any more"),
+    "WindowClosed": ("WindowOver", "nothing waits for a window any more"),
 }
 
 
-def troubles(plan: Plan, deaf: Mapping[TargetId, str], broken: Mapping[Address, str]) -> Troubles:
+def troubles(
+    plan: Plan, deaf: Mapping[TargetId, str], broken: Mapping[Address, str], rollout: Rollout = NO_ROLLOUT
+) -> Troubles:
     """Return what stands against something.
 
     `deaf` says of targets why they are not heard. `broken` are the services that did not come through their restart. What
-    waits only for its turn in a rollout is in no trouble, nor is what has not been looked at yet.
+    holds a whole rollout is told once. What waits only for its turn is in no trouble, nor is what was not looked at yet.
     """
     origins = {step.address: tuple(map(str, step.origins)) for step in plan.steps}
     keys: dict[TargetId, dict[str, None]] = {}
     for address, names in origins.items():
         keys.setdefault(address.target, {}).update(dict.fromkeys(names))
     answering = {step.address.target for step in plan.steps if step.verb is not Verb.UNKNOWN}
+    whole = {rollout.stopped, rollout.closed}
     found: dict[tuple[str, str], Event] = {}
     for step in plan.steps:
-        if not step.held or step.root is not None or step.later or step.held == NOT_ASKED.reason:
+        if not step.held or step.root is not None or step.later or step.held in (NOT_ASKED.reason, *whole):
             continue
         address, target = step.address, step.address.target
         if step.verb is not Verb.UNKNOWN:
@@ -118,9 +127,20 @@ def troubles(plan: Plan, deaf: Mapping[TargetId, str], broken: Mapping[Address, 
     for target, why in deaf.items():
         found["Deaf", str(target)] = _warning("Deaf", str(target), why, keys.get(target, ()))
     for address, service in broken.items():
-        why = f"{service} did not come through its restart: until it is well no other service is interrupted"
-        found["RolloutStopped", str(address)] = _warning("RolloutStopped", str(address), why, origins.get(address, ()))
-    return found
+        why = f"{service} did not come through its restart"
+        found["Broken", str(address)] = _warning("Broken", str(address), why, origins.get(address, ()))
+    return {**found, **_of_rollout(plan, rollout)}
+
+
+def _of_rollout(plan: Plan, rollout: Rollout) -> Troubles:
+    """Return what holds every restart that nothing else does, if there is one."""
+    why = rollout.stopped or rollout.closed
+    waiting = tuple(dict.fromkeys(str(key) for step in plan.steps if why and step.held == why for key in step.origins))
+    if not waiting:
+        return {}
+    if rollout.stopped:
+        return {("RolloutStopped", ROLLOUT): _warning("RolloutStopped", ROLLOUT, why, waiting)}
+    return {("WindowClosed", ROLLOUT): Event(EventType.NORMAL, "WindowClosed", ROLLOUT, why, waiting)}
 
 
 def _warning(reason: str, about: str, message: str, keys: Iterable[str]) -> Event:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from reconciler.core.diff import Unobserved
 from reconciler.core.events import (
     Event,
@@ -17,10 +19,11 @@ from reconciler.core.events import (
     troubles,
 )
 from reconciler.core.plan import NOT_ASKED, Plan, Verb
+from reconciler.core.policy import Rollout
 from reconciler.core.shown import Paper, text_of
 from reconciler.core.status import Condition, Outcome, Result, Truth
 from reconciler.core.undone import Corrections, Undone, hold_stalled
-from resources.contract import TargetId
+from resources.contract import Key, TargetId
 from tests.core.test_status import ONE, RESTARTS, TWO, ZONE, A, B, world_of
 
 HOST = TargetId("ssh", "h")
@@ -69,7 +72,7 @@ def test_another_reason_is_another_event() -> None:
     assert reasons(changed(one, {})) == [("Normal", "FreeAgain", "x")]
 
 
-def test_who_is_deaf_stalled_or_stops_the_rollout_is_told_by_that_name() -> None:
+def test_who_is_deaf_stalled_or_broken_is_told_by_that_name() -> None:
     """Each has a word of its own, and another one when it is over."""
     world = world_of((ONE, {"x": 2}))
     undone = tuple(Undone("x", 60.0 * number, "2") for number in range(4))
@@ -78,11 +81,31 @@ def test_who_is_deaf_stalled_or_stops_the_rollout_is_told_by_that_name() -> None
     assert reasons(changed({}, there)) == [
         ("Warning", "Stalled", str(A)),
         ("Warning", "Deaf", "ssh:h"),
-        ("Warning", "RolloutStopped", str(A)),
+        ("Warning", "Broken", str(A)),
     ]
-    assert "nova-compute on h did not come through its restart" in there["RolloutStopped", str(A)].message
+    assert there["Broken", str(A)].message == "nova-compute on h did not come through its restart"
     assert there["Deaf", "ssh:h"].keys == KEYS
-    assert [event.reason for event in changed(there, {})] == ["FreeAgain", "HeardAgain", "RolloutGoesOn"]
+    assert [event.reason for event in changed(there, {})] == ["FreeAgain", "HeardAgain", "Mended"]
+
+
+@pytest.mark.parametrize(
+    ("rollout", "event", "over"),
+    [
+        (Rollout(2, frozenset({"x"})), ("Warning", "RolloutStopped", "rollout"), "RolloutGoesOn"),
+        (Rollout(2, closed="no window is open"), ("Normal", "WindowClosed", "rollout"), "WindowOver"),
+    ],
+)
+def test_what_holds_a_whole_rollout_is_told_once(rollout: Rollout, event: tuple[str, str, str], over: str) -> None:
+    """However many restarts wait for it, it is one event, for all resources that wait; a closed window warns nobody."""
+    old = {"active": True, "fresh": False}
+    services = [(replace(each, origins=(Key("Zone", each.address.target.name),)), old) for each in RESTARTS]
+    world = replace(world_of(*services), rollout=rollout)
+    there = troubles(world.allowed(world.plan()), {}, {}, rollout)
+    assert reasons(changed({}, there)) == [event]
+    assert [each.keys for each in there.values()] == [("Zone/h1", "Zone/h2")]
+    assert [each.reason for each in changed(there, {})] == [over]
+    as_declared = replace(world_of(*((each, {"active": True, "fresh": True}) for each in RESTARTS)), rollout=rollout)
+    assert troubles(as_declared.plan(), {}, {}, rollout) == {}
 
 
 def test_what_came_of_a_step() -> None:

@@ -55,13 +55,13 @@ def loaded(host: str = "10.0.0.1") -> Loaded:
     return Loaded({NODE: Resource(NODE, Metadata("kvm1", {}, {}), spec)}, {})
 
 
-def sight(a: Observed, b: Observed | None = None, *, documents: Loaded | None = None, **more: Any) -> Sight:
+def sight(a: Observed, b: Observed | None = None, *, documents: Loaded | None = None) -> Sight:
     """Return what is decided when these are the facts of a, which a Node declares, and of b, which nobody does."""
     units = [(Simple(address=A, desired={"x": 1}, origins=(NODE,)), a)]
     if b is not None:
         units.append((Simple(address=B, desired={"x": 1}, origins=(Key("Node", "other"),)), b))
     world = world_of(*units, manage={NODE: "full"})
-    return Sight(world.plan(), world.catalog, documents or loaded(), more.get("broken", {}))
+    return Sight(world.plan(), world.catalog, documents or loaded(), {}, world.rollout)
 
 
 @dataclass

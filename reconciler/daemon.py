@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import keep, log
+from reconciler.core.errors import LeadError
 from reconciler.desired_source import Folder
 from reconciler.keep import Keeper, Manner
+from reconciler.leader import led, tell_hosts
 from reconciler.mistakes import outlived
 from reconciler.permits import Permits
 from reconciler.reconcile import UNRECORDED, Reconciler, Records
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from reconciler.desired import Desired
+    from reconciler.leader import Leader
     from reconciler.targets import Target
 
     Opener: TypeAlias = Callable[[Callable[[Folder], None]], "Source"]
@@ -56,36 +60,50 @@ class Audience(keep.Audience, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms something is kept.
+
+    `acts`     False: only look and decide.
+    `permits`  knows what may be done at the moment.
+    `leader`   sees to it that there is no other daemon on another machine.
+    """
+
+    acts: bool = True
+    permits: Permits = field(default_factory=Permits)
+    leader: Leader | None = None
+
+
 class Daemon:
     """Keeps the cloud as one source declares it, until it is stopped."""
 
-    def __init__(
-        self,
-        source: Opener,
-        audience: Audience,
-        records: Records = UNRECORDED,
-        *,
-        permits: Permits | None = None,
-        acts: bool = True,
-    ) -> None:
-        """Keep what that source tells, as far as it is permitted; without `acts` only look and decide."""
+    def __init__(self, source: Opener, audience: Audience, records: Records = UNRECORDED, terms: Terms | None = None) -> None:
+        """Keep what that source tells, on these terms."""
+        terms = terms or Terms()
+        self._leader = terms.leader
+        self._permits = terms.permits
+        self._manner = Manner(acts=terms.acts)
         self._records = records
         self._audience = audience
-        self._manner = Manner(acts=acts)
-        self._permits = permits or Permits()
         self._source = source(self._told)
         self._news = asyncio.Event()
         self._folder = Folder()
         self._stopping = False
 
     async def run(self) -> None:
-        """Go on until `stop`. What is in hand then is finished; then everything that is open is closed."""
+        """Go on until `stop`. What is in hand then is finished; then everything that is open is closed. Raises LeadError."""
+        lost: LeadError | None = None
         async with asyncio.TaskGroup() as group:
             source = group.create_task(self._source.run())
             folder = await self._next()
             if folder is not None:
-                await self._keep(folder)
+                try:
+                    await self._keep(folder)
+                except LeadError as error:
+                    lost = error  # kept, since a group would wrap it
             source.cancel()
+        if lost is not None:
+            raise lost
 
     def stop(self) -> None:
         """Begin nothing any more."""
@@ -100,7 +118,8 @@ class Daemon:
         with outlived("tell of the documents"):
             self._audience.folder(folder)
         before, self._folder = self._folder, folder
-        if folder.desired is not before.desired or folder.revision != before.revision:
+        other = folder.desired is not before.desired or folder.revision != before.revision
+        if folder.desired is not None and other:
             log.logger().debug("noticed", target="desired")
             self._news.set()
 
@@ -120,23 +139,28 @@ class Daemon:
 
     async def _keep(self, folder: Folder) -> None:
         desired = await self._taken(folder)
-        async with Targets(desired.catalog.endpoints) as targets, asyncio.TaskGroup() as group:
+        endpoints = desired.catalog.endpoints
+        async with led(self._leader, endpoints) as fence, Targets(endpoints, fence) as targets, asyncio.TaskGroup() as group:
             reconciler = Reconciler(desired, targets, permits=self._permits)
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
             watches = Watches(group, targets, keeper.look_again, self._manner.rng)
             keeper.asks = watches.follow
             self._audience.keeping(reconciler, watches)
             group.create_task(keeper.run())
+            telling = group.create_task(tell_hosts(fence, targets, endpoints))
             while (new := await self._next()) is not None:
                 before, desired = desired, await self._taken(new)
                 if desired is before:
                     continue  # another commit that declares the same
                 with outlived("take other documents"):
                     former = targets.replace(desired.catalog.endpoints)
+                    if self._leader is not None:
+                        await self._leader.follow(desired.catalog.endpoints)
                     keeper.declare(desired, frozenset(former))
                     for target in former:
                         watches.again(target)
                     group.create_task(_let_go(targets, former.values(), keeper))
+            telling.cancel()
             self._audience.ending()
             keeper.stop()
             watches.stop()

@@ -98,11 +98,12 @@ class Folder:
             ready = Condition("Ready", Truth.FALSE, "Unsettled", self.waiting)
         else:
             ready = Condition("Ready", Truth.TRUE if self.desired else Truth.UNKNOWN, "Read" if self.desired else "NotYetRead")
-        if self.unwatched:
-            return ready, Condition("WatchHealthy", Truth.FALSE, "Sweeping", self.unwatched), *self.source
         if self.source and ready.status is Truth.UNKNOWN:
             return ready, *self.source  # there may be no folder yet that could be watched
-        return ready, Condition("WatchHealthy", Truth.TRUE, "Watching"), *self.source
+        watch = Condition("WatchHealthy", Truth.TRUE, "Watching")
+        if self.unwatched:
+            watch = Condition("WatchHealthy", Truth.FALSE, "Sweeping", self.unwatched)
+        return ready, watch, *self.source
 
 
 class DesiredSource:
@@ -246,8 +247,7 @@ class DesiredSource:
             if revision != self._revision():
                 return False
             self._seen(stamps, contents)
-            # another commit that says the same is in force with that
-            revision = self._state.revision if self._state.refused else revision
+            revision = self._state.revision if self._state.refused else revision  # another commit that says the same
             self._say(replace(self._state, waiting="", revision=revision))
             return True
         found = await self._loaded()

@@ -111,12 +111,8 @@ class Clone:
         return await self._git("rev-parse", "--verify", f"{FETCHED}^{{commit}}")
 
     async def descends(self, commit: str, ancestor: str) -> bool:
-        """Tell whether a commit has that one in its past. One that the clone has not is in the past of nothing."""
-        try:
-            await self._git("merge-base", "--is-ancestor", ancestor, commit)
-        except FollowError:
-            return False
-        return True
+        """Tell whether a commit has that one in its past; one that the clone has not is in no past. Raises FollowError."""
+        return (await self._ask("merge-base", "--is-ancestor", ancestor, commit)).code == 0
 
     async def check_out(self, commit: str, linked: tuple[str, Path] | None = None) -> Path:
         """Return a folder that holds that commit and nothing else. Raises FollowError, OSError.
@@ -139,14 +135,11 @@ class Clone:
         return await asyncio.to_thread(fresh.rename, self._tree(commit, number))
 
     async def clean(self, tree: Path, linked: tuple[str, Path] | None = None) -> bool:
-        """Tell whether a checkout is as it was made, and of the commit by which it is called."""
+        """Tell whether a checkout is as it was made, and of the commit by which it is called. Raises FollowError."""
         if linked is not None and not await asyncio.to_thread(_is_link, tree / linked[0], linked[1]):
             return False
-        try:
-            told = await self._git("status", "--porcelain=v2", "--branch", "--untracked-files=all", where=("-C", str(tree)))
-        except FollowError:
-            return False
-        lines = told.splitlines()
+        asked = await self._ask("status", "--porcelain=v2", "--branch", "--untracked-files=all", where=("-C", str(tree)))
+        lines = asked.out.decode(errors="surrogateescape").splitlines()
         return f"# branch.oid {_commit(tree)}" in lines and all(line.startswith("# ") for line in lines)
 
     async def switch(self, tree: Path) -> None:
@@ -172,13 +165,17 @@ class Clone:
             return None
         return found if found.is_dir() else None
 
-    async def _git(self, *arguments: str, where: tuple[str, ...] | None = None, within_s: float = 0.0) -> str:
-        """Return what git prints; it acts on the clone, or `where` options say. Raises FollowError."""
+    async def _ask(self, *arguments: str, where: tuple[str, ...] | None = None, within_s: float = 0.0) -> git.Answer:
+        """Ask git about the clone, or what `where` options say. Raises FollowError when there is no answer in time."""
         where, within_s = ("--git-dir", str(self.path)) if where is None else where, within_s or self._patience.local
         try:
-            answer = await git.ask(*_OPTIONS, *where, *arguments, within_s=within_s, variables=_VARIABLES)
+            return await git.ask(*_OPTIONS, *where, *arguments, within_s=within_s, variables=_VARIABLES)
         except TimeoutError:
             raise FollowError("GitFailed", f"git took more than {within_s:g} s in {self.path}") from None
+
+    async def _git(self, *arguments: str, where: tuple[str, ...] | None = None, within_s: float = 0.0) -> str:
+        """Return what git prints when it does as told. Raises FollowError."""
+        answer = await self._ask(*arguments, where=where, within_s=within_s)
         if answer.code:
             told = self.remote.words(answer.said) or f"git ended with {answer.code}"
             raise FollowError("GitFailed", f"{self.path}: {told}: if that does not pass, delete that folder: it is made anew")
@@ -200,8 +197,10 @@ class Clone:
             *self.path.glob("objects/??/tmp_obj_*"),
         ):
             left.unlink(missing_ok=True)
-        for half in (self.place / TREES).glob(".*"):
-            shutil.rmtree(half, ignore_errors=True)  # a git that outlived who was killed may be at work yet
+        now = self.checkout()
+        for tree in self._trees():
+            if tree != now:
+                shutil.rmtree(tree, ignore_errors=True)  # a git that outlived who was killed may be at work yet
         _beside(self.tree).unlink(missing_ok=True)
 
     def _unlock(self) -> None:
@@ -256,7 +255,8 @@ def _commit(tree: Path) -> str:
 def _link(path: Path, to: Path) -> None:
     """Make a link where the repository has nothing. Raises FollowError."""
     try:
-        path.symlink_to(to)
+        if path.parent.is_dir():  # else the folder of the documents is not there either, and that is told
+            path.symlink_to(to)
     except FileExistsError:
         raise FollowError(
             "Refused", f"the repository has {path.name} itself: leave --secrets away, or remove it there"

@@ -6,6 +6,13 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BEAT_S = 1.0
+"""Seconds between two signs of life in a file."""
 
 
 def notify(*fields: str) -> None:
@@ -31,3 +38,10 @@ async def keep_alive() -> None:
     while within_s:
         notify("WATCHDOG=1")
         await asyncio.sleep(within_s / 2)
+
+
+async def touch(beat: Path | None) -> None:
+    """Give a sign of life in a file for as long as the event loop turns, for whoever is no systemd; until cancelled."""
+    while beat is not None:
+        beat.touch()  # noqa: ASYNC240 - below /run, which is memory
+        await asyncio.sleep(BEAT_S)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
-from reconciler.core.wording import hint, quoted
+from reconciler.core.wording import nearest, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,14 +60,16 @@ def unknown_zones(loaded: Loaded) -> list[LocatedProblem]:
     ]
     known = available_timezones() if windows else set()
     return [
-        loaded.located(
-            key,
-            ("spec", "rollout", "windows", number, "timeZone"),
-            f"no time zone is called {quoted(zone)} {hint(zone, known)}",
-        )
+        loaded.located(key, ("spec", "rollout", "windows", number, "timeZone"), _unknown(zone, known))
         for key, number, zone in windows
         if zone not in known
     ]
+
+
+def _unknown(zone: str, known: Iterable[str]) -> str:
+    near = nearest(zone, (name for name in known if "/" in name))  # abbreviations mean one offset, summer and winter
+    meant = f"did you mean {quoted(near)}?" if near else "write a name such as Europe/Berlin or UTC"
+    return f"no time zone is called {quoted(zone)} ({meant})"
 
 
 def _closed(windows: tuple[WindowFacts, ...], now: float) -> str:

@@ -35,7 +35,8 @@ from reconciler.cli import (
 DESCRIPTION = """Keep a mixed OpenStack cloud, KVM and VMware vCenter side by side, as a folder of YAML files declares it.
 
 Exit codes: 0 converged or no changes; 1 error in input or configuration; 2 changes pending (plan --detailed-exitcode);
-3 something is held, unknown or failed; 4 a saved plan does not fit any more; 130 interrupted; 143 terminated.
+3 something is held, unknown or failed; 4 a saved plan does not fit any more; 5 another daemon leads, or nobody can tell
+(run --leader); 130 interrupted; 143 terminated.
 """
 
 INTERRUPTED, TERMINATED, UNHEARD = 130, 143, 141

@@ -8,7 +8,7 @@ import signal
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 NAME = "run"
 
 
+class _Lead(NamedTuple):
+    """Which node of the ring it leads as, if it is to lead, and the file that is touched as a sign of life."""
+
+    node: str | None
+    beat: Path | None
+
+
 def run(
     context: typer.Context,
     desired: DesiredFolder = Path("desired"),
@@ -37,6 +44,19 @@ def run(
     verify_signatures: following.Verify = None,
     allow_rewind: following.Rewind = False,
     secrets: following.SecretsFolder = None,
+    leader: Annotated[
+        str | None,
+        typer.Option(
+            "--leader",
+            metavar="NODE",
+            help="Be the one daemon of several machines: take the lead over from any other before anything is written. NODE is "
+            "what Pacemaker calls this machine. For Pacemaker's agent ocf:bivisor:bivisor, not for people.",
+        ),
+    ] = None,
+    beat: Annotated[
+        Path | None,
+        typer.Option("--beat", metavar="FILE", help="Touch this file each second as a sign of life, for that agent."),
+    ] = None,
 ) -> None:
     """Keep the cloud as declared, as long as it runs.
 
@@ -50,8 +70,11 @@ def run(
     With --git it keeps what a branch declares: it fetches it, and takes what is pushed if it descends from what is in force
     and can be read as declared. SIGHUP fetches at once.
     """
+    if leader and (once or observe_only):
+        raise typer.BadParameter("goes with neither --once nor --observe-only: who leads keeps", param_hint="--leader")
     if once and observe_only:
         raise typer.BadParameter("goes not with --observe-only: to look once, bivisor plan", param_hint="--once")
+    lead = _Lead(leader, beat)
     given = {
         "--branch": branch, "--path": path, "--every": every, "--verify-signatures": verify_signatures,
         "--allow-rewind": allow_rewind, "--secrets": secrets,
@@ -59,25 +82,25 @@ def run(
     source = context.get_parameter_source("desired")
     followed = following.following(git, given, desired=source is not None and source.name == "COMMANDLINE")
     if followed is not None:
-        raise typer.Exit(_once_of(followed) if once else session.run(_follow(followed, acts=not observe_only)))
-    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, acts=not observe_only)))
+        raise typer.Exit(_once_of(followed) if once else session.run(_follow(followed, lead, acts=not observe_only)))
+    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, lead, acts=not observe_only)))
 
 
-async def _keep(folder: Path, *, acts: bool) -> int:
+async def _keep(folder: Path, lead: _Lead, *, acts: bool) -> int:
     from reconciler.desired_source import DesiredSource  # noqa: PLC0415 - keeps --help fast
     from reconciler.lock import only_one  # noqa: PLC0415 - as above
 
     with only_one(folder):
-        return await _run(folder, partial(DesiredSource, folder), acts=acts)
+        return await _run(folder, partial(DesiredSource, folder), lead, acts=acts)
 
 
-async def _follow(followed: Following, *, acts: bool) -> int:
+async def _follow(followed: Following, lead: _Lead, *, acts: bool) -> int:
     from reconciler.git_source import Follower, GitSource, keeping  # noqa: PLC0415 - keeps --help fast
 
     with keeping(followed):
         follower = Follower(followed)
         await follower.clone.open()
-        return await _run(follower.folder, partial(GitSource, followed), acts=acts)
+        return await _run(follower.folder, partial(GitSource, followed), lead, acts=acts)
 
 
 def _once_of(followed: Following) -> int:
@@ -88,10 +111,11 @@ def _once_of(followed: Following) -> int:
         return apply.once(session.run(fetch_once(followed)))
 
 
-async def _run(folder: Path, source: Opener, *, acts: bool) -> int:
+async def _run(folder: Path, source: Opener, lead: _Lead, *, acts: bool) -> int:
     from reconciler import log, notify  # noqa: PLC0415 - keeps --help fast
     from reconciler.cli.chronicle import Chronicle  # noqa: PLC0415 - as above
-    from reconciler.daemon import Daemon  # noqa: PLC0415 - as above
+    from reconciler.daemon import Daemon, Terms  # noqa: PLC0415 - as above
+    from reconciler.leader import Leader  # noqa: PLC0415 - as above
     from reconciler.pauses_file import heeded  # noqa: PLC0415 - as above
     from reconciler.permits import Permits  # noqa: PLC0415 - as above
 
@@ -99,8 +123,9 @@ async def _run(folder: Path, source: Opener, *, acts: bool) -> int:
     gc.enable()
     log.set_up(**{"level": "info", **session.LOGGING})
     with heeded(folder), Chronicle(folder, acts=acts) as chronicle:
-        daemon = Daemon(source, chronicle, chronicle.recorder, permits=Permits.of(folder), acts=acts)
-        alive = asyncio.create_task(notify.keep_alive())
+        terms = Terms(acts, Permits.of(folder), Leader(lead.node) if lead.node else None)
+        daemon = Daemon(source, chronicle, chronicle.recorder, terms)
+        alive = asyncio.gather(notify.keep_alive(), notify.touch(lead.beat))
         with _heeding(daemon):
             await daemon.run()
         alive.cancel()

@@ -9,6 +9,7 @@
     ├── StalePlanError          a saved plan does not fit what is declared, or what is there, any more
     ├── BrokenPlanError         a unit would do more than its plan says
     ├── PausesError             the file of what is paused cannot be read or written
+    ├── LeadError               another leads, or nobody knows who does
     └── HistoryError            the file of what was done cannot be read or written
 
 None of these helps by trying again by itself: someone has to change a document, or plan again, first.
@@ -114,6 +115,12 @@ class HistoryError(BivisorError):
 
 class TakenError(BivisorError):
     """This folder of documents cannot be kept: it is not there, or somebody else keeps it already."""
+
+
+class LeadError(BivisorError):
+    """This daemon does not lead the cloud, or not any more: another one does, or nobody can tell."""
+
+    exit_code: ClassVar[int] = 5
 
 
 class StalePlanError(BivisorError):

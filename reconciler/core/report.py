@@ -80,7 +80,7 @@ class Report:
 
 def report_of(plan: Plan, catalog: Catalog, supposed: str = "") -> Report:
     """Return what is told of a plan that policy has seen; `supposed` says how what was planned for is not what is declared."""
-    waves = foreseen_waves(plan, catalog.units, catalog.max_unavailable)
+    waves = foreseen_waves(plan, catalog.units, catalog.max_unavailable, canary=catalog.canary > 0)
     return Report(plan, supposed=supposed, note=SUPPOSED if supposed else "", waves=waves)
 
 
@@ -213,14 +213,17 @@ def remarks_of(plan: Plan) -> tuple[str, ...]:
     return tuple(f"{step.address}: {text}" for step in plan.steps for text in step.remarks)
 
 
-def foreseen_waves(plan: Plan, units: Mapping[Address, Unit], at_once: int) -> tuple[tuple[str, ...], ...]:
+def foreseen_waves(
+    plan: Plan, units: Mapping[Address, Unit], at_once: int, *, canary: bool = False
+) -> tuple[tuple[str, ...], ...]:
     """Return which services are interrupted together, wave by wave, if everything goes well; none if nothing follows.
 
     The first wave is what this plan lets go, with what is down anyway. What it holds until a following pass comes in waves
     that are no larger, nor larger than `at_once` (of what is exclusive, one at a time), none before a wave that it needs.
+    A first wave that is a `canary` does not tell how large the others are.
     """
     waves: list[dict[str, str]] = [dict.fromkeys(services_of(plan.pending), "")]
-    room = max(min(len(waves[0]), at_once), 1)
+    room = max(at_once if canary else min(len(waves[0]), at_once), 1)
     wave_of: dict[Address, int] = {}
     for step in plan.steps:
         earliest = max((wave_of[need] for need in step.needs if need in wave_of), default=0)

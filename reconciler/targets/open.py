@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from reconciler.mistakes import outlived
 from reconciler.targets import TargetError
+from reconciler.targets.fence import UNFENCED, Fence
 from resources.endpoints import OpenStackEndpoint, PacemakerEndpoint, SshEndpoint, VCenterEndpoint
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 class Targets:
     """All targets of a catalog. An async context manager: leaving it closes what was opened."""
 
-    def __init__(self, endpoints: Mapping[TargetId, Endpoint]) -> None:
-        """Know how to reach the targets; nothing is connected yet."""
+    def __init__(self, endpoints: Mapping[TargetId, Endpoint], fence: Fence = UNFENCED) -> None:
+        """Know how to reach the targets; nothing is connected yet. Whatever is written passes the fence."""
+        self._fence = fence
         self._endpoints = endpoints
         self._open: dict[TargetId, Target] = {}
         self._former: list[Target] = []
@@ -88,7 +90,7 @@ class Targets:
                 from reconciler.targets.ssh_connection import ConnectGate  # noqa: PLC0415 - as above
 
                 self._gate = self._gate or ConnectGate()
-                return SshTarget(endpoint, self._gate)
+                return SshTarget(endpoint, self._gate, fence=self._fence, place=self._place(endpoint.target))
             case PacemakerEndpoint():
                 from reconciler.targets.pacemaker import PacemakerTarget  # noqa: PLC0415 - as above
 
@@ -97,8 +99,14 @@ class Targets:
             case VCenterEndpoint():
                 from reconciler.targets.vcenter import VCenterTarget  # noqa: PLC0415 - as above
 
-                return VCenterTarget(endpoint)
+                return VCenterTarget(endpoint, fence=self._fence)
             case OpenStackEndpoint():
                 from reconciler.targets.openstack import OpenStackTarget  # noqa: PLC0415 - as above
 
-                return OpenStackTarget(endpoint)
+                return OpenStackTarget(endpoint, fence=self._fence)
+
+    def _place(self, host: TargetId) -> str:
+        """Return what the host is in the ring: '', member, or here, if it is where the leader runs."""
+        rings = (found.members for found in self._endpoints.values() if isinstance(found, PacemakerEndpoint))
+        names = [name for members in rings for name, member in members.items() if member == host]
+        return "here" if self._fence.node in names else "member" if names else ""

@@ -37,6 +37,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.targets import TargetError
+from reconciler.targets.fence import UNFENCED, Fence
 from reconciler.targets.openstack_api import RefusedError
 from reconciler.targets.openstack_cinder import Cinder
 from reconciler.targets.openstack_glance import Glance
@@ -85,9 +86,11 @@ class OpenStackTarget:
     """One OpenStack with one admin account. A token is kept as long as Keystone lets it live."""
 
     def __init__(
-        self, endpoint: OpenStackEndpoint, *, deadline_s: float = _DEADLINE_S, socket_timeout_s: float = _SOCKET_TIMEOUT_S
-    ) -> None:
+        self, endpoint: OpenStackEndpoint, *, deadline_s: float = _DEADLINE_S, socket_timeout_s: float = _SOCKET_TIMEOUT_S,
+        fence: Fence = UNFENCED,
+    ) -> None:  # fmt: skip
         """Know how to reach it; nothing is connected yet. `deadline_s` is for an ask or an action, the other for each read."""
+        self._fence = fence
         self._endpoint = endpoint
         self._deadline_s = deadline_s
         self._socket_timeout_s = socket_timeout_s
@@ -102,7 +105,13 @@ class OpenStackTarget:
 
     async def do(self, action: Action) -> Reply:
         """Carry out one action; a refusal is a reply. Raises TargetError when it is unknown whether it was done."""
-        return await self._with_apis(partial(_act, action))
+        await self._fence.opened(self._endpoint.target)
+        return await self._with_apis(partial(self._act, action))
+
+    def _act(self, action: Action, apis: Apis) -> Reply:
+        """Carry it out as long as we lead. Blocks."""
+        with self._fence.sending(self._endpoint.target):
+            return _act(action, apis)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -130,11 +139,13 @@ class OpenStackTarget:
         """Call with a connection. Raises TargetError. Blocks."""
         connection = kept
         try:
-            connection = kept or connect(self._endpoint, timeout_s=self._socket_timeout_s)
+            connection = kept or connect(self._endpoint, timeout_s=self._socket_timeout_s, fence=self._fence)
             return call(Apis(connection)), connection
         except Exception as error:
             if connection is not None:
                 close_connection(connection)
+            if isinstance(error, TargetError):
+                raise
             raise explain(self._endpoint, error, self._socket_timeout_s) from error
 
 

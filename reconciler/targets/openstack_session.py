@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.targets import TargetError
+from reconciler.targets.fence import UNFENCED, Fence
+from reconciler.targets.fenced_http import fenced_adapter
 from reconciler.targets.openstack_api import ApiError, HalfAnswerError
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ _FORBIDDEN = 403
 _UNAUTHORIZED = 401
 
 
-def connect(endpoint: OpenStackEndpoint, *, timeout_s: float) -> Any:
+def connect(endpoint: OpenStackEndpoint, *, timeout_s: float, fence: Fence = UNFENCED) -> Any:
     """Return keystoneauth's HTTP client for the compute API, found in the catalog; it logs in when it is used.
 
     The environment and clouds.yaml have no say in it. `timeout_s` is for each read of a socket.
@@ -43,6 +45,8 @@ def connect(endpoint: OpenStackEndpoint, *, timeout_s: float) -> Any:
         project_domain_name=endpoint.project_domain,
     )
     session = Session(auth=account, verify=endpoint.ca_file or True, timeout=timeout_s, app_name="bivisor")
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, fenced_adapter(fence))
     # The version makes keystoneauth look behind catalog URLs that name none.
     return Adapter(
         session,

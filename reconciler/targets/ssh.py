@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import asyncssh
 
 from reconciler.targets import BEAT_S, SILENT_BEATS, Signal, TargetError
+from reconciler.targets.fence import UNFENCED, Fence
 from reconciler.targets.helper_channel import ChannelLostError, HelperChannel
 from reconciler.targets.helper_stream import STATE_FOLDER, TOO_OLD, make_stream
 from reconciler.targets.listeners import Listener
@@ -52,10 +53,16 @@ class _Slot:
 class SshTarget:
     """Connects at the first question, keeps the connection, and makes a new one when it has been lost."""
 
-    def __init__(
-        self, endpoint: SshEndpoint, gate: ConnectGate | None = None, *, folder: str = STATE_FOLDER, python: str = "python3"
-    ) -> None:
-        """Know the host. `gate` is shared by all targets; `folder` and `python` are the helper's on that host."""
+    def __init__(  # noqa: PLR0913 - where the host is, how it is spoken to, and what we are to it
+        self, endpoint: SshEndpoint, gate: ConnectGate | None = None, *, folder: str = STATE_FOLDER, python: str = "python3",
+        fence: Fence = UNFENCED, place: str = "",
+    ) -> None:  # fmt: skip
+        """Know the host. `gate` is shared by all targets; `folder` and `python` are the helper's on that host.
+
+        `place` is the host's in the ring of which the fence is: '', member, or here, where the leader itself runs.
+        """
+        self._fence = fence
+        self._epoch = fence.words(place)
         self._endpoint = endpoint
         self._gate = gate or ConnectGate()
         self._stream = make_stream(sudo=endpoint.user != "root", python=python, folder=folder)
@@ -77,10 +84,11 @@ class SshTarget:
 
     async def do(self, action: Action) -> Reply:
         """Carry out one action. Raises TargetError when it is unknown whether it was done."""
-        body = b'"do":' + _to_json([action.op, dict(action.args)])
+        body = self._epoch + b'"do":' + _to_json([action.op, dict(action.args)])
         limit_s = _limit_s(action)
         async with self._one_at_a_time:
             channel = await self._open()
+            self._fence.check(self._endpoint.target)
             answered = False
             try:
                 async with asyncio.timeout(limit_s):
@@ -95,7 +103,10 @@ class SshTarget:
             finally:
                 if not answered:  # lost, too late, or given up by the caller: the helper completes it alone
                     self._drop()
-        return _reply(json.loads(line)["reply"])
+        reply = _reply(json.loads(line)["reply"])
+        if reply.code == "fenced":
+            self._fence.lose(f"{self._endpoint.target} refuses us: {reply.error}")
+        return reply
 
     async def watch(
         self, paths: Collection[str], units: Collection[str], *, cib: bool = False, beat_s: float = BEAT_S
@@ -215,6 +226,7 @@ class SshTarget:
         except TargetError as error:
             self._refusal = error
             raise
+        self._fence.give_up_in_time(self._connection.get_extra_info("socket"))
         try:
             async with asyncio.timeout(CONNECT_S):
                 channel = await HelperChannel.open(self._connection, self._stream)

@@ -29,6 +29,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.targets import BEAT_S, TargetError
+from reconciler.targets.fence import UNFENCED, Fence
 from reconciler.targets.threads import Threads
 from reconciler.targets.vcenter_inventory import Inventory, read_datastore_names, read_inventory
 from reconciler.targets.vcenter_networks import ACTIONS, QUERIES, Networks, answer, change_port_group, read_networks
@@ -71,8 +72,10 @@ class VCenterTarget:
         deadline_s: float = _DEADLINE_S,
         socket_timeout_s: float = _SOCKET_TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
+        fence: Fence = UNFENCED,
     ) -> None:
         """Know how to reach it; nothing is connected yet. `deadline_s` is for an ask, the other for each read."""
+        self._fence = fence
         self._endpoint = endpoint
         self._deadline_s = deadline_s
         self._socket_timeout_s = socket_timeout_s
@@ -96,8 +99,9 @@ class VCenterTarget:
         """Make or change a port group, of which vCenter is asked again whether it is still as it was. Raises TargetError."""
         if action.op not in ACTIONS:
             return Reply({}, "unsupported", f"a vCenter has no {action.op}")
+        await self._fence.opened(self._endpoint.target)
         try:
-            return await self._logged_in(partial(change_port_group, action))
+            return await self._logged_in(partial(self._change, action))
         except LoginRefusedError as refusal:
             return _denied(refusal)
 
@@ -111,6 +115,11 @@ class VCenterTarget:
     ) -> AsyncGenerator[Signal, None]:
         """Tell when something may have changed there; see Watchable, and watch_vcenter."""
         return watch_vcenter(self._endpoint, self._log_in, self._ears, beat_s)
+
+    def _change(self, action: Action, session: Session) -> Reply:
+        """Carry it out as long as we lead. Blocks."""
+        with self._fence.sending(self._endpoint.target):
+            return change_port_group(action, session)
 
     async def close(self) -> None:
         """Log out everywhere, within a few seconds or not at all; who watches is told that it is over."""

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from xml.parsers.expat import ExpatError
 
 from reconciler.targets import TargetError
+from reconciler.targets.fence import UNFENCED, Fence
+from reconciler.targets.fenced_http import fenced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +74,7 @@ class Session:
         self.stub.DropConnections()
 
 
-def open_session(endpoint: VCenterEndpoint, *, socket_timeout_s: float) -> Session:
+def open_session(endpoint: VCenterEndpoint, *, socket_timeout_s: float, fence: Fence = UNFENCED) -> Session:
     """Connect and log in. Raises TargetError when there is no answer to trust, LoginRefusedError when it is a refusal."""
     from pyVmomi import SoapStubAdapter, vim  # noqa: PLC0415 - see the module's docstring
 
@@ -87,6 +89,7 @@ def open_session(endpoint: VCenterEndpoint, *, socket_timeout_s: float) -> Sessi
         # pyVmomi's own check is skipped for a certificate that the system trusts, and for each connection after the first
         stub.scheme = _PinnedConnection
         stub.schemeArgs["thumbprint"] = endpoint.thumbprint
+    stub.scheme = fenced(stub.scheme, fence)
     try:
         content: Any = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
         content.sessionManager.Login(endpoint.username, endpoint.password.reveal, None)

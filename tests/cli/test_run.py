@@ -108,3 +108,11 @@ def test_there_is_one_of_a_folder(desk: Path) -> None:
     killed.process.wait()
     with running(desk, "--observe-only") as daemon:
         daemon.until(lambda: daemon.lines("decided"), "the next one runs")
+
+
+def test_who_leads_keeps(desk: Path) -> None:
+    """The lead is for who acts as long as it runs: with only looking, or acting once, it is refused before anything is read."""
+    for other in ("--observe-only", "--once"):
+        daemon = Running(desk, "--leader", "ctl1", other)
+        assert daemon.process.wait(PATIENCE_S) == 1
+        assert "--leader: goes with neither --once nor --observe-only" in daemon.log.read_text()

@@ -9,7 +9,9 @@ from hypothesis import given
 
 from reconciler.core.plan import Verb
 from reconciler.core.policy import Rollout
+from reconciler.core.report import report_of
 from resources.contract import Key
+from resources.published import RolloutFacts
 from tests.core.simple import Daemon, Simple, address, carried_out, catalog, needs
 from tests.core.worlds import World, worlds
 
@@ -49,6 +51,15 @@ def test_one_goes_first_and_the_others_say_for_whom_they_wait() -> None:
     assert going(steps) == ["k1", "v1"]
     assert steps["k3"].held == "canary is 1: nova on k1 restarts first; the other nova of Zone/one wait for that"
     assert steps["k3"].later
+
+
+def test_the_waves_that_are_foreseen_begin_with_the_canary() -> None:
+    """It is the first wave alone, and the others come as many at a time as may be down."""
+    units = [compute(f"k{number}") for number in range(1, 6)]
+    declared = replace(catalog(units), rollouts=(RolloutFacts("demo", 2, canary=1),))
+    world = World(declared, {unit.address: STALE for unit in units}, Rollout(2, canary=1))
+    waves = report_of(world.allowed(world.plan()), declared).waves
+    assert waves == (("nova on k1",), ("nova on k2", "nova on k3"), ("nova on k4", "nova on k5"))
 
 
 def test_the_others_go_when_the_first_is_as_declared() -> None:

@@ -144,10 +144,10 @@ def revealed(secrets: object) -> str:
 
 async def test_a_folder_that_the_repository_does_not_have_is_told(branch: Branch) -> None:
     """With the option that names it."""
-    async with followed(replace(branch.following, path="cloud", secrets=None)) as (_, told):
+    async with followed(replace(branch.following, path="cloud/desired")) as (_, told):
         assert await refused(told, "NoFolder") == (
             f"{branch.first[:SHORT]} of main is not taken, nothing is in force: "
-            "it has no folder cloud: name that of the documents with --path"
+            "it has no folder cloud/desired: name that of the documents with --path"
         )
 
 

@@ -123,7 +123,7 @@ async def test_outside_of_a_window_what_is_down_is_repaired_and_files_are_writte
     world = World()
     world.place("a").things["sa"] = {"active": False, "fresh": True}
     rolling, file = Rolling(world, "ab"), thing("b", "file", x=1)
-    about = {"max_unavailable": 2, "windows": (MIDNIGHT,)}
+    about: dict[str, Any] = {"max_unavailable": 2, "windows": (MIDNIGHT,)}
     rolling.keep(world.reconciler(service("a"), service("b"), file, permits=Permits(clock=clock()), **about))
     async with keeping(rolling):
         await until(lambda: rolling.fresh("a") and rolling.has("b", file={"x": 1}), 10)

@@ -21,9 +21,8 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 def window(days: str, start: str, end: str, zone: str = BERLIN) -> WindowFacts:
     """Return `sat sun`, `01:00`, `05:00` as facts."""
-    minutes = [int(text[:2]) * 60 + int(text[3:]) for text in (start, end)]
-    chosen = frozenset(map(DAYS.index, days.split() or DAYS))
-    return WindowFacts(chosen, *minutes, zone)
+    opens, closes = (int(text[:2]) * 60 + int(text[3:]) for text in (start, end))
+    return WindowFacts(frozenset(map(DAYS.index, days.split() or DAYS)), opens, closes, zone)
 
 
 def facts(*windows: WindowFacts) -> tuple[RolloutFacts, ...]:
@@ -175,16 +174,18 @@ def test_the_opening_that_is_told_is_true(one: WindowFacts, now: int) -> None:
     assert closed_at(facts(one), shown - 1) == said
 
 
-def test_a_zone_that_nobody_knows_is_refused_with_its_place() -> None:
+@pytest.mark.parametrize(
+    ("zone", "meant"),
+    [("Europe/Berln", 'did you mean "Europe/Berlin"?'), ("CEST", "write a name such as Europe/Berlin or UTC")],
+)
+def test_a_zone_that_nobody_knows_is_refused_with_its_place(zone: str, meant: str) -> None:
     """A misspelt time zone is an error at its field, with the name that was probably meant."""
     texts = {str(path): path.read_text() for path in (ROOT / "desired").glob("*.yaml")}
     name = next(file for file in texts if file.endswith("cluster.yaml"))
-    wrong = "  rollout: {windows: [{days: [sat], start: '01:00', end: '05:00', timeZone: Europe/Berln}]}\n"
+    wrong = f"  rollout: {{windows: [{{days: [sat], start: 10:30, end: 12:00, timeZone: {zone}}}]}}\n"
     lines = texts[name].splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith("  rollout:")]
     texts[name] = "".join(kept).replace("\nspec:\n", f"\nspec:\n{wrong}", 1)
     with pytest.raises(InputError) as caught:
         load_texts(texts, ROOT / "desired")
-    assert str(caught.value).endswith(
-        'spec.rollout.windows[0].timeZone: no time zone is called "Europe/Berln" (did you mean "Europe/Berlin"?)'
-    )
+    assert str(caught.value).endswith(f'spec.rollout.windows[0].timeZone: no time zone is called "{zone}" ({meant})')

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.targets.fence import UNFENCED, Fence
 from reconciler.targets.ssh import SshTarget
 from resources.contract import TargetId
 from resources.endpoints import SshEndpoint
@@ -32,7 +33,7 @@ async def connect(sshd: Sshd) -> AsyncIterator[Connect]:
     """Return what makes targets of that server; their fields may be given otherwise."""
     targets: list[SshTarget] = []
 
-    def make(*, python: str = sys.executable, **other: Any) -> SshTarget:
+    def make(*, python: str = sys.executable, fence: Fence = UNFENCED, **other: Any) -> SshTarget:
         host_key = sshd.host_key.export_public_key().decode()
         known = {
             "address": "127.0.0.1",
@@ -42,7 +43,7 @@ async def connect(sshd: Sshd) -> AsyncIterator[Connect]:
             "key_file": str(sshd.key_file),
         }
         endpoint = SshEndpoint(target=TargetId("ssh", "host"), **{**known, **other})
-        targets.append(SshTarget(endpoint, python=python, folder=str(sshd.folder / "state")))
+        targets.append(SshTarget(endpoint, python=python, folder=str(sshd.folder / "state"), fence=fence))
         return targets[-1]
 
     yield make

@@ -5,6 +5,7 @@ It answers JSON lines on its standard input with JSON lines on its standard outp
     {"id": 1, "slot": 0, "ask": [[op, args], ...]}  ->  {"id": 1, "replies": [[data, code, error], ...]}
     {"id": 2, "again": 0}                           ->  the same, or {"id": 2, "same": true} if no reply has changed
     {"id": 3, "do": [op, args]}                     ->  {"id": 3, "reply": [data, code, error]}
+    {"id": 3, "epoch": [cloud, number, place], "do": [op, args]}      the same, or refused as `fenced`
     {"id": 4, "watch": {"paths": [...], "units": [...], "cib": true, "beat": 10}}
                                                     ->  {"id": 4, "reply": [{"deaf": [...]}, code, error]}
 
@@ -14,13 +15,15 @@ While it watches, it says between the answers, without being asked, what may hav
     {"signal": {"beat": 7}}
 
 It ends with its input; an action in hand is completed first. On the host it leaves nothing but `/var/lib/bivisor/`:
-the inventory of what Bivisor wrote and what it started services with.
+the inventory of what Bivisor wrote and what it started services with,
+and the newest epoch of a leader.
 
     loader              lets the host import the modules below from the stream: as compiled by a Python of its own kind,
                         else from source, only those that are needed
     serve               the loop, and which module knows which word
     wire commands durable inventory     JSON and digests, programs, replacing files, remembering
     files packages services pacemaker facts     queries: they change nothing
+    epochs              whether who writes still leads, and what of that is told to the host's log
     *_changes           actions; compiled at the first one
     push_signals        what is watched, how soon it is told, and the beat; compiled when something is watched
     file_signals unit_signals     what is heard: inotify, systemd

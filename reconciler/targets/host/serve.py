@@ -32,6 +32,7 @@ QUERIES = {
     "package.query": "packages",
     "service.show": "services",
     "cib.read": "pacemaker",
+    "epoch.show": "epochs",
     "inventory.read": "claims",
     "host.facts": "facts",
 }
@@ -53,10 +54,13 @@ ACTIONS = {
     "cib.push": "pacemaker_changes",
     "crm.restart": "pacemaker_changes",
     "crm.cleanup": "pacemaker_changes",
+    "epoch.claim": "epoch_changes",
+    "epoch.raise": "epoch_changes",
     "inventory.claim": "claim_changes",
 }
 
 WATCHING = {"watch": "push_signals"}
+LEADING = {"epoch.admit": "epochs", "epoch.note": "epochs"}
 
 IDLE_S = 3600
 LOCK_S = 60
@@ -137,7 +141,8 @@ class Session:
         """Return the answer line to one request."""
         number = request["id"]
         if "do" in request:
-            return f'{{"id":{number},"reply":{to_json(do(self.folder, *request["do"]))}}}'
+            op, args = request["do"]
+            return f'{{"id":{number},"reply":{to_json(do(self.folder, op, args, request.get("epoch")))}}}'
         if "watch" in request:
             return f'{{"id":{number},"reply":{to_json(_reply(WATCHING, "watch", request["watch"], self))}}}'
         again = "again" in request
@@ -151,8 +156,8 @@ class Session:
         return f'{{"id":{number},"replies":{replies}}}'
 
 
-ELSEWHERE = ("cib.", "crm.")
-"""How the words for actions begin that are carried out by the cluster, not by this host."""
+ELSEWHERE = ("cib.", "crm.", "epoch.")
+"""How the words for actions begin that are carried out by the cluster, not by this host, or order themselves."""
 
 
 class Batch:
@@ -189,14 +194,15 @@ class Batch:
         return inventory
 
 
-def do(folder: str, op: str, args: "dict[str, Any]") -> "list[Any]":
+def do(folder: str, op: str, args: "dict[str, Any]", epoch: "list[Any] | None" = None) -> "list[Any]":
     """Do one action and return the reply; on the host's own things alone: a helper of a lost connection may be at work.
 
     What goes to Pacemaker concerns no file of the host, and Pacemaker orders it for itself: a restart that somebody left
-    behind may wait for minutes, and must not keep everybody from this host's files.
+    behind may wait for minutes, and must not keep everybody from this host's files. `epoch` is [cloud, number, place], by
+    which it is judged whether who sent it still leads: at the last moment, when nobody else is at work here any more.
     """
     if op.startswith(ELSEWHERE):
-        return _reply(ACTIONS, op, args, folder)
+        return _led(op, args, folder, epoch)
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
         lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -205,11 +211,24 @@ def do(folder: str, op: str, args: "dict[str, Any]") -> "list[Any]":
     try:
         with Alarm(LOCK_S):
             fcntl.flock(lock, fcntl.LOCK_EX)
-        return _claiming(op, args, folder) if "claims" in args else _reply(ACTIONS, op, args, folder)
+        return _led(op, args, folder, epoch)
     except Expired:
         return [{}, "failed", f"another action has been at work on this host for {LOCK_S} s"]
     finally:
         os.close(lock)
+
+
+def _led(op: str, args: "dict[str, Any]", folder: str, epoch: "list[Any] | None") -> "list[Any]":
+    """Do an action if who sent it still leads. Who leads nobody, a person's `apply`, is not asked."""
+    if epoch is None:
+        return _claiming(op, args, folder) if "claims" in args else _reply(ACTIONS, op, args, folder)
+    admitted = _reply(LEADING, "epoch.admit", {"epoch": epoch, "op": op}, folder)
+    if admitted[1]:
+        return admitted
+    reply = _led(op, args, folder, None)
+    what = next((str(args[name]) for name in ("path", "unit", "resource") if args.get(name)), "")
+    _reply(LEADING, "epoch.note", {"epoch": epoch, "op": op, "what": what, "code": reply[1]}, folder)
+    return reply
 
 
 def _claiming(op: str, args: "dict[str, Any]", folder: str) -> "list[Any]":

@@ -1,0 +1,146 @@
+"""Pacemaker's agent for the daemon, called as Pacemaker calls it; the program is one that gives signs of life."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+AGENT = Path(__file__).resolve().parents[2] / "packaging/ocf/bivisor"
+SUCCESS, GENERIC, UNIMPLEMENTED, INSTALLED, CONFIGURED, NOT_RUNNING = 0, 1, 3, 5, 6, 7
+PATIENCE_S = 20.0
+
+_PROGRAM = """\
+#!{python}
+import pathlib, signal, sys, time
+beat = sys.argv[sys.argv.index("--beat") + 1]
+print(*sys.argv[1:], flush=True)
+if pathlib.Path("ends").exists():
+    sys.exit(5)
+if pathlib.Path("hangs").exists():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True:
+    pathlib.Path(beat).touch()
+    time.sleep(0.2)
+"""
+
+
+class Agent:
+    """The agent on a node `ctl1`, with a folder of documents."""
+
+    def __init__(self, folder: Path) -> None:
+        """Install it."""
+        self.folder = folder
+        (folder / "cloud/desired").mkdir(parents=True)
+        self.program = folder / "program"
+        self.program.write_text(_PROGRAM.format(python=sys.executable))
+        self.program.chmod(0o755)
+        self.settings = {
+            "OCF_RESKEY_binary": str(self.program), "OCF_RESKEY_folder": str(folder / "cloud"),
+            "OCF_RESKEY_log": str(folder / "log"), "OCF_RESKEY_state": str(folder / "state"),
+            "OCF_RESKEY_silence": "2", "OCF_RESKEY_grace": "1", "OCF_RESKEY_CRM_meta_on_node": "ctl1",
+            "OCF_RESOURCE_INSTANCE": "bivisor", "HA_RSCTMP": str(folder / "run"), "PATH": os.environ["PATH"],
+        }  # fmt: skip
+
+    def call(self, action: str, **settings: str) -> int:
+        """Call it; return what Pacemaker takes from that."""
+        environment = {**self.settings, **{f"OCF_RESKEY_{name}": value for name, value in settings.items()}}
+        return subprocess.run([AGENT, action], env=environment, capture_output=True, timeout=PATIENCE_S, check=False).returncode
+
+    @property
+    def pid(self) -> int:
+        """The program's number."""
+        return int((self.folder / "run/bivisor-bivisor/process").read_text().split()[0])
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until it holds."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not holds():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    """An agent whose program has ended afterwards."""
+    agent = Agent(tmp_path)
+    yield agent
+    agent.call("stop")
+
+
+def test_a_life(agent: Agent) -> None:
+    """It starts once, with what makes it the leader, is seen to run, stops, and is then seen not to run."""
+    assert agent.call("monitor") == NOT_RUNNING
+    assert agent.call("start") == SUCCESS
+    pid = agent.pid
+    assert agent.call("start") == SUCCESS
+    assert (agent.pid, agent.call("monitor")) == (pid, SUCCESS)
+    beat = agent.folder / "run/bivisor-bivisor/beat"
+    assert (agent.folder / "log").read_text() == f"--log-json run --leader ctl1 --beat {beat}\n"
+    assert agent.call("stop") == SUCCESS
+    assert agent.call("monitor") == NOT_RUNNING
+    assert agent.call("stop") == SUCCESS
+
+
+def test_a_killed_one_is_not_running(agent: Agent) -> None:
+    """Another process that gets its number later is not taken for it."""
+    agent.call("start")
+    os.kill(agent.pid, signal.SIGKILL)
+    agent.until(lambda: agent.call("monitor") == NOT_RUNNING)
+    process = agent.folder / "run/bivisor-bivisor/process"
+    process.write_text(f"{os.getpid()} 1\n")
+    assert agent.call("monitor") == NOT_RUNNING
+
+
+def test_a_stopped_one_has_failed_and_is_ended(agent: Agent) -> None:
+    """SIGSTOP leaves the process there: its silence tells, and the stop ends it though it takes no SIGTERM."""
+    agent.call("start")
+    os.kill(agent.pid, signal.SIGSTOP)
+    agent.until(lambda: agent.call("monitor") == GENERIC)
+    assert agent.call("stop") == SUCCESS
+    assert agent.call("monitor") == NOT_RUNNING
+
+
+def test_one_that_does_not_stop_is_ended(agent: Agent) -> None:
+    """It is asked first, and killed when its time is over."""
+    (agent.folder / "cloud/hangs").touch()
+    agent.call("start")
+    assert agent.call("stop") == SUCCESS
+    assert agent.call("monitor") == NOT_RUNNING
+
+
+def test_one_that_ends_at_once_has_not_started(agent: Agent) -> None:
+    """Pacemaker is told, and tries elsewhere."""
+    (agent.folder / "cloud/ends").touch()
+    assert agent.call("start") == GENERIC
+
+
+def test_what_is_not_there_is_told(agent: Agent) -> None:
+    """A missing program or folder is no failure of the daemon, and nothing that waiting would mend."""
+    assert agent.call("validate-all") == SUCCESS
+    assert agent.call("start", binary="/nowhere") == INSTALLED
+    assert agent.call("start", folder="/nowhere") == INSTALLED
+    assert agent.call("start", grace="soon") == CONFIGURED
+    assert agent.call("promote") == UNIMPLEMENTED
+
+
+def test_pacemaker_can_read_what_it_is() -> None:
+    """The description names all parameters that the agent reads, with their defaults."""
+    described = subprocess.run([AGENT, "meta-data"], capture_output=True, text=True, check=True).stdout
+    parameters = {
+        found.get("name"): found.find("content").get("default")  # type: ignore[union-attr] # it would fail, as it should
+        for found in ET.fromstring(described).iter("parameter")  # noqa: S314 - ours
+    }
+    text = AGENT.read_text()
+    assert parameters
+    assert all(f"${{OCF_RESKEY_{name}:-{default}}}" in text for name, default in parameters.items())

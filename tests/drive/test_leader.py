@@ -1,0 +1,299 @@
+"""Who leads, on a clock that jumps: claimed in the CIB, confirmed by a majority of the members, lost at once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.core.errors import LeadError
+from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, Leader
+from reconciler.targets import TargetError
+from reconciler.targets.fence import LEASE_S
+from reconciler.targets.open import Targets
+from resources.contract import Action, Query, Reply, TargetId
+from resources.endpoints import PacemakerEndpoint, SshEndpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.targets import Target
+    from resources.endpoints import Endpoint
+
+pytestmark = pytest.mark.looptime
+
+RING = TargetId("pacemaker", "demo")
+NAMES = ("ctl1", "ctl2", "ctl3")
+YEAR_2026 = 1_767_225_600
+"""The clock on the wall when the tests begin."""
+
+
+def endpoints(*names: str) -> dict[TargetId, Endpoint]:
+    """Return a ring of these members."""
+    hosts = {name: TargetId("ssh", name) for name in names}
+    found: dict[TargetId, Endpoint] = {
+        host: SshEndpoint(host, name, 22, "root", "", "") for name, host in hosts.items()
+    }  # fmt: skip
+    return {**found, RING: PacemakerEndpoint(RING, hosts)}
+
+
+@dataclass
+class Cib:
+    """What a part of the ring agrees on."""
+
+    number: int = 0
+    leader: str = ""
+    quorate: bool = True
+
+
+@dataclass
+class Member:
+    """A member's helper: `cib` is that of its part of the ring; `mode` is live, silent (no answer) or hung (never one)."""
+
+    name: str
+    cib: Cib
+    mode: str = "live"
+    racing: list[Cib] = field(default_factory=list)
+    closed: int = 0
+
+    async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
+        """Answer as the host helper does."""
+        await self._answering()
+        assert [query.op for query in queries] == ["epoch.show"]
+        return (Reply({"quorate": self.cib.quorate, "number": self.cib.number, "leader": self.cib.leader}),)
+
+    async def do(self, action: Action) -> Reply:
+        """Claim as the host helper does."""
+        await self._answering()
+        assert action.op == "epoch.claim"
+        if self.racing:
+            other = self.racing.pop()
+            self.cib.number, self.cib.leader = other.number, other.leader
+        if self.cib.number != action.args["known"]:
+            return Reply({}, "conflict", "somebody else has claimed meanwhile")
+        self.cib.number, self.cib.leader = action.args["number"], action.args["leader"]
+        return Reply({})
+
+    async def _answering(self) -> None:
+        if self.mode == "silent":
+            raise TargetError(TargetId("ssh", self.name), "no route to host")
+        if self.mode == "hung":
+            await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Count that a connection was given up."""
+        self.closed += 1
+
+
+class Ring:
+    """Three controllers that agree, unless told otherwise."""
+
+    def __init__(self, *names: str) -> None:
+        """Begin where nobody ever led."""
+        self.cib = Cib()
+        self.members = {name: Member(name, self.cib) for name in names or NAMES}
+        self.endpoints = endpoints(*self.members)
+
+    def leader(self, node: str = "ctl1") -> Leader:
+        """Return one who could lead from there."""
+        members: Mapping[str, Target] = self.members
+
+        class Opened(Targets):
+            def get(self, target_id: TargetId) -> Target:
+                return members[target_id.name]
+
+        loop = asyncio.get_running_loop()
+        return Leader(node, clock=loop.time, now=lambda: YEAR_2026 + loop.time(), open_targets=Opened)
+
+    def part(self, *names: str, quorate: bool = False) -> Cib:
+        """Cut these off from the others; return what they agree on from now on."""
+        cib = Cib(self.cib.number, self.cib.leader, quorate)
+        for name in names:
+            self.members[name].cib = cib
+        return cib
+
+
+async def time() -> float:
+    """Return the loop's time."""
+    return asyncio.get_running_loop().time()
+
+
+async def lost(ring: Ring, leader: Leader, *, then: Any = lambda: None) -> tuple[str, float]:
+    """Lead until the lead is lost; return why, and how long that took after `then` was called."""
+    began = 0.0
+    try:
+        async with leader.lead(ring.endpoints):
+            await asyncio.sleep(10.0)
+            then()
+            began = await time()
+            await asyncio.sleep(1000.0)
+    except LeadError as error:
+        return error.message, await time() - began
+    raise AssertionError
+
+
+async def test_the_lead_is_claimed_and_kept() -> None:
+    """The CIB names who leads, with a number above all former ones; as long as a majority says so it lasts."""
+    ring = Ring()
+    ring.cib.number, ring.cib.leader = 41, "ctl3"
+    async with ring.leader().lead(ring.endpoints) as fence:
+        assert (ring.cib.leader, ring.cib.number) == ("ctl1", fence.number)
+        assert fence.number >= YEAR_2026, "also above what was before the CIB was made anew"
+        assert (fence.cloud, fence.node) == ("demo", "ctl1")
+        ring.members["ctl3"].mode = "hung"
+        await asyncio.sleep(600.0)
+        assert fence.left_s > LEASE_S - ASK_EVERY_S - 0.1, "one that hangs holds up nobody's word"
+    assert fence.closed
+
+
+async def test_a_later_leader_has_a_higher_number() -> None:
+    """Even when the clock on the wall goes back."""
+    ring = Ring()
+    ring.cib.number = 3_000_000_000
+    async with ring.leader().lead(ring.endpoints) as fence:
+        assert fence.number == 3_000_000_001
+
+
+async def test_another_one_that_claims_ends_the_lead() -> None:
+    """It is heard with the next question; who is inside is cancelled, and told who leads."""
+    ring = Ring()
+
+    def claim() -> None:
+        ring.cib.number, ring.cib.leader = ring.cib.number + 1, "ctl2"
+
+    why, took_s = await lost(ring, ring.leader(), then=claim)
+    assert why.startswith("ctl1 does not lead any more: ctl2 leads with epoch ")
+    assert took_s <= ASK_EVERY_S + 0.6
+
+
+async def test_who_is_cut_off_stops_by_itself() -> None:
+    """The lease ends so long after the last question that a majority answered, though its own host says what it always said."""
+    ring = Ring()
+
+    def cut() -> None:
+        ring.members["ctl2"].mode = "silent"
+        ring.members["ctl3"].mode = "hung"
+
+    why, took_s = await lost(ring, ring.leader(), then=cut)
+    assert why == "ctl1 does not lead any more: no majority of the ring has confirmed for too long that we lead"
+    assert LEASE_S - ASK_EVERY_S - 0.1 <= took_s <= LEASE_S + 0.1
+
+
+async def test_a_word_without_quorum_counts_for_nothing() -> None:
+    """All members answer, but two of them have lost the rest of the ring."""
+    ring = Ring()
+    _, took_s = await lost(ring, ring.leader(), then=lambda: ring.part("ctl2", "ctl3"))
+    assert took_s <= LEASE_S + 0.1
+
+
+async def test_old_words_of_one_member_are_no_majority() -> None:
+    """ctl1 has not noticed yet that it is cut off and says the old thing; the two others have a new leader."""
+    ring = Ring()
+
+    def part() -> None:
+        ring.part("ctl1", quorate=True)
+        ring.members["ctl2"].mode = "silent"
+        ring.cib.number, ring.cib.leader = ring.cib.number + 1, "ctl3"
+        ring.members["ctl3"].mode = "silent"
+
+    _, took_s = await lost(ring, ring.leader(), then=part)
+    assert took_s <= LEASE_S + 0.1
+
+
+async def test_a_hanging_connection_is_given_up() -> None:
+    """A member that does not answer in time is connected to anew, else it would be missed until the kernel gives up."""
+    ring = Ring()
+    async with ring.leader().lead(ring.endpoints):
+        ring.members["ctl2"].mode = "hung"
+        await asyncio.sleep(ASK_EVERY_S + ANSWER_S + 0.1)
+        assert ring.members["ctl2"].closed
+        ring.members["ctl2"].mode = "live"
+        await asyncio.sleep(ASK_EVERY_S + 0.1)
+        ring.members["ctl3"].mode = "silent"
+        await asyncio.sleep(60.0)
+
+
+async def test_a_lost_race_is_run_again() -> None:
+    """Somebody claims between the look and the claim: what it claimed is seen, and a higher number claimed."""
+    ring = Ring()
+    ring.members["ctl1"].racing = [Cib(4_000_000_000, "ctl2")]
+    async with ring.leader().lead(ring.endpoints) as fence:
+        assert fence.number == 4_000_000_001
+
+
+async def test_nobody_leads_without_quorum() -> None:
+    """It tries for a while, then ends with what each member said, so that Pacemaker can try elsewhere."""
+    ring = Ring()
+    ring.part("ctl1")
+    ring.members["ctl2"].mode = ring.members["ctl3"].mode = "silent"
+    began = await time()
+    with pytest.raises(LeadError) as error:
+        async with ring.leader().lead(ring.endpoints):
+            raise AssertionError
+    assert await time() - began == pytest.approx(CLAIM_S)
+    assert error.value.exit_code == 5
+    assert "ctl1 cannot take the lead within 20 s: ctl1: its part of the ring has no quorum; ssh:ctl" in error.value.message
+
+
+async def test_a_claim_that_no_majority_confirms_is_no_lead() -> None:
+    """One quorate member takes the claim, and nobody else answers: nothing is begun."""
+    ring = Ring()
+    ring.members["ctl2"].mode = ring.members["ctl3"].mode = "silent"
+    with pytest.raises(LeadError, match="and cannot lead: no majority"):
+        async with ring.leader().lead(ring.endpoints):
+            raise AssertionError
+
+
+async def test_of_two_members_one_is_enough() -> None:
+    """A ring of two has no majority but both: what tells its halves apart is fencing."""
+    ring = Ring("ctl1", "ctl2")
+    ring.members["ctl2"].mode = "silent"
+    async with ring.leader().lead(ring.endpoints) as fence:
+        await asyncio.sleep(60.0)
+        assert not fence.closed
+
+
+async def test_documents_without_a_ring_have_no_leader() -> None:
+    """There is no place for the number; and if the ring is declared no more, the lead ends."""
+    ring = Ring()
+    only = {target: endpoint for target, endpoint in ring.endpoints.items() if target != RING}
+    with pytest.raises(LeadError, match="the documents declare 0"):
+        async with ring.leader().lead(only):
+            raise AssertionError
+    leader = ring.leader()
+    async with asyncio.TaskGroup() as group:
+        why, _ = await lost(ring, leader, then=lambda: group.create_task(leader.follow(only)))
+    assert "the documents declare 0" in why
+
+
+async def test_other_members_are_asked_from_then_on() -> None:
+    """The majority is one of those that are declared now: what a former member confirmed counts no more."""
+    ring = Ring(*NAMES, "ctl4", "ctl5")
+    leader = ring.leader()
+    async with leader.lead(endpoints(*NAMES)) as fence:
+        await leader.follow(ring.endpoints)
+        for name in ("ctl2", "ctl3"):
+            ring.members[name].mode = "silent"
+        await asyncio.sleep(60.0)
+        assert not fence.closed, "three of five"
+    ring.members["ctl4"].mode = "silent"
+    with pytest.raises(LeadError, match="and cannot lead"):
+        async with leader.lead(ring.endpoints):
+            raise AssertionError
+
+
+async def test_who_is_cancelled_is_cancelled() -> None:
+    """A second SIGTERM is no lost lead."""
+    ring = Ring()
+
+    async def run() -> None:
+        async with ring.leader().lead(ring.endpoints):
+            await asyncio.sleep(1000.0)
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(5.0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

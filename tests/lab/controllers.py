@@ -1,0 +1,130 @@
+"""The daemon on the lab's own controllers: the program, the documents and the keys there, and the resource in Pacemaker."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.lab.errors import CommandError
+from tests.lab.layout import CONTROLLERS
+from tests.lab.workspace import REPOSITORY
+
+if TYPE_CHECKING:
+    from tests.lab.lab import Lab
+    from tests.lab.workspace import Workspace
+
+PROGRAM = Path("/opt/bivisor")
+FOLDER = Path("/srv/cloud")
+AGENT = Path("/usr/lib/ocf/resource.d/bivisor/bivisor")
+LOG = "/var/log/bivisor.log"
+
+_DEVELOPMENT = ("mypy*", "*__mypyc*", "pip*", "setuptools*", "grimp*", "hypothesis*", "pytest*", "_pytest", "openstack",
+                "ruff*", "pygments*", "jsonschema*", "__pycache__", "__editable__*", "tests", "*-stubs")  # fmt: skip
+"""What of the environment's packages only the tests need."""
+
+_START = f"#!{PROGRAM}/bin/python3\nfrom reconciler.cli.start import main\n\nmain()\n"
+
+RESOURCE = """
+<primitive id="bivisor" class="ocf" provider="bivisor" type="bivisor">
+  <operations>
+    <op id="bivisor-monitor" name="monitor" interval="2s" timeout="10s" on-fail="restart"/>
+    <op id="bivisor-start" name="start" interval="0" timeout="60s"/>
+    <op id="bivisor-stop" name="stop" interval="0" timeout="30s"/>
+  </operations>
+  <meta_attributes id="bivisor-meta">
+    <nvpair id="bivisor-meta-threshold" name="migration-threshold" value="1"/>
+    <nvpair id="bivisor-meta-timeout" name="failure-timeout" value="60s"/>
+    <nvpair id="bivisor-meta-stickiness" name="resource-stickiness" value="100"/>
+  </meta_attributes>
+</primitive>
+"""
+
+
+def install(lab: Lab, desk: Workspace) -> None:
+    """Put program, agent, documents and keys on every controller."""
+    packages = Path(sysconfig.get_paths()["purelib"])
+    for host in CONTROLLERS:
+        root = lab.root(host.name)
+        home = root / PROGRAM.relative_to("/")
+        lab.exec(host.name, "python3", "-m", "venv", "--without-pip", str(PROGRAM))
+        library = next(home.glob("lib/python3*/site-packages"))
+        shutil.copytree(packages, library, ignore=shutil.ignore_patterns(*_DEVELOPMENT), dirs_exist_ok=True)
+        for name in ("reconciler", "resources"):
+            shutil.copytree(REPOSITORY / name, library / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        _program(home / "bin/bivisor", _START)
+        _program(root / AGENT.relative_to("/"), (REPOSITORY / "packaging/ocf/bivisor").read_text())
+        folder = root / FOLDER.relative_to("/")
+        shutil.rmtree(folder, ignore_errors=True)
+        for name in ("desired", "secrets"):
+            shutil.copytree(desk.folder / name, folder / name)
+        lab.exec(host.name, "python3", "-m", "compileall", "-q", str(PROGRAM / "lib"), check=False, timeout_s=300)
+
+
+def _program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def remove(lab: Lab) -> None:
+    """Take all of it away again, the epoch included."""
+    first = CONTROLLERS[0].name
+    lab.exec(first, "crm_resource", "--resource", "bivisor", "--set-parameter", "target-role", "--meta",
+             "--parameter-value", "Stopped", check=False)  # fmt: skip
+    lab.exec(first, "crm_resource", "--wait", check=False, timeout_s=60)
+    for host in CONTROLLERS:
+        lab.exec(first, "cibadmin", "--delete", "--xml-text", f'<rsc_location id="bivisor-on-{host.name}"/>', check=False)
+    lab.exec(first, "cibadmin", "--delete", "--xml-text", '<primitive id="bivisor"/>', check=False)
+    lab.exec(first, "cibadmin", "--delete", "--xml-text", '<cluster_property_set id="bivisor-lead"/>', check=False)
+    lab.exec(first, "crm_resource", "--cleanup", "--resource", "bivisor", check=False)
+    for host in CONTROLLERS:
+        (lab.root(host.name) / LOG.lstrip("/")).unlink(missing_ok=True)
+        for place in (PROGRAM, FOLDER, AGENT.parent):
+            shutil.rmtree(lab.root(host.name) / place.relative_to("/"), ignore_errors=True)
+
+
+def declare(lab: Lab) -> None:
+    """Have Pacemaker run it, on any controller: this ring runs nothing where no constraint lets it."""
+    first = CONTROLLERS[0].name
+    lab.exec(first, "cibadmin", "--create", "--scope", "resources", "--xml-text", RESOURCE)
+    for host in CONTROLLERS:
+        place = f'<rsc_location id="bivisor-on-{host.name}" rsc="bivisor" node="{host.name}" score="0"/>'
+        lab.exec(first, "cibadmin", "--create", "--scope", "constraints", "--xml-text", place)
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Who leads, as the CIB has it."""
+
+    number: int
+    leader: str
+
+
+def epoch(lab: Lab, host: str) -> Epoch:
+    """Return what that host's CIB says of who leads; 0 for nobody."""
+    try:
+        shown = lab.exec(host, "cibadmin", "--query", "--xpath", "//cluster_property_set[@id='bivisor-lead']").stdout
+    except CommandError:
+        return Epoch(0, "")
+    values = {
+        part.split('name="')[1].split('"')[0]: part.split('value="')[1].split('"')[0] for part in shown.split("<nvpair ")[1:]
+    }
+    return Epoch(int(values["bivisor-epoch"]), values["bivisor-leader"])
+
+
+def told(lab: Lab, host: str, event: str) -> list[dict[str, Any]]:
+    """Return the lines of that event in the log of a controller's daemon."""
+    path = lab.root(host) / LOG.lstrip("/")
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+    return [line for line in found if line.get("event") == event]
+
+
+def journal(lab: Lab, host: str, since: float) -> list[str]:
+    """Return what the helper told the host's journal since then (Unix time)."""
+    argv = ["journalctl", "--quiet", "--identifier=bivisor", "--output=cat", f"--since=@{since:.6f}"]
+    return lab.exec(host, *argv).stdout.splitlines()

@@ -18,7 +18,13 @@ def mark_of(pid: int) -> str:
         return ""
 
 
+def pid_of(mark: str) -> int:
+    """Return the number of the process that had this mark; 0 for no mark."""
+    pid = mark.split()[1:2]
+    return int(pid[0]) if pid and pid[0].isdecimal() else 0
+
+
 def runs(mark: str) -> bool:
     """Tell whether the process that had this mark runs."""
-    pid = mark.split()[1:2]
-    return bool(pid) and pid[0].isdecimal() and mark == mark_of(int(pid[0]))
+    pid = pid_of(mark)
+    return pid > 0 and mark == mark_of(pid)

@@ -51,6 +51,14 @@ class Audience(keep.Audience, Protocol):
         """Hear that these documents are about to be in force."""
         ...
 
+    def keeping(self, reconciler: Reconciler, watches: Watches) -> None:
+        """Hear who decides and who listens from now on."""
+        ...
+
+    def ending(self) -> None:
+        """Hear that nobody listens any more from now on, and nothing new is begun."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -141,6 +149,7 @@ class Daemon:
             watches = Watches(group, targets, keeper.look_again, self._manner.rng)
             keeper.asks = watches.follow
             self.keeper, self.watches = keeper, watches
+            self._audience.keeping(reconciler, watches)
             group.create_task(keeper.run())
             telling = group.create_task(tell_hosts(fence, targets, endpoints))
             while (new := await self._next()) is not None:
@@ -157,6 +166,7 @@ class Daemon:
                     if self._leader is not None:
                         await self._leader.follow(desired.catalog.endpoints)
             telling.cancel()
+            self._audience.ending()
             keeper.stop()
             watches.stop()
 

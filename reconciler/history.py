@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import re
-import sqlite3
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +15,11 @@ from reconciler.alive import runs
 from reconciler.core.errors import HistoryError
 from reconciler.core.past import ChangeRecord, StepRecord
 from reconciler.followed import place_around
-from reconciler.history_file import STATE, open_to_read, trouble
+from reconciler.history_file import STATE, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    import sqlite3
+    from collections.abc import Iterable
 
 __all__ = ["ChangeRecord", "History", "HistoryError", "PassRecord", "StepRecord"]
 
@@ -88,32 +87,19 @@ class History:
         """
         began = since.astimezone(UTC).isoformat(timespec="microseconds") if since else ""
         wanted = {"key": key, "address": address, "limit": limit, "number": number, "since": began}
-        with self._reading() as connection:
+        with reading(self.path) as connection:
             return [_pass(row, _steps(connection, row, wanted)) for row in connection.execute(_PASSES, wanted)]
 
     def names(self) -> frozenset[str]:
         """Return every key and address that a pass had something to do with. Raises HistoryError."""
-        with self._reading() as connection:
+        with reading(self.path) as connection:
             return frozenset(row[0] for row in connection.execute(_NAMES))
 
     def numbers(self) -> tuple[int, int]:
         """Return the numbers of the first and the last pass that is kept; zeros where there is none. Raises HistoryError."""
-        with self._reading() as connection:
+        with reading(self.path) as connection:
             first, last = connection.execute("SELECT ifnull(min(number), 0), ifnull(max(number), 0) FROM passes").fetchone()
             return first, last
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Open the file in one state for all questions; an empty one where there is none. Raises HistoryError."""
-        try:
-            with open_to_read(self.path) as connection:
-                connection.execute("BEGIN")
-                connection.row_factory = sqlite3.Row
-                yield connection
-        except OSError as error:
-            raise HistoryError(f"{self.path}: cannot be read: {error.strerror}") from None
-        except sqlite3.Error as error:
-            raise trouble(self.path, error, "read") from None
 
 
 _PASSES = """

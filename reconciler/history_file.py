@@ -6,15 +6,17 @@ version; whatever goes wrong with it becomes a HistoryError that says what, and 
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from reconciler.core.errors import HistoryError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PATIENCE_S = 1.0
@@ -60,6 +62,49 @@ _VERSIONS = (
     CREATE INDEX origins_by_step ON origins (step);
     CREATE INDEX origins_by_key ON origins (key, step);
     """,
+    """
+    CREATE TABLE keeper (                          -- the daemon that keeps the folder, or kept it last
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        process TEXT NOT NULL,                     -- which process it is
+        ended INTEGER NOT NULL,                    -- whether it has said that it ends
+        acts INTEGER NOT NULL,                     -- 0 where it only looks
+        began TEXT NOT NULL,                       -- UTC, ISO 8601
+        seen TEXT NOT NULL,                        -- UTC, ISO 8601, when it wrote that all this is so
+        version TEXT NOT NULL,
+        commit_id TEXT NOT NULL,
+        branch TEXT NOT NULL,
+        dirty INTEGER NOT NULL,
+        conditions TEXT NOT NULL                   -- JSON, of the folder, as below
+    );
+    CREATE TABLE resources (
+        key TEXT PRIMARY KEY,
+        generation INTEGER NOT NULL,               -- rises with what its document says
+        declared TEXT NOT NULL,                    -- a digest of that
+        units INTEGER NOT NULL,
+        ready INTEGER NOT NULL,
+        remarks TEXT NOT NULL,                     -- JSON: ["…"]
+        conditions TEXT NOT NULL                   -- JSON: [[type, status, reason, message, since, generation]]
+    ) WITHOUT ROWID;
+    CREATE TABLE events (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,  -- of its last occurrence: the order of numbers is that of time
+        type TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        about TEXT NOT NULL,
+        message TEXT NOT NULL,
+        first TEXT NOT NULL,                       -- UTC, ISO 8601, always of the same length
+        last TEXT NOT NULL,
+        count INTEGER NOT NULL
+    );
+    CREATE INDEX events_by_about ON events (about, reason);
+    CREATE INDEX events_by_last ON events (last);
+    CREATE TABLE concerned (
+        event INTEGER NOT NULL REFERENCES events ON DELETE CASCADE,
+        key TEXT NOT NULL
+    );
+    CREATE INDEX concerned_by_event ON concerned (event);
+    CREATE INDEX concerned_by_key ON concerned (key, event);
+    CREATE INDEX passes_by_began ON passes (began);
+    """,
 )
 """What brings a file from one version to the next, the first one from nothing. Add to it, and never change what is there."""
 
@@ -68,7 +113,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     """Return the file ready to be written, made where it is not there. Raises HistoryError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _make(path)
     except OSError as error:
         where = "" if error.filename in (None, str(path)) else f"{error.filename}: "
         raise HistoryError(
@@ -84,6 +129,41 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         connection.close()
         raise (trouble(path, error, "written") if isinstance(error, sqlite3.Error) else error) from None
     return connection
+
+
+def _make(path: Path) -> None:
+    """Make the file for its owner alone, unless it is there. Raises OSError.
+
+    One that is there must not be opened here, not even for a moment: closing it would take this process's locks from it, those
+    of another connection too, and the next reader would delete what that writes (sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the file in one state for all questions; an empty one where there is none. Raises HistoryError."""
+    try:
+        with open_to_read(path) as connection:
+            connection.execute("BEGIN")
+            connection.row_factory = sqlite3.Row
+            yield connection
+    except OSError as error:
+        raise HistoryError(f"{path}: cannot be read: {error.strerror}") from None
+    except sqlite3.Error as error:
+        raise trouble(path, error, "read") from None
+
+
+def has_status(connection: sqlite3.Connection) -> bool:
+    """Tell whether the file has status and events: one of an older version, to which nobody has written since, has not."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version > 1
 
 
 def open_to_read(path: Path) -> closing[sqlite3.Connection]:

@@ -12,7 +12,7 @@ import asyncio
 import socket
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
 from reconciler.core.errors import InputError
@@ -32,8 +32,17 @@ if TYPE_CHECKING:
     from reconciler.daemon import Audience, Daemon
     from reconciler.desired_source import Folder
     from reconciler.news import News
-    from reconciler.reconcile import Entry, Look
+    from reconciler.reconcile import Entry, Look, Reconciler
     from reconciler.recorder import Recorder
+    from reconciler.retention import Retention
+    from reconciler.watch import Watches
+
+    class Teller(Audience, Protocol):
+        """The one of the audience who keeps what it hears."""
+
+        def keep(self, retention: Retention) -> None:
+            """Keep so much of it from now on."""
+            ...
 
 
 DEFAULT_LEVEL = "info"
@@ -55,7 +64,7 @@ class Given:
 class Operation:
     """Hears what the daemon does, beside the one who tells it in the log; and stands between it and who records it."""
 
-    def __init__(self, folder: Path, first: Audience, recorder: Recorder, given: Given, *, acts: bool) -> None:
+    def __init__(self, folder: Path, first: Teller, recorder: Recorder, given: Given, *, acts: bool) -> None:
         """Pass on to `first` and `recorder` whatever they are to hear."""
         self._first = first
         self._recorder = recorder
@@ -106,6 +115,14 @@ class Operation:
 
     # --- as one of the daemon's audience
 
+    def keeping(self, reconciler: Reconciler, watches: Watches) -> None:
+        """Pass on who decides and who listens."""
+        self._first.keeping(reconciler, watches)
+
+    def ending(self) -> None:
+        """Pass on that nobody listens any more."""
+        self._first.ending()
+
     def folder(self, folder: Folder) -> None:
         """Pass on what is known of the documents."""
         for each in (self._first, self._metrics, self._newsroom):
@@ -155,6 +172,7 @@ class Operation:
         if self._given.log_level is None:
             log.set_level(settings.log_level or DEFAULT_LEVEL)
         self._webhooks.use(settings.webhooks)
+        self._first.keep(settings.retention)
         self.settings = settings
 
     async def _rereading(self) -> None:

@@ -153,6 +153,21 @@ class Reconciler:
         return self._desired
 
     @property
+    def rollout(self) -> Rollout:
+        """What decides about restarts at the moment."""
+        catalog = self._desired.catalog
+        interrupted = {address: True for applier in self._appliers for address in applier.interrupted}
+        return Rollout(
+            max_unavailable=catalog.max_unavailable,
+            failed=frozenset(self.broken.values()),
+            interrupted=self._in_hand,
+            failure_budget=catalog.failure_budget,
+            canary=catalog.canary,
+            unproven={**dict.fromkeys(self.broken, False), **interrupted},
+            closed=self._permit.closed,
+        )
+
+    @property
     def silent(self) -> tuple[TargetId, ...]:
         """The targets that were asked and have not answered yet."""
         return tuple(sorted(self.observer.silent))
@@ -222,17 +237,7 @@ class Reconciler:
     def _allowed(self, plan: Plan, observed: Mapping[Address, Observed]) -> Plan:
         """Return the plan with what must not be done now held: it is paused, or would interrupt more than may be."""
         catalog = self._desired.catalog
-        interrupted = {address: True for applier in self._appliers for address in applier.interrupted}
-        rollout = Rollout(
-            max_unavailable=catalog.max_unavailable,
-            failed=frozenset(self.broken.values()),
-            interrupted=self._in_hand,
-            failure_budget=catalog.failure_budget,
-            canary=catalog.canary,
-            unproven={**dict.fromkeys(self.broken, False), **interrupted},
-            closed=self._permit.closed,
-        )
-        return apply_policy(hold_paused(plan, self._permit, catalog), catalog, observed, rollout)
+        return apply_policy(hold_paused(plan, self._permit, catalog), catalog, observed, self.rollout)
 
     def _known(self) -> Mapping[Address, Observed]:
         self.observer.declare(self._desired.catalog.units)

@@ -10,12 +10,11 @@ import asyncio
 import getpass
 import json
 import os
-import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
 from reconciler.alive import mark_of
 from reconciler.apply import Phase, Progress
@@ -24,24 +23,21 @@ from reconciler.core.errors import BivisorError, HistoryError
 from reconciler.core.past import BEGUN, StepRecord, kept, planned, storable
 from reconciler.core.plan import PENDING, Verb
 from reconciler.core.status import GOOD
-from reconciler.history import History
-from reconciler.history_file import open_to_write, trouble
+from reconciler.ledger import Ledger
 from reconciler.reconcile import Entry
+from reconciler.retention import PORTION, RETENTION, Retention, prune_passes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import sqlite3
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
 
     from reconciler.core.plan import Plan
-
-    Write: TypeAlias = Callable[[sqlite3.Connection], object]
+    from reconciler.ledger import Write
 
 MOST_UNWRITTEN = 5_000
 """So many writes are kept while the file cannot be written; then all of them are dropped, and what comes is kept anew."""
-
-MOST_PASSES = 10_000
-"""As many passes are kept; older ones go when a new one begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +58,16 @@ async def origin_of(folder: Path, command: str) -> Origin:
 
 @dataclass(slots=True)
 class _Row:
-    """A pass that goes on: its number, 0 while it is not written, and when its steps began (the loop's time)."""
+    """A pass that goes on.
 
+    `write`   writes its beginning: once more where the file has been exchanged meanwhile.
+    `mark`    by which it is known, when it began and in which process; a number alone may be another's in another file.
+    `number`  0 while it is not written.
+    `began`   when its steps did (the loop's time).
+    """
+
+    write: Write
+    mark: tuple[str, str]
     number: int = 0
     began: dict[str, float] = field(default_factory=dict)
 
@@ -71,17 +75,23 @@ class _Row:
 class Recorder:
     """Writes the passes of one command; several may go on at once. `origin` is of whoever begins the next one."""
 
-    def __init__(self, folder: Path, origin: Origin, redact: Callable[[str], str], warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        origin: Origin,
+        redact: Callable[[str], str],
+        warn: Callable[[str], None],
+        retention: Retention = RETENTION,
+    ) -> None:
         """Write to the history of that folder of documents.
 
         Whatever is kept passes `redact`; `warn` is told once what stands against it.
         """
-        self._folder = folder
-        self._path: Path | None = None
         self.origin = origin
+        self.retention = retention
         self._redact = redact
         self._warn = warn
-        self._connection: sqlite3.Connection | None = None
+        self._ledger = Ledger(folder, warn)
         self._unwritten: list[Write] = []
         self._troubled = False
         self._warned = False
@@ -115,28 +125,31 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Let go of the file."""
-        self._close()
+        self._ledger.close()
 
-    def _close(self) -> None:
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+    def not_begun(self, plan: Plan) -> None:
+        """Record a pass that had nothing to carry out, and was not whole nevertheless: all is held, or nobody answers."""
+        row = self._begin(plan)
+        self._end(row, "partial", 0.0)
 
     def _begin(self, plan: Plan) -> _Row:
-        began = datetime.now(UTC).isoformat(timespec="microseconds")
-        origin = self.origin
-        texts = (began, origin.command, origin.commit, origin.branch, version("bivisor"), _user(), mark_of(os.getpid()))
-        values, row = (*map(storable, texts), origin.dirty), _Row()
+        now = datetime.now(UTC)
+        origin, mark = self.origin, (now.isoformat(timespec="microseconds"), mark_of(os.getpid()))
+        texts = (mark[0], origin.command, origin.commit, origin.branch, version("bivisor"), _user(), mark[1])
+        values = (*map(storable, texts), origin.dirty)
         steps = [planned(step, self._redact) for step in plan.steps if step.verb is not Verb.NOTHING]
 
         def write(connection: sqlite3.Connection) -> None:
             row.number = connection.execute(_BEGIN, values).lastrowid or 0
             for step in steps:
                 _insert(connection, row, step)
-            connection.execute("DELETE FROM passes WHERE number <= ?", (row.number - MOST_PASSES,))
 
-        self._write(write, always=True)
+        def begin(connection: sqlite3.Connection) -> None:
+            write(connection)
+            prune_passes(connection, self.retention, now, max(PORTION, 2 * len(steps)))
+
+        row = _Row(write, mark)
+        self._write(begin, always=True)
         return row
 
     def _heard(self, row: _Row, progress: Progress, now: float) -> None:
@@ -153,8 +166,7 @@ class Recorder:
     def _update(
         self, connection: sqlite3.Connection, row: _Row, progress: Progress, what: tuple[str, str, float | None, str]
     ) -> None:
-        if not row.number:
-            return  # its beginning was not written either
+        _ensure(connection, row)
         if not connection.execute(_OUTCOME, (*what, row.number)).rowcount:
             # nothing was to be done about it; it was waited for since another step had moved it
             _insert(connection, row, planned(progress.step, self._redact))
@@ -162,7 +174,12 @@ class Recorder:
 
     def _end(self, row: _Row, result: str, duration_s: float | None, note: str = "") -> None:
         ended = (result, duration_s, kept(note, self._redact))
-        self._write(lambda connection: row.number and connection.execute(_END, (*ended, row.number)), always=True)
+
+        def write(connection: sqlite3.Connection) -> None:
+            _ensure(connection, row)
+            connection.execute(_END, (*ended, row.number))
+
+        self._write(write, always=True)
 
     def _write(self, write: Write, *, always: bool = False) -> None:
         """Write this and all that could not be written before; after trouble only with `always`, else it is kept."""
@@ -170,14 +187,11 @@ class Recorder:
         if self._troubled and not always:
             return
         try:
-            path = self._path = self._path or History.place(self._folder)
-            self._connection = self._connection or open_to_write(path)
-            _together(path, self._connection, self._unwritten)
+            self._ledger.together(self._unwritten)
         except HistoryError as error:
             if not self._warned:
                 self._warn(f"warning: what this apply does is not recorded; it goes on all the same. {error}")
             self._troubled = self._warned = True
-            self._close()
             if len(self._unwritten) > MOST_UNWRITTEN:
                 self._unwritten.clear()
         else:
@@ -191,7 +205,14 @@ _BEGIN = """
 _STEP = "INSERT INTO steps (pass, pending, address, verb, outcome, message, reasons, changes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _ORIGIN = "INSERT INTO origins (step, key) VALUES (?, ?)"
 _OUTCOME = "UPDATE steps SET outcome = ?, message = ?, duration_s = ? WHERE address = ? AND pass = ?"
+_THERE = "SELECT 1 FROM passes WHERE number = ? AND began = ? AND process = ?"
 _END = "UPDATE passes SET result = ?, duration_s = ?, note = ? WHERE number = ?"
+
+
+def _ensure(connection: sqlite3.Connection, row: _Row) -> None:
+    """Have the pass stand in the file: its beginning may not have been written, or to one that is there no more."""
+    if connection.execute(_THERE, (row.number, *row.mark)).fetchone() is None:
+        row.write(connection)
 
 
 def _insert(connection: sqlite3.Connection, row: _Row, step: StepRecord) -> None:
@@ -199,17 +220,6 @@ def _insert(connection: sqlite3.Connection, row: _Row, step: StepRecord) -> None
     texts = (step.address, step.verb, step.outcome, step.message, json.dumps(step.reasons), json.dumps(changes))
     number = connection.execute(_STEP, (row.number, step.verb in PENDING, *texts)).lastrowid
     connection.executemany(_ORIGIN, [(number, key) for key in step.origins])
-
-
-def _together(path: Path, connection: sqlite3.Connection, writes: Sequence[Write]) -> None:
-    """Write all of it or nothing. Raises HistoryError; the connection is then to be closed."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        for write in writes:
-            write(connection)
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise trouble(path, error, "written") from None
 
 
 def _user() -> str:

@@ -3,6 +3,7 @@
     listen: 127.0.0.1:9180              # metrics and health
     logLevel: info
     stopWithinSeconds: 2700
+    retention: {passDays: 365, eventDays: 90}
     webhooks:
       - name: ops
         url: https://ops.example.org/bivisor
@@ -33,6 +34,7 @@ from reconciler.core.wording import dotted
 from reconciler.desired import UnresolvedError, read_secret
 from reconciler.news import Event
 from reconciler.redact import Redactor
+from reconciler.retention import RETENTION, Retention
 from resources.cloud import Spec
 from resources.contract import SecretText
 from resources.specs.secret import SecretSpec
@@ -82,6 +84,20 @@ class WebhookModel(Spec):
     events: tuple[Event, ...] = Field(default=tuple(Event), description="What is told; without it everything.")
 
 
+class RetentionModel(Spec):
+    """How much of what was done and of what happened is kept; what is over goes, the oldest first."""
+
+    passes: int = Field(default=RETENTION.passes, ge=1, description="As many passes at most.")
+    pass_days: int = Field(default=RETENTION.passes_days, ge=1, description="Passes of so many days at most.")
+    events: int = Field(default=RETENTION.events, ge=1, description="As many events at most.")
+    event_days: int = Field(default=RETENTION.events_days, ge=1, description="Events of so many days at most.")
+    megabytes: int = Field(default=RETENTION.most_bytes // 2**20, ge=1, description="Passes of so many MiB at most.")
+
+    def retention(self) -> Retention:
+        """Return it as the file of what was done knows it."""
+        return Retention(self.passes, self.pass_days, self.events, self.event_days, self.megabytes * 2**20)
+
+
 class SettingsModel(Spec):
     """What the file may say; all of it may be left out."""
 
@@ -104,6 +120,9 @@ class SettingsModel(Spec):
         default=STOP_WITHIN_S,
         ge=1,
         description="How long the steps in hand may take after SIGTERM; then they are abandoned.",
+    )
+    retention: RetentionModel = Field(
+        default_factory=RetentionModel, description="How much is kept of what was done and of what happened."
     )
     webhooks: Annotated[tuple[WebhookModel, ...], AfterValidator(_each_once)] = Field(
         default=(), description="Who is told what happens."
@@ -129,6 +148,7 @@ class Settings:
     stop_within_s: float = STOP_WITHIN_S
     webhooks: tuple[Webhook, ...] = ()
     redact: Redactor = field(default_factory=Redactor, compare=False, repr=False)
+    retention: Retention = RETENTION
 
 
 async def read_settings(path: Path) -> Settings:
@@ -191,7 +211,8 @@ async def _settled(document: Document, model: SettingsModel) -> Settings:
     if model.listen is not None:
         host, _, port = model.listen.rpartition(":")
         listen = host.strip("[]"), int(port)
-    return Settings(listen, model.log_level, float(model.stop_within_seconds), tuple(hooks), Redactor(secrets))
+    stop_within_s, kept = float(model.stop_within_seconds), model.retention.retention()
+    return Settings(listen, model.log_level, stop_within_s, tuple(hooks), Redactor(secrets), kept)
 
 
 def _key(values: dict[str, SecretText]) -> bytes:

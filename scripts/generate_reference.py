@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from reconciler.cli.main import DESCRIPTION, app  # noqa: E402 - found by the line above
-from reconciler.core import past_page, structured  # noqa: E402
+from reconciler.core import events, past_page, standing_page, structured  # noqa: E402
 from reconciler.core.explain import field_words, models_in  # noqa: E402
 from reconciler.core.fields import fields_of  # noqa: E402
 from reconciler.core.plan import Plan, Step, Verb  # noqa: E402
@@ -77,6 +77,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield FOLDER / "history-json.md", history_page()
     yield FOLDER / "settings.md", settings_page()
     yield FOLDER / "metrics.md", metrics_page()
+    yield FOLDER / "status-json.md", status_page()
+    yield FOLDER / "events-json.md", events_page()
     yield FOLDER / "rules.md", rules_page()
     yield FOLDER / "units.md", units_page()
     yield FOLDER / "releases.md", releases_page()
@@ -209,6 +211,29 @@ def history_page() -> str:
         "`bivisor history --output json` prints one JSON object. [What it is for](../how-to/see-what-was-done.md).",
         f"```text\n{textwrap.dedent(shape)}\n```",
         _flow(rest),
+    )
+
+
+def status_page() -> str:
+    """Return the shape of the status as JSON data."""
+    shape, _, rest = inspect.cleandoc(standing_page.__doc__ or "").partition("documents`):\n\n")[2].partition("\n\n")
+    return _page(
+        "The status for programs",
+        "`bivisor status --output json` prints one JSON object, without `daemon` and `documents`; with `--watch` one for each "
+        "change, on one line. [What it is for](../how-to/see-what-happens.md).",
+        f"```text\n{textwrap.dedent(shape)}\n```",
+        _flow(rest),
+    )
+
+
+def events_page() -> str:
+    """Return the shape of events as JSON data."""
+    shape = inspect.cleandoc(events.__doc__ or "").partition("on one line):\n\n")[2]
+    return _page(
+        "The events for programs",
+        "`bivisor events --output json` prints one JSON object, with `--follow` one for each event, on one line. "
+        "[What it is for](../how-to/see-what-happens.md).",
+        f"```text\n{textwrap.dedent(shape)}\n```",
     )
 
 

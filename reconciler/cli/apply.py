@@ -70,6 +70,8 @@ async def _apply(folder: Path, *, yes: bool, allowed: Allowed) -> int:
         look = await cloud.look()
         press.print(report_lines(cloud.report(look), press.paper))
         if not look.plan.pending:
+            if exit_code(look.plan):
+                recorder.not_begun(look.plan)  # nobody answers, or something stands against all of it
             return exit_code(look.plan)
         agreed = look if yes else await _agreed(cloud, press, look)
         if agreed is None:

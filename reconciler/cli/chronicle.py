@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Self
 
 from reconciler import log
 from reconciler.apply import Phase
+from reconciler.bookkeeper import Bookkeeper, Sight
+from reconciler.core.events import DAEMON, Event, EventType
 from reconciler.core.status import Truth
 from reconciler.notify import notify
 from reconciler.recorder import Origin, Recorder, origin_of
+from reconciler.watch import WATCHED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,17 +24,19 @@ if TYPE_CHECKING:
     from reconciler.core.plan import Plan
     from reconciler.core.status import Condition
     from reconciler.desired_source import Folder
-    from reconciler.reconcile import Look
+    from reconciler.reconcile import Look, Reconciler
+    from reconciler.retention import Retention
+    from reconciler.watch import Watches
     from resources.contract import Address
 
 _COMMAND = "run"
 
 
 class Chronicle:
-    """Hears what the daemon does. `recorder` writes the history."""
+    """Hears what the daemon does. `recorder` writes the history, `books` how everything stands and what happens."""
 
-    def __init__(self, folder: Path) -> None:
-        """Tell of that folder of documents."""
+    def __init__(self, folder: Path, *, acts: bool = True) -> None:
+        """Tell of that folder of documents; `acts` says whether the daemon does anything but look."""
         self._folder = folder
         self._counts: dict[str, int] | None = None
         self._ready = False
@@ -39,18 +44,37 @@ class Chronicle:
         self._began: dict[Address, float] = {}
         self._standing: dict[Address, str] = {}
         self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn)
+        self.books = Bookkeeper(folder, log.masked, self._warn, acts=acts)
+        self._reconciler: Reconciler | None = None
 
     def __enter__(self) -> Self:
         """Begin."""
         log.logger().info("starting", desired=str(self._folder))
+        self.books.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Let go of the record."""
+        """Let go of the records."""
+        self.books.__exit__(kind, error, trace)
         self.recorder.__exit__(kind, error, trace)
+
+    def keep(self, retention: Retention) -> None:
+        """Keep so much of what was done and of what happens from now on."""
+        self.recorder.retention = self.books.retention = retention
+
+    def keeping(self, reconciler: Reconciler, watches: Watches) -> None:
+        """Know whose decisions these are, and who listens."""
+        self._reconciler = reconciler
+        self.books.kinds, self.books.deaf = frozenset(WATCHED), lambda: watches.deaf
+
+    def ending(self) -> None:
+        """Keep to who was heard until now: that nobody listens any more is no news of the cloud."""
+        heard = dict(self.books.deaf())
+        self.books.deaf = lambda: heard
 
     def folder(self, folder: Folder) -> None:
         """Say that documents are in force, or why they are not."""
+        self.books.folder(folder.conditions)
         if folder.stuck:
             notify("READY=1", "STATUS=waits for documents that can be read as declared")
         for condition in folder.conditions:
@@ -67,12 +91,16 @@ class Chronicle:
             dirty = origin.dirty and origin.commit == folder.revision
             origin = replace(origin, commit=folder.revision, branch=folder.branch, dirty=dirty)
         self.recorder.origin = origin
+        self.books.taken(origin)
         if origin.commit:
             log.logger().info("commit", commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
 
     def decided(self, look: Look) -> None:
         """Say what is to be done, when that has changed; the first time, that the daemon is ready."""
         self._tell_what_stands(look.plan)
+        if self._reconciler is not None:
+            desired, broken, rollout = self._reconciler.desired, dict(self._reconciler.broken), self._reconciler.rollout
+            self.books.decided(Sight(look.plan, desired.catalog, desired.loaded, broken, rollout))
         counts = {str(verb): count for verb, count in Counter(step.verb for step in look.plan.steps).items()}
         if not self._ready:
             self._ready = True
@@ -90,6 +118,7 @@ class Chronicle:
         self._counts = None  # so that the next decision is told, whatever it is
         log.logger().error("undecided", reason=why)
         notify(f"STATUS=nothing is decided: {why}")
+        self.books.happened(Event(EventType.WARNING, "Undecided", DAEMON, why))
 
     def _tell_what_stands(self, plan: Plan) -> None:
         """Say of each step that is held or unknown for a reason of its own why, once, and when it is so no more."""
@@ -112,6 +141,7 @@ class Chronicle:
             result, began = progress.result, self._began.pop(address, now)
             tell = log.logger().warning if result.outcome in ("failed", "skipped") else log.logger().info
             told = {"message": result.message} if result.message else {}
+            self.books.step(progress.step, result)
             tell("result", address=str(address), outcome=str(result.outcome), duration_s=round(now - began, 3), **told)
 
     def _warn(self, text: str) -> None:

@@ -15,6 +15,7 @@ from reconciler.cli import saved, session
 from reconciler.cli.session import DesiredFolder, Form, OutputForm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import timedelta
 
     from reconciler.core.past_page import Told
@@ -53,7 +54,7 @@ def run(
     """
     from reconciler.history import History  # noqa: PLC0415 - keeps --help fast
 
-    oldest = None if since is None else _before_now(saved.age(since, "--since"))
+    oldest = None if since is None else before_now(saved.age(since, "--since"))
     history = History(History.place(desired))
     found = _asked(history, what, desired, limit=limit, since=oldest)
     if output is Form.JSON:
@@ -70,7 +71,7 @@ def run(
         print(_nothing(history, what, since, desired))
 
 
-def _before_now(age: timedelta) -> datetime:
+def before_now(age: timedelta) -> datetime:
     """Return the time that is so long ago, the first of all times where there was none."""
     try:
         return datetime.now(UTC) - age
@@ -86,7 +87,7 @@ def _asked(history: History, what: str, folder: Path, *, limit: int, since: date
     key, address = ("", what) if is_address else (what, "")
     found = history.passes(key=key, address=address, limit=limit, since=since)
     if what and not found:
-        _check_known(history, what, folder)
+        check_known("history", what, history.names(), folder)
     return found
 
 
@@ -100,21 +101,21 @@ def _one(history: History, number: int) -> PassRecord:
     raise UnknownNameError(f"history: there is no pass {number} ({known} in {history.path})")
 
 
-def _check_known(history: History, what: str, folder: Path) -> None:
-    """Raise UnknownNameError for a name that neither the history nor the documents, if they can be read, have."""
+def check_known(command: str, what: str, recorded: Iterable[str], folder: Path) -> None:
+    """Raise UnknownNameError for a name that neither what was recorded nor the documents, if they can be read, have."""
     from reconciler.core.errors import BivisorError, UnknownNameError  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.wording import hint, one_of  # noqa: PLC0415 - as above
     from reconciler.desired import compile_offline  # noqa: PLC0415 - as above
 
-    known = set(history.names())
+    known = set(recorded)
     with suppress(BivisorError):
         loaded, catalog, _ = compile_offline(folder)
-        known |= {str(name) for name in (*loaded.resources, *catalog.units)}
+        known |= {str(name) for name in (*loaded.resources, *catalog.units, *(each.target for each in catalog.units))}
     if what in known:
         return
     alike = sorted(name for name in known if name.casefold().endswith(f"/{what.casefold()}"))
     meant = f"(did you mean {one_of(alike[:5])}?)" if alike else hint(what, known)
-    raise UnknownNameError(f"history: nothing is called {what} here {meant}")
+    raise UnknownNameError(f"{command}: nothing is called {what} here {meant}")
 
 
 def _told(one: PassRecord) -> Told:

@@ -17,6 +17,7 @@ from reconciler.cli import (
     adopt,
     apply,
     diff,
+    events,
     explain,
     graph,
     history,
@@ -56,7 +57,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (validate, plan, diff, apply, run, pause, resume, pauses, status, why, history, adopt, graph, schema, explain):
+for command in (
+    validate,
+    plan,
+    diff,
+    apply,
+    run,
+    pause,
+    resume,
+    pauses,
+    status,
+    why,
+    history,
+    events,
+    adopt,
+    graph,
+    schema,
+    explain,
+):
     app.command(name=command.NAME)(command.run)
 
 

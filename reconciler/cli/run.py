@@ -23,6 +23,7 @@ SettingsFile = Annotated[
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reconciler.core.errors import LeadError
     from reconciler.daemon import Daemon, Opener
     from reconciler.git_source import Following
     from reconciler.operate import Operation
@@ -134,17 +135,30 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
     gc.enable()
     log.set_up(**{"level": DEFAULT_LEVEL, **session.LOGGING})
     log.take_in_libraries()
-    with heeded(folder), Chronicle(folder) as chronicle:
+    with heeded(folder), Chronicle(folder, acts=acts) as chronicle:
         terms = Terms(acts, Permits.of(folder), Leader(wishes.node) if wishes.node else None)
         operation = Operation(folder, chronicle, chronicle.recorder, given, acts=acts)
         daemon = Daemon(source, operation, operation, terms)
         async with operation.around(daemon, first):
             beat = asyncio.create_task(notify.touch(wishes.beat))
             with _heeding(daemon, operation):
-                await daemon.run()
+                lost = await _ran(daemon)
             beat.cancel()
+        if lost is not None:
+            raise lost
         log.logger().info("stopped")
     return 0
+
+
+async def _ran(daemon: Daemon) -> LeadError | None:
+    """Return why it does not lead any more, if it is that which ended it: a group around would wrap it."""
+    from reconciler.core.errors import LeadError  # noqa: PLC0415 - keeps --help fast
+
+    try:
+        await daemon.run()
+    except LeadError as error:
+        return error
+    return None
 
 
 @contextmanager

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable
 
     from rich.console import Console
+    from rich.text import Text
 
     from reconciler.core.report import Report
     from reconciler.core.shown import Line, Paper
@@ -108,11 +109,15 @@ class Press:
                 print("".join(span.text for span in line))
             sys.stdout.flush()  # the reader at the other end of the pipe may watch, or may be gone
             return
-        from rich.text import Text  # noqa: PLC0415 - only when something is printed in colour
-
         for line in lines:
-            text = Text.assemble(*((span.text, COLOURS.get(span.tone.value, "")) for span in line))
-            self.console.print(text, soft_wrap=True, highlight=False)
+            self.console.print(text_of((line,)), soft_wrap=True, highlight=False)
+
+
+def text_of(lines: Iterable[Line]) -> Text:
+    """Return lines of spans in colour."""
+    from rich.text import Text  # noqa: PLC0415 - only when something is printed in colour
+
+    return Text("\n").join(Text.assemble(*((span.text, COLOURS.get(span.tone.value, "")) for span in line)) for line in lines)
 
 
 def press() -> Press:

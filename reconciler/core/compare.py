@@ -158,13 +158,13 @@ class _Supposed(dict[str, "Value"]):
 def _edit(key: Key, before: Resource[Any] | None, after: Resource[Any] | None) -> Edit | None:
     if before is None or after is None:
         return Edit(key, Verb.CREATE if before is None else Verb.DELETE)
-    was, now = _fields(before), _fields(after)
+    was, now = fields_of_document(before), fields_of_document(after)
     names = dict.fromkeys((*was, *now))
     changes = tuple(Change(name, was.get(name), now.get(name)) for name in names if was.get(name) != now.get(name))
     return Edit(key, Verb.UPDATE, changes) if changes else None
 
 
-def _fields(resource: Resource[Any]) -> dict[str, Value]:
+def fields_of_document(resource: Resource[Any]) -> dict[str, Value]:
     """Return every field that has a value by its dotted path, as it is written in YAML; an empty list is none."""
     metadata = {"labels": dict(resource.metadata.labels), "annotations": dict(resource.metadata.annotations)}
     spec = resource.spec.model_dump(mode="json", by_alias=True) if isinstance(resource.spec, BaseModel) else {}

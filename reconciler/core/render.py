@@ -42,7 +42,7 @@ from reconciler.core.shown import (
 from reconciler.core.status import GOOD, Outcome, ResourceStatus, Result, Status, Truth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from resources.contract import Address, Change
 
@@ -141,8 +141,11 @@ def outcome_lines(step: Step, result: Result, paper: Paper = _BARE) -> tuple[Lin
     return set_lines((done, *sentence_lines(_INDENT, result.message, "", Tone.REASON, paper)), paper)
 
 
-def status_lines(status: Status, paper: Paper = _BARE) -> tuple[Line, ...]:
-    """Return a table with one line per resource: how it stands, how many of its units are ready; below it what is wrong."""
+def status_lines(status: Status, paper: Paper = _BARE, clock: Callable[[str], str] = str) -> tuple[Line, ...]:
+    """Return a table with one line per resource: how it stands, how many of its units are ready; below it what is wrong.
+
+    Where it is known, also since when; `clock` writes a time as people here read it.
+    """
     if not status.resources:
         return ((Span("Nothing is declared.", Tone.DIM),),)
     shown = [resource for resource in status.resources if resource.units]
@@ -152,7 +155,8 @@ def status_lines(status: Status, paper: Paper = _BARE) -> tuple[Line, ...]:
     for (key, standing, units), resource in zip(rows[1:], shown, strict=True):
         ready = resource.condition("Ready")
         tone = {Truth.TRUE: Tone.GOOD, Truth.FALSE: Tone.BAD, Truth.UNKNOWN: Tone.UNKNOWN}[ready.status]
-        lines.append((Span(f"{key:<{first}}  "), Span(f"{standing:<{second}}", tone), Span(f"  {units:>{third}}")))
+        since = Span(f"  since {clock(ready.since)}" if ready.since else "", Tone.DIM)
+        lines.append((Span(f"{key:<{first}}  "), Span(f"{standing:<{second}}", tone), Span(f"  {units:>{third}}"), since))
         lines += sentence_lines("    ", ready.message, "", Tone.REASON, paper)
         for remark in resource.remarks:
             lines += sentence_lines("    ", remark, "note: ", Tone.REASON, paper)

@@ -1,4 +1,8 @@
-"""What came of it: results of steps, folded into the conditions of the resources that people wrote."""
+"""What came of it: results of steps, folded into the conditions of the resources that people wrote.
+
+Conditions are as Kubernetes has them: a `type`, whether it holds, one word why for programs and a sentence for people, since
+when it does or does not, and for which generation of the document that was seen. When and which is added by `standing`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reconciler.core.compile import Catalog
-    from resources.contract import Address, Key
+    from resources.contract import Address, Key, TargetId
 
 
 class Outcome(StrEnum):
@@ -47,19 +51,26 @@ class Truth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that can be said about a resource. `reason` is one CamelCase word for programs, `message` for people."""
+    """One thing that can be said about a resource. `reason` is one CamelCase word for programs, `message` for people.
+
+    `since`       UTC, when `status` last became another one (lastTransitionTime); '' where nobody keeps it.
+    `generation`  of the document for which it was seen (observedGeneration); 0 where nobody keeps it.
+    """
 
     type: str
     status: Truth
     reason: str
     message: str = ""
+    since: str = ""
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceStatus:
     """The state of one resource: `units` it has, how many are `ready`, and its conditions, `Ready` first.
 
-    `remarks` are sentences about what is worth knowing and no difference.
+    `remarks` are sentences about what is worth knowing and no difference. `generation` rises with what the document says; 0
+    where nobody keeps it.
     """
 
     key: Key
@@ -67,6 +78,7 @@ class ResourceStatus:
     ready: int
     conditions: tuple[Condition, ...]
     remarks: tuple[str, ...] = ()
+    generation: int = 0
 
     def condition(self, kind: str) -> Condition:
         """Return the condition of that type. Raises StopIteration for a type that does not exist."""
@@ -85,15 +97,26 @@ class Status:
         return all(resource.ready == resource.units for resource in self.resources)
 
 
-def fold(plan: Plan, results: Mapping[Address, Result], catalog: Catalog) -> Status:
-    """Say how each resource stands after a pass; with no `results`, how it stands before anything is done."""
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Who is listened to: the kinds of targets that are, and of each target that is not heard at the moment why."""
+
+    kinds: frozenset[str]
+    deaf: Mapping[TargetId, str]
+
+
+def fold(plan: Plan, results: Mapping[Address, Result], catalog: Catalog, hearing: Hearing | None = None) -> Status:
+    """Say how each resource stands after a pass; with no `results`, how it stands before anything is done.
+
+    With `hearing`, also whether a change of it would be heard.
+    """
     steps: dict[Key, list[Step]] = {key: [] for key in sorted(catalog.resources)}
     for step in plan.steps:
         for origin in step.origins:
             # a document that is gone has a state as long as something of it is left
             if origin in steps or step.changes:
                 steps.setdefault(origin, []).append(step)
-    return Status(tuple(_resource(key, found, results) for key, found in steps.items()))
+    return Status(tuple(_resource(key, found, results, hearing) for key, found in steps.items()))
 
 
 def exit_code(plan: Plan, results: Mapping[Address, Result] | None = None, *, detailed: bool = False) -> int:
@@ -150,7 +173,7 @@ def _judge(step: Step, results: Mapping[Address, Result]) -> _Judged:
     return _Judged(state, bool(step.changes), f"{step.address}: {told or f'to {step.verb}'}", cause)
 
 
-def _resource(key: Key, steps: Sequence[Step], results: Mapping[Address, Result]) -> ResourceStatus:
+def _resource(key: Key, steps: Sequence[Step], results: Mapping[Address, Result], hearing: Hearing | None) -> ResourceStatus:
     units = [_judge(step, results) for step in steps]
     by_state = {state: [unit for unit in units if unit.state is state] for state in _State}
     failed, unknown, held = by_state[_State.FAILED], by_state[_State.UNKNOWN], by_state[_State.HELD]
@@ -163,6 +186,7 @@ def _resource(key: Key, steps: Sequence[Step], results: Mapping[Address, Result]
         _when("Drifted", drifted, "Differs", unknown, otherwise="AsDeclared"),
         _when("Degraded", failed, "StepFailed", unknown, otherwise="NoFailure"),
         _when("Stalled", held, "Held", otherwise="NotHeld"),
+        *(() if hearing is None else (_watched(steps, hearing),)),
     )
     remarks = tuple(f"{step.address}: {text}" for step in steps for text in step.remarks)
     return ResourceStatus(key, len(units), len(by_state[_State.READY]), conditions, remarks)
@@ -177,6 +201,18 @@ def _when(kind: str, found: Sequence[_Judged], reason: str, unknown: Sequence[_J
     return Condition(kind, Truth.FALSE, otherwise)
 
 
+def _watched(steps: Sequence[Step], hearing: Hearing) -> Condition:
+    """Return whether a change of any unit would be heard; where nobody has a voice, it is looked at from time to time."""
+    targets = dict.fromkeys(step.address.target for step in steps)
+    if deaf := [f"{target}: {hearing.deaf[target]}" for target in targets if target in hearing.deaf]:
+        return Condition("WatchHealthy", Truth.FALSE, "NotHeard", _first(deaf))
+    listening = any(target.kind in hearing.kinds for target in targets)
+    return Condition("WatchHealthy", Truth.TRUE, "Watching" if listening else "Polling" if targets else "NothingToWatch")
+
+
 def _told(units: Sequence[_Judged]) -> str:
-    told = [unit.message for unit in sorted(units, key=lambda unit: not unit.cause) if unit.message]
+    return _first([unit.message for unit in sorted(units, key=lambda unit: not unit.cause) if unit.message])
+
+
+def _first(told: Sequence[str]) -> str:
     return told[0] + (f" (and {len(told) - 1} more)" if len(told) > 1 else "") if told else ""

@@ -38,11 +38,11 @@ from reconciler.core.report import Report
 from reconciler.core.shown import is_secret, masked, masked_urls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from reconciler.core.compare import Edit
     from reconciler.core.plan import Plan, Step
-    from reconciler.core.status import Result, Status
+    from reconciler.core.status import Condition, Result, Status
     from resources.contract import Address, Change, Value
 
 VERSION = 1
@@ -81,11 +81,7 @@ def results_data(results: Mapping[Address, Result]) -> dict[str, Any]:
 
 
 def status_data(status: Status) -> dict[str, Any]:
-    """Return the state of every resource.
-
-    `{"version": 1, "ready": false, "resources": [{"key": "Cluster/demo", "kind", "name", "units": 3, "ready": 2,
-    "remarks": [], "conditions": [{"type": "Ready", "status": "True", "reason": "AsDeclared", "message": ""}]}]}`
-    """
+    """Return the state of every resource; see `standing_page` for its shape."""
     return {
         "version": VERSION,
         "ready": status.ready,
@@ -94,17 +90,30 @@ def status_data(status: Status) -> dict[str, Any]:
                 "key": str(each.key),
                 "kind": each.key.kind,
                 "name": each.key.name,
+                "generation": each.generation or None,
                 "units": each.units,
                 "ready": each.ready,
                 "remarks": [masked_urls(text) for text in each.remarks],
-                "conditions": [
-                    {"type": c.type, "status": str(c.status), "reason": str(c.reason), "message": masked_urls(c.message)}
-                    for c in each.conditions
-                ],
+                "conditions": conditions_data(each.conditions),
             }
             for each in status.resources
         ],
     }
+
+
+def conditions_data(conditions: Iterable[Condition]) -> list[dict[str, Any]]:
+    """Return conditions under the names that Kubernetes has for their fields."""
+    return [
+        {
+            "type": each.type,
+            "status": str(each.status),
+            "reason": str(each.reason),
+            "message": masked_urls(each.message),
+            "lastTransitionTime": each.since or None,
+            "observedGeneration": each.generation or None,
+        }
+        for each in conditions
+    ]
 
 
 def _compared(report: Report) -> dict[str, Any]:

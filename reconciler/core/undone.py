@@ -35,6 +35,9 @@ WINDOW_S = 3 * 3600.0
 QUIET_S = 3600.0
 """Two runs of such an agent: what has stood as declared for so long is no longer undone."""
 
+_AGAIN = " was made as declared and undone again "
+"""What is told of nothing else."""
+
 _MOST_SHOWN = 80
 """Characters of a value that are kept: of a whole file the beginning says enough."""
 
@@ -122,6 +125,11 @@ def hold_stalled(plan: Plan, corrections: Mapping[Address, Corrections], tell: C
     return replace(plan, steps=tuple(steps.values()))
 
 
+def is_stalled(step: Step) -> bool:
+    """Tell whether the step is held by `hold_stalled`, and not for another one's sake."""
+    return step.root is None and _AGAIN in step.held
+
+
 def _found(change: Change) -> str:
     found = written(masked(change)[0])
     return found if len(found) <= _MOST_SHOWN else f"{found[:_MOST_SHOWN]}…"
@@ -137,6 +145,6 @@ def _why(known: Corrections, tell: Callable[[float], str]) -> str:
     times = named(dict.fromkeys(tell(each.at) for each in undone))
     last = undone[-1]
     return (
-        f"{fields} was made as declared and undone again {MOST_UNDONE} times ({times}; found {last.found} last): "
+        f"{fields}{_AGAIN}{MOST_UNDONE} times ({times}; found {last.found} last): "
         "find out who sets it, or leave it to them (bivisor/ignore)"
     )

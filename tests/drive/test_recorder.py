@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler import recorder as recording
 from reconciler.core.errors import BrokenPlanError
 from reconciler.history import ChangeRecord, History, HistoryError, PassRecord
 from reconciler.recorder import Origin, Recorder
 from reconciler.redact import Redactor
+from reconciler.retention import RETENTION, Retention, prune_passes
 from resources.contract import Action, Key, Reply, SecretText
 from tests.drive.world import Thing, World, thing
 
@@ -42,6 +42,7 @@ class Desk:
 
     folder: Path
     warned: list[str] = field(default_factory=list)
+    retention: Retention = RETENTION
 
     @property
     def history(self) -> History:
@@ -52,7 +53,7 @@ class Desk:
         """Make it as declared, and have that recorded."""
         origin = Origin("apply", "0123456789abcdef", "main", dirty=True)
         redact = Redactor({"x": {"password": SecretText(SECRET)}})
-        with Recorder(self.folder, origin, redact, self.warned.append) as recorder:
+        with Recorder(self.folder, origin, redact, self.warned.append, self.retention) as recorder:
             look = await reconciler.look()
             return [done async for done in reconciler.passes(look, unheard, recorder)]
 
@@ -304,7 +305,7 @@ def _foreign(path: Path) -> None:
         (_no_folder, "state: File exists. Name a folder of your own with BIVISOR_STATE"),
         (_no_file, "cannot be written: Is a directory."),
         (_damaged, "it is damaged (file is not a database). Delete it: only the history is lost"),
-        (_newer, "written by a newer bivisor (version 99 of the file, this one knows 1). Upgrade this one, or name"),
+        (_newer, "written by a newer bivisor (version 99 of the file, this one knows 2). Upgrade this one, or name"),
         (_foreign, "table passes already exists"),
     ],
 )
@@ -407,9 +408,9 @@ def test_several_applies_record_at_once(desk: Desk) -> None:
     assert {len(one.steps) for one in found} == {5}
 
 
-async def test_old_passes_go(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_old_passes_go(desk: Desk) -> None:
     """Only so many passes are kept, and nothing of those that go."""
-    monkeypatch.setattr(recording, "MOST_PASSES", 3)
+    desk.retention = Retention(passes=3)
     world = World()
     for size in range(5):
         await desk.apply(world.reconciler(of(thing("a", "x", size=size), ZONE)))
@@ -417,6 +418,79 @@ async def test_old_passes_go(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Non
     with closing(sqlite3.connect(desk.history.path)) as connection:
         counted = connection.execute("SELECT (SELECT count(*) FROM steps), (SELECT count(*) FROM origins)").fetchone()
     assert counted == (1, 1)
+
+
+async def test_passes_go_by_age_and_by_room_too(desk: Desk) -> None:
+    """What is older than it may be goes, and the oldest while they need more room than they may; what runs stays."""
+    world = World()
+    for size in range(4):
+        await desk.apply(world.reconciler(of(thing("a", "x", size=size), ZONE)))
+    now = datetime.now(UTC)
+    with closing(sqlite3.connect(desk.history.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("UPDATE passes SET began = ? WHERE number <= 3", ("2020-01-01T00:00:00.000000+00:00",))
+        connection.execute("UPDATE passes SET result = '' WHERE number = 5")
+        assert not prune_passes(connection, Retention(passes_days=30), now)
+        assert desk.history.numbers() == (4, 8)
+        assert not prune_passes(connection, Retention(most_bytes=1), now)
+        assert desk.history.numbers() == (5, 8)
+        assert not prune_passes(connection, Retention(most_bytes=1), now + timedelta(days=2))
+        assert desk.history.numbers() == (8, 8)
+        assert not prune_passes(connection, Retention(passes_days=10**9), now)
+        assert desk.history.numbers() == (8, 8)
+
+
+async def test_a_large_pass_goes_in_portions(desk: Desk) -> None:
+    """However many steps a pass has, no write lets more of them go than a portion; the pass goes with the last of them."""
+    world = World()
+    await desk.apply(world.reconciler(*(thing("a", f"x{number}", size=1) for number in range(25))))
+    await desk.apply(world.reconciler(thing("a", "x1", size=1)))
+    with closing(sqlite3.connect(desk.history.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        left: list[tuple[int, int]] = []
+        while prune_passes(connection, Retention(passes=1), datetime.now(UTC), 10):
+            left.append(connection.execute("SELECT (SELECT count(*) FROM steps), (SELECT count(*) FROM passes)").fetchone())
+    assert left == [(15, 3), (5, 3)]
+    assert desk.history.numbers() == (3, 3)
+
+
+@pytest.mark.parametrize("how", ["deleted", "exchanged"])
+async def test_a_history_that_goes_while_it_is_written_to_is_begun_anew(desk: Desk, how: str) -> None:
+    """A file that is deleted in the middle of a pass: it is told once, and the pass stands whole in the new file."""
+    world = World()
+    first = of(thing("a", "first", size=1), ZONE)
+    path = desk.history.path
+
+    def remove(action: Action) -> None:
+        if action.args["name"] == "first":
+            path.rename(path.with_suffix(".old"))
+            if how == "exchanged":
+                path.touch()
+
+    world.place("a").before_do = remove
+    await desk.apply(world.reconciler(first, of(thing("a", "second", first, size=1), ZONE)))
+    (warning,) = desk.warned
+    assert "was deleted or exchanged while it was written to: what stood there is lost, it begins anew" in warning
+    last, done = desk.history.passes()
+    assert (last.number, done.number, done.result) == (2, 1, "converged")
+    assert [(step.address, step.outcome) for step in done.steps] == [
+        ("ssh:a/thing/first", "converged"),
+        ("ssh:a/thing/second", "converged"),
+    ]
+
+
+async def test_a_pass_that_could_do_nothing_is_recorded(desk: Desk) -> None:
+    """Where nobody answers, it is known that somebody tried, and why nothing was done."""
+    world = World()
+    world.place("a").silent = True
+    look = await world.reconciler(of(thing("a", "x", size=1), ZONE)).look()
+    with Recorder(desk.folder, Origin("apply"), str, desk.warned.append) as recorder:
+        recorder.not_begun(look.plan)
+    (done,) = desk.history.passes()
+    assert (done.result, [(step.outcome, step.message) for step in done.steps]) == (
+        "partial",
+        [("skipped", "no route to host")],
+    )
 
 
 async def test_names_that_are_no_text_are_recorded_as_escapes(desk: Desk) -> None:

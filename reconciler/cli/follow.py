@@ -1,0 +1,58 @@
+"""Following what the daemon keeps: look, tell what is new, wait a moment, until somebody ends it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVERY_S = 0.5
+"""Seconds between two looks; one costs about a millisecond."""
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+
+
+def turns() -> Iterator[None]:
+    """Yield at once, and again and again, until Ctrl-C or SIGTERM: that is how following ends, and no failure."""
+    with _ended() as ended:
+        yield
+        while not ended.wait(EVERY_S):
+            yield
+
+
+@contextmanager
+def _ended() -> Iterator[threading.Event]:
+    """Yield what is set by the first signal; a second one does what it does to any program."""
+    ended = threading.Event()
+    heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def end(*_: object) -> None:
+        ended.set()
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+
+    for number in heard:
+        signal.signal(number, end)
+    try:
+        yield ended
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+
+
+def clock(text: str) -> str:
+    """Return a time of the file as people here read it."""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def age(seconds: float) -> str:
+    """Return `12 s`, `3 min`, `5 h`, `2 d`."""
+    for least, unit in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "min")):
+        if seconds >= least:
+            return f"{seconds // least:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

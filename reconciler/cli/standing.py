@@ -1,0 +1,177 @@
+"""`bivisor status --watch`: what the daemon keeps, as it changes."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from reconciler.alive import pid_of
+from reconciler.bookkeeper import SEEN_S
+from reconciler.cli import session
+from reconciler.cli.follow import age, clock, turns
+from reconciler.cli.session import Form, Press
+from reconciler.core.errors import HistoryError
+from reconciler.core.shown import Line, Span, Tone
+from reconciler.core.standing_page import moved, moved_line, standing_lines
+from reconciler.core.status import Status, Truth
+from reconciler.core.structured import conditions_data, status_data
+from reconciler.history import History
+from reconciler.status_file import Kept, read_kept, signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from rich.live import Live
+
+    from reconciler.status_file import Keeper
+
+LATE_S = 4 * SEEN_S
+"""A daemon that runs and has not written for so many seconds cannot, or hangs."""
+
+
+def follow_status(folder: Path, form: Form) -> None:
+    """Show what is kept, and again when it has changed, until somebody ends it. Raises HistoryError."""
+    path = History.place(folder)
+    press = session.press()
+    known: tuple[object, ...] | None = None
+    kept = Kept()
+    with _shown(press, form) as show:
+        for _ in turns():
+            try:
+                now = signature(path)
+                if now != known:
+                    kept, known = read_kept(path), now
+                show(kept)  # time passes on it, and its daemon may have gone
+            except HistoryError as error:
+                if not error.retry:
+                    raise
+
+
+@contextmanager
+def _shown(press: Press, form: Form) -> Iterator[Callable[[Kept], None]]:
+    """Yield what shows what is kept, in the way that whoever reads it likes."""
+    if form is Form.JSON:
+        yield _Documents().show
+    elif press.on_terminal:
+        from rich.live import Live  # noqa: PLC0415 - slow to import, not needed in a pipe
+
+        with Live(console=press.console, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
+            yield _Page(press, live).show
+    else:
+        yield _Lines(press).show
+
+
+class _Documents:
+    """Prints a JSON document for each change."""
+
+    def __init__(self) -> None:
+        self._before: Any = None
+
+    def show(self, kept: Kept) -> None:
+        said = _essence(kept)
+        if said != self._before:
+            self._before = said
+            print(json.dumps(standing_data(kept)), flush=True)
+
+
+class _Lines:
+    """Prints a line for each change."""
+
+    def __init__(self, press: Press) -> None:
+        self._press = press
+        self._said: Any = None
+        self._heads: list[str] = []
+        self._status = Status(())
+
+    def show(self, kept: Kept) -> None:
+        now, said = datetime.now(UTC), _essence(kept)
+        if said == self._said:
+            return
+        told = heads(kept, now)
+        lines: list[Line] = [(Span(head, Tone.DIM),) for head in told if head not in self._heads]
+        for key, condition in moved(self._status, kept.status):
+            at = condition.since if condition is not None and self._said is None else now.isoformat()
+            lines.append(moved_line(clock(at), key, condition, self._press.paper))
+        self._said, self._heads, self._status = said, told, kept.status
+        if lines:
+            self._press.print(lines)
+
+
+class _Page:
+    """Draws one page anew."""
+
+    def __init__(self, press: Press, live: Live) -> None:
+        self._press = press
+        self._live = live
+
+    def show(self, kept: Kept) -> None:
+        console = self._live.console
+        paper = replace(self._press.paper, width=console.width)
+        told = heads(kept, datetime.now(UTC))
+        lines = standing_lines(told, kept.status, paper, clock, console.height)
+        self._live.update(session.text_of(lines), refresh=True)
+
+
+def _essence(kept: Kept) -> tuple[Any, Status]:
+    """Return what makes a change when it changes: not that the daemon has said again that all is so."""
+    keeper = kept.keeper
+    if keeper is None:
+        return (None,), kept.status
+    return (replace(keeper, seen=""), keeper.alive, _is_late(keeper, datetime.now(UTC))), kept.status
+
+
+def _is_late(keeper: Keeper, now: datetime) -> bool:
+    return keeper.alive and _age_s(keeper, now) > LATE_S
+
+
+def _age_s(keeper: Keeper, now: datetime) -> float:
+    return (now - datetime.fromisoformat(keeper.seen)).total_seconds()
+
+
+def heads(kept: Kept, now: datetime) -> list[str]:
+    """Say who keeps this and, if nobody does, how old it is; and what is wrong with the documents."""
+    keeper = kept.keeper
+    if keeper is None:
+        return ["No daemon has kept this folder yet: start bivisor run."]
+    branch = f" ({keeper.branch})" if keeper.branch else ""
+    commit = f", commit {keeper.commit[:12]}{branch}" if keeper.commit else ""
+    dirty = " with uncommitted changes" if keeper.dirty else ""
+    ago = age(_age_s(keeper, now))
+    if keeper.alive:
+        does = "keeps this" if keeper.acts else "only looks at this"
+        first = f"bivisor run (process {pid_of(keeper.process)}) {does} since {clock(keeper.began)}{commit}{dirty}."
+        if _is_late(keeper, now):
+            first += f" It has not written for {ago}: this is how everything stood then."
+    else:
+        first = f"No daemon runs: this is how everything stood {ago} ago, at {clock(keeper.seen)}{commit}{dirty}."
+    wrong = (each for each in keeper.conditions if each.status is Truth.FALSE)
+    return [first, *(f"documents: {each.reason}: {each.message}" for each in wrong)]
+
+
+def standing_data(kept: Kept) -> dict[str, Any]:
+    """Return what is kept as JSON data; see `standing_page` for its shape."""
+    keeper, data = kept.keeper, status_data(kept.status)
+    return {
+        "version": data["version"],
+        "ready": bool(kept.former) and data["ready"],
+        "daemon": None if keeper is None else _keeper_data(keeper),
+        "documents": conditions_data(keeper.conditions) if keeper is not None else [],
+        "resources": data["resources"],
+    }
+
+
+def _keeper_data(keeper: Keeper) -> dict[str, Any]:
+    commit = {"id": keeper.commit, "branch": keeper.branch, "dirty": keeper.dirty} if keeper.commit else None
+    return {
+        "alive": keeper.alive,
+        "process": pid_of(keeper.process),
+        "acts": keeper.acts,
+        "began": keeper.began,
+        "seen": keeper.seen,
+        "bivisor": keeper.version,
+        "commit": commit,
+    }

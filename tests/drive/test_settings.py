@@ -82,7 +82,7 @@ retain: 3
             f'run.yaml:5:67: webhooks[0].events[0]: must be {words} or "documents.taken", not "step.fail" '
             '(did you mean "step.failed"?)'
         ),
-        'run.yaml:6:1: retain: unknown field "retain" (fields here: listen, logLevel, stopWithinSeconds, webhooks)',
+        'run.yaml:6:1: retain: unknown field "retain" (fields here: listen, logLevel, retention, stopWithinSeconds, webhooks)',
     ]
 
 

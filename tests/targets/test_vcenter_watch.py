@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["owner"]
 EVERYTHING = Signal(VC1, everything=True)
 BEAT_S = 2.0
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 CREATE = Action("port_group.create", {"vds": "DVS0", "name": "provider-100", "vlan": 100})
 SWITCH = vim.dvs.VmwareDistributedVirtualSwitch
 

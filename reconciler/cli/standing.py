@@ -113,7 +113,9 @@ class _Page:
         paper = replace(self._press.paper, width=console.width)
         told = heads(kept, datetime.now(UTC))
         lines = standing_lines(told, kept.status, paper, clock, console.height)
-        self._live.update(session.text_of(lines), refresh=True)
+        page = session.text_of(lines)
+        page.no_wrap, page.overflow = True, "crop"  # a row too long must not push the last one off the screen
+        self._live.update(page, refresh=True)
 
 
 def _essence(kept: Kept) -> tuple[Any, Status]:

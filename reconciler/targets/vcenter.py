@@ -163,7 +163,7 @@ class VCenterTarget:
         with self._one_login:
             self._heed_refusal()
             try:
-                session = open_session(self._endpoint, socket_timeout_s=socket_timeout_s)
+                session = open_session(self._endpoint, socket_timeout_s=socket_timeout_s, fence=self._fence)
             except LoginRefusedError as refusal:
                 self._refusal = self._clock(), refusal
                 self._proved_at = -math.inf

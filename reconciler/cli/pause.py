@@ -76,7 +76,7 @@ def file_of(folder: Path) -> PausesFile:
     if is_taken(folder) and not file.is_heeded:
         raise PausesError(
             f"{file.path}: the daemon that keeps {folder} does not read this file: name its folder with {STATE} "
-            "(a systemd unit with StateDirectory=bivisor has /var/lib/bivisor)"
+            "(a systemd unit with StateDirectory=bivisor-run has /var/lib/bivisor-run)"
         )
     return file
 

@@ -14,12 +14,16 @@ from tests.lab.layout import CONTROLLERS
 from tests.lab.workspace import REPOSITORY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.lab.lab import Lab
+    from tests.lab.layout import Host
     from tests.lab.workspace import Workspace
 
 PROGRAM = Path("/opt/bivisor")
 FOLDER = Path("/srv/cloud")
 AGENT = Path("/usr/lib/ocf/resource.d/bivisor/bivisor")
+STATE = Path("/var/lib/bivisor-run")
 LOG = "/var/log/bivisor.log"
 
 _DEVELOPMENT = ("mypy*", "*__mypyc*", "pip*", "setuptools*", "grimp*", "hypothesis*", "pytest*", "_pytest", "openstack",
@@ -44,10 +48,10 @@ RESOURCE = """
 """
 
 
-def install(lab: Lab, desk: Workspace) -> None:
-    """Put program, agent, documents and keys on every controller."""
+def install(lab: Lab, desk: Workspace, hosts: Sequence[Host] = CONTROLLERS) -> None:
+    """Put program, agent, documents and keys on these controllers."""
     packages = Path(sysconfig.get_paths()["purelib"])
-    for host in CONTROLLERS:
+    for host in hosts:
         root = lab.root(host.name)
         home = root / PROGRAM.relative_to("/")
         lab.exec(host.name, "python3", "-m", "venv", "--without-pip", str(PROGRAM))
@@ -83,7 +87,7 @@ def remove(lab: Lab) -> None:
     lab.exec(first, "crm_resource", "--cleanup", "--resource", "bivisor", check=False)
     for host in CONTROLLERS:
         (lab.root(host.name) / LOG.lstrip("/")).unlink(missing_ok=True)
-        for place in (PROGRAM, FOLDER, AGENT.parent):
+        for place in (PROGRAM, FOLDER, STATE, AGENT.parent):
             shutil.rmtree(lab.root(host.name) / place.relative_to("/"), ignore_errors=True)
 
 

@@ -55,10 +55,10 @@ def run(
     limit: Limit = 50,
     output: OutputForm = Form.TEXT,
 ) -> None:
-    """Show what happened while bivisor run kept the cloud, the last at the end.
+    """Show what happened while bivisor run kept the cloud.
 
     What was held and why, what came of each step, who was not heard, which documents were taken or refused. The same event
-    is counted, not repeated. Needs no host, no network and no secret.
+    is counted, not repeated; the last one stands at the end. Needs no host, no network and no secret.
     """
     from reconciler.core.events import EventType  # noqa: PLC0415 - keeps --help fast
     from reconciler.event_file import Wanted, read_abouts, read_events  # noqa: PLC0415 - as above

@@ -221,7 +221,7 @@ def is_elsewhere(lab: Lab, asked: str, lost: str) -> bool:
     return "Started" in said and f"Started {lost}" not in said
 
 
-KILLS = 3
+KILLS = 1
 MANY_KILLS = 50
 
 

@@ -112,6 +112,7 @@ def test_a_cluster_comes_and_goes(lab: Lab, desk: Workspace) -> None:
     wait_for(lambda: desk.run("plan", "--detailed-exitcode", exits=None).returncode == 0, "nothing left", 60)
 
 
+@pytest.mark.soak
 def test_a_second_vcenter_comes_and_goes(lab: Lab, desk: Workspace, tmp_path: Path) -> None:
     """Its cluster has the name and the MoRef of the first one's, and is another hypervisor; nothing of the first is touched."""
     processes, first = invocations(lab), hypervisors(lab)

@@ -75,6 +75,7 @@ def test_a_hung_nova_compute(lab: Lab, desk: Workspace) -> None:
     assert computes(lab) == {"kvm1": "up", "vcenter-c0": "up"}
 
 
+@pytest.mark.soak
 def test_stale_service_rows(lab: Lab, desk: Workspace) -> None:
     """The row of a compute that is no more is told in each plan, and removed when it is declared gone."""
     lab.script("kvm1", STRAY, timeout_s=90)

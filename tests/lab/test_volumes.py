@@ -140,6 +140,7 @@ def test_each_hypervisor_boots_from_a_volume(lab: Lab, converged: Workspace, zon
         assert (found.availability_zone, found.status) == (zone, "in-use")
 
 
+@pytest.mark.soak
 def test_the_service_moves_when_its_node_is_cut_off(lab: Lab, converged: Workspace) -> None:
     """The other node serves under the same name: a new volume is made and attached, Cinder has one row, never two lived."""
     cloud = lab.openstack()

@@ -27,20 +27,8 @@ _SDK_TO_ITSELF = "ignore::openstack.warnings._RemovedInSDKWarning"
 
 _ON_THE_DEMOS_CLOUD = (
     *("converge", "host_helper", "identity", "lessons", "options", "release", "refusals", "images", "saved_plan"),
-    *(
-        "history",
-        "why",
-        "signals",
-        "run",
-        "pause",
-        "leader",
-        "stream",
-        "ownership",
-        "ceph_volumes",
-        "network",
-        "volumes",
-        "leaving",
-    ),
+    *("history", "why", "signals", "run", "pause", "leader", "unit", "stream"),
+    *("ownership", "ceph_volumes", "network", "volumes", "leaving"),
 )
 """These modules follow each other without a reset: the first makes the demo's cloud, each finds what it needs of it as
 declared or has it made so, and from the last much is gone."""

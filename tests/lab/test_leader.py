@@ -23,7 +23,7 @@ from tests.lab.test_converge import wait_for
 from tests.lab.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.lab.controllers import Epoch
     from tests.lab.lab import Lab
@@ -151,7 +151,7 @@ def leader(cloud: Cloud) -> Epoch:
     return cloud.epoch()
 
 
-def taken_over(cloud: Cloud, old: Epoch, began: float, report: Callable[[str, object], None]) -> tuple[Epoch, float]:
+def taken_over(cloud: Cloud, old: Epoch, began: float) -> tuple[Epoch, float]:
     """Wait until another one leads and has repaired a drift; return it, and when (Unix time) it had claimed.
 
     It goes on when it has claimed the lead and decided. Before it acts it has asked every host once, and one that does not
@@ -171,8 +171,6 @@ def taken_over(cloud: Cloud, old: Epoch, began: float, report: Callable[[str, ob
     wait_until(cloud.repaired, what="it repairs the drift", timeout_s=REPAIRED_S, every_s=0.1)
     took["repaired_s"] = time.time() - began
     new = cloud.epoch(but=old.leader)
-    for name, seconds in took.items():
-        report(name, round(seconds, 1))
     print(f"\n{new.leader} after {old.leader}: {', '.join(f'{name} {seconds:.1f}' for name, seconds in took.items())}")
     return new, at
 
@@ -195,32 +193,32 @@ def frozen(host: str) -> Iterator[None]:
             process.send(signal.SIGCONT)
 
 
-def test_a_killed_leader_is_followed(cloud: Cloud, leader: Epoch, record_property: Callable[[str, object], None]) -> None:
+def test_a_killed_leader_is_followed(cloud: Cloud, leader: Epoch) -> None:
     """SIGKILL: within 15 s another one leads with a higher epoch, and repairs what came undone at that moment."""
     began = time.time()
     os.kill(cloud.process(leader.leader), signal.SIGKILL)
     cloud.drift()
-    new, at = taken_over(cloud, leader, began, record_property)
+    new, at = taken_over(cloud, leader, began)
     assert new.leader != leader.leader
     assert not cloud.written(at, leader.number)
 
 
-def test_a_stopped_leader_is_followed(cloud: Cloud, leader: Epoch, record_property: Callable[[str, object], None]) -> None:
+def test_a_stopped_leader_is_followed(cloud: Cloud, leader: Epoch) -> None:
     """SIGSTOP of the daemon alone: Pacemaker misses its sign of life, ends it, and within 15 s another one leads."""
     began = time.time()
     pid = cloud.process(leader.leader)
     os.kill(pid, signal.SIGSTOP)
     cloud.drift()
-    _, at = taken_over(cloud, leader, began, record_property)
+    _, at = taken_over(cloud, leader, began)
     assert not cloud.written(at, leader.number)
 
 
-def test_a_frozen_host_wakes_up_to_nothing(cloud: Cloud, leader: Epoch, record_property: Callable[[str, object], None]) -> None:
+def test_a_frozen_host_wakes_up_to_nothing(cloud: Cloud, leader: Epoch) -> None:
     """SIGSTOP of everything on the leader's host, Pacemaker too, and later SIGCONT: no write of the old one is accepted."""
     began = time.time()
     with frozen(leader.leader):
         cloud.drift()
-        new, at = taken_over(cloud, leader, began, record_property)
+        new, at = taken_over(cloud, leader, began)
         cloud.drift()  # the old one has heard of both when it wakes up
         cloud.drift_in_nova()
     wait_for(lambda: cloud.has_ended(leader), "the old one ends", 60)
@@ -234,9 +232,7 @@ def test_a_frozen_host_wakes_up_to_nothing(cloud: Cloud, leader: Epoch, record_p
     assert cloud.epoch().number >= new.number
 
 
-def test_a_leader_that_is_cut_off_is_followed(
-    cloud: Cloud, leader: Epoch, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_leader_that_is_cut_off_is_followed(cloud: Cloud, leader: Epoch) -> None:
     """Within 15 s another one leads; the old one writes nothing any more, not on its own host either, cut off or mended."""
     mark = f"/etc/nova/vcenter/vcenter-c0/{_any_file(cloud.lab, leader.leader)}"
     before = cloud.lab.exec(leader.leader, "cat", mark).stdout
@@ -244,7 +240,7 @@ def test_a_leader_that_is_cut_off_is_followed(
     began = time.time()
     try:
         cloud.drift()
-        _, at = taken_over(cloud, leader, began, record_property)
+        _, at = taken_over(cloud, leader, began)
         cloud.drift_in_nova()
         cloud.lab.script(leader.leader, f"sed -i 's/^\\(host *= *\\).*/\\1elsewhere/' {mark}")
         changed = cloud.lab.exec(leader.leader, "cat", mark).stdout

@@ -70,6 +70,7 @@ def test_a_stream_of_changes(lab: Lab, desk: Workspace, minutes: int) -> None:
                 _tell(stream, witness, _until_converged(desk, keeping, witness, CONVERGED_S))
             finally:
                 stream.calm()
+                stream.clean_types()
             stream.restore()
             _until_converged(desk, keeping, witness, ROLLED_OUT_S)
         assert not witness.broken, "\n".join([*witness.broken, *stream.course.told[-30:]])

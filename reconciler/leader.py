@@ -187,7 +187,7 @@ class Leader:
     async def _poll(self, name: str) -> None:
         while True:
             asked_at = self._clock()
-            with suppress(TargetError):
+            with outlived(f"ask {name} who leads"), suppress(TargetError):
                 _, told = await self._ask(name)
                 self._hear(name, asked_at, told)
             await asyncio.sleep(ASK_EVERY_S)

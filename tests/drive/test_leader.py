@@ -50,12 +50,17 @@ class Cib:
 
 @dataclass
 class Member:
-    """A member's helper: `cib` is that of its part of the ring; `mode` is live, silent (no answer) or hung (never one)."""
+    """A member's helper: `cib` is that of its part of the ring, `slow_s` what each answer takes, `closing_s` to let it go.
+
+    `mode` is live, silent (no answer), hung (never one) or mistaken (nonsense, which nobody foresaw).
+    """
 
     name: str
     cib: Cib
     mode: str = "live"
     racing: list[Cib] = field(default_factory=list)
+    slow_s: float = 0.0
+    closing_s: float = 0.0
     closed: int = 0
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
@@ -77,6 +82,9 @@ class Member:
         return Reply({})
 
     async def _answering(self) -> None:
+        await asyncio.sleep(self.slow_s)
+        if self.mode == "mistaken":
+            raise KeyError("quorate")
         if self.mode == "silent":
             raise TargetError(TargetId("ssh", self.name), "no route to host")
         if self.mode == "hung":
@@ -85,6 +93,7 @@ class Member:
     async def close(self) -> None:
         """Count that a connection was given up."""
         self.closed += 1
+        await asyncio.sleep(self.closing_s)
 
 
 class Ring:
@@ -209,6 +218,18 @@ async def test_a_hanging_connection_is_given_up() -> None:
         ring.members["ctl2"].mode = "hung"
         await asyncio.sleep(ASK_EVERY_S + ANSWER_S + 0.1)
         assert ring.members["ctl2"].closed
+        ring.members["ctl2"].mode = "live"
+        await asyncio.sleep(ASK_EVERY_S + 0.1)
+        ring.members["ctl3"].mode = "silent"
+        await asyncio.sleep(60.0)
+
+
+async def test_a_mistake_about_one_member_is_outlived() -> None:
+    """It is asked again and again all the same: when it makes sense again, its word counts."""
+    ring = Ring()
+    async with ring.leader().lead(ring.endpoints):
+        ring.members["ctl2"].mode = "mistaken"
+        await asyncio.sleep(10.0)
         ring.members["ctl2"].mode = "live"
         await asyncio.sleep(ASK_EVERY_S + 0.1)
         ring.members["ctl3"].mode = "silent"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ASK_EVERY_S = 1.5
 ANSWER_S = 3.0
-"""Seconds between two questions to one member, and for its answer."""
+"""Seconds from one question to a member to the next, and for its answer: the lease has to outlast two late answers."""
 
 CLAIM_S = 20.0
 REST_S = 0.5
@@ -190,7 +190,7 @@ class Leader:
             with outlived(f"ask {name} who leads"), suppress(TargetError):
                 _, told = await self._ask(name)
                 self._hear(name, asked_at, told)
-            await asyncio.sleep(ASK_EVERY_S)
+            await asyncio.sleep(max(ASK_EVERY_S - (self._clock() - asked_at), 0.0))
 
     def _hear(self, name: str, asked_at: float, told: Told) -> None:
         """Take a member's word."""

@@ -236,6 +236,17 @@ async def test_a_mistake_about_one_member_is_outlived() -> None:
         await asyncio.sleep(60.0)
 
 
+async def test_members_that_answer_late_confirm_in_time() -> None:
+    """On busy controllers an answer takes two seconds: the next question does not wait for long after it."""
+    ring = Ring()
+    for member in ring.members.values():
+        member.slow_s = 2.2
+    async with ring.leader().lead(ring.endpoints) as fence:
+        for _ in range(600):
+            await asyncio.sleep(0.1)
+            assert not fence.closed
+
+
 async def test_a_lost_race_is_run_again() -> None:
     """Somebody claims between the look and the claim: what it claimed is seen, and a higher number claimed."""
     ring = Ring()

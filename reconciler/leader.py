@@ -97,6 +97,7 @@ class Leader:
                 fence.lose("this daemon has ended")
                 for task in (*self._polls.values(), *((watching,) if watching else ())):
                     task.cancel()
+                self._polls, self._confirmed = {}, {}
 
     async def follow(self, endpoints: Mapping[TargetId, Endpoint]) -> None:
         """Ask these members from now on."""
@@ -107,9 +108,10 @@ class Leader:
         except LeadError as error:
             self._fence.lose(error.message)
             return
-        await self._targets.close(self._targets.replace(endpoints).values())
+        former = self._targets.replace(endpoints)
         self._confirmed = {name: at for name, at in self._confirmed.items() if name in self._ring.members}
-        self._poll_all()
+        self._poll_all()  # before anything is awaited: the lease goes on running
+        await self._targets.close(former.values())
 
     async def _claim(self) -> Fence:
         """Put a higher epoch into the CIB. Raises LeadError."""

@@ -316,6 +316,18 @@ async def test_other_members_are_asked_from_then_on() -> None:
             raise AssertionError
 
 
+async def test_new_members_are_asked_at_once() -> None:
+    """Letting go of the former ones takes its time, which the lease does not have."""
+    ring = Ring(*NAMES, "ctl4", "ctl5")
+    leader = ring.leader()
+    for member in ring.members.values():
+        member.closing_s = LEASE_S
+    async with leader.lead(endpoints(*NAMES)) as fence:
+        await leader.follow(endpoints("ctl1", "ctl4", "ctl5"))
+        await asyncio.sleep(60.0)
+        assert not fence.closed
+
+
 async def test_who_is_cancelled_is_cancelled() -> None:
     """A second SIGTERM is no lost lead."""
     ring = Ring()

@@ -69,6 +69,8 @@ class Leader:
         self._fence: Fence | None = None
         self._confirmed: dict[str, float] = {}
         self._polls: dict[str, asyncio.Task[None]] = {}
+        self.has_lost = False
+        """Whether it has led and does not any more; what is open may still have to be closed."""
 
     @asynccontextmanager
     async def lead(self, endpoints: Mapping[TargetId, Endpoint]) -> AsyncIterator[Fence]:
@@ -218,6 +220,7 @@ class Leader:
         """Cancel the body as soon as we do not lead any more."""
         while not fence.closed:  # noqa: ASYNC110 - as above
             await asyncio.sleep(min(fence.left_s, REST_S))
+        self.has_lost = True
         log.logger().error("lost_the_lead", epoch=fence.number, node=self._node, reason=fence.closed)
         body.cancel()
 

@@ -190,6 +190,21 @@ async def test_who_is_cut_off_stops_by_itself() -> None:
     assert LEASE_S - ASK_EVERY_S - 0.1 <= took_s <= LEASE_S + 0.1
 
 
+async def test_a_lost_lead_is_known_before_everything_is_closed() -> None:
+    """Letting go of what does not answer takes its time; whoever waits for signs of life need not wait for that."""
+    ring = Ring()
+    leader = ring.leader()
+    task = asyncio.create_task(lost(ring, leader))
+    await asyncio.sleep(5.0)
+    assert not leader.has_lost
+    for member in ring.members.values():
+        member.mode, member.closing_s = "silent", 30.0
+    await asyncio.sleep(LEASE_S + 1.0)
+    assert leader.has_lost
+    assert not task.done()
+    await task
+
+
 async def test_a_word_without_quorum_counts_for_nothing() -> None:
     """All members answer, but two of them have lost the rest of the ring."""
     ring = Ring()

@@ -143,6 +143,16 @@ def test_one_that_cannot_be_found_again_is_not_left_behind(agent: Agent) -> None
             os.kill(pid, signal.SIGKILL)
 
 
+def test_the_settings_are_handed_on(agent: Agent) -> None:
+    """Where a file of settings is named, the program keeps to it; one that is not there is told before anything starts."""
+    settings = agent.folder / "run.yaml"
+    assert agent.call("start", settings=str(settings)) == INSTALLED
+    settings.touch()
+    assert agent.call("start", settings=str(settings)) == SUCCESS
+    environment = Path(f"/proc/{agent.pid}/environ").read_bytes().split(b"\0")
+    assert f"BIVISOR_SETTINGS={settings}".encode() in environment
+
+
 def running(program: Path) -> list[int]:
     """Return the processes of that program."""
     found = []

@@ -38,6 +38,9 @@ CLAIM_S = 20.0
 REST_S = 0.5
 """Seconds in which the lead must be won, and between two attempts."""
 
+TELL_EVERY_S = 30.0
+"""Seconds after which a host that did not answer is told again who leads."""
+
 PAIR = 2
 """A ring of two has no majority but both: there one is enough, and fencing has to tell the two apart."""
 
@@ -255,11 +258,14 @@ async def led(leader: Leader | None, endpoints: Mapping[TargetId, Endpoint]) -> 
 
 
 async def tell_hosts(fence: Fence, targets: Targets, endpoints: Mapping[TargetId, Endpoint]) -> None:
-    """Tell every host at once who leads; one that does not answer hears it with the first write."""
+    """Tell every host at once who leads; one that does not answer is told when it is back, or with the first write."""
 
     async def tell(host: TargetId) -> None:
-        with outlived(f"tell {host} who leads"), suppress(TargetError):
-            await targets.get(host).do(Action("epoch.raise", {}))
+        while not fence.closed:
+            with outlived(f"tell {host} who leads"), suppress(TargetError):
+                if (await targets.get(host).do(Action("epoch.raise", {}))).ok:
+                    return
+            await asyncio.sleep(TELL_EVERY_S)
 
     async with asyncio.TaskGroup() as group:
         for host in () if fence is UNFENCED else endpoints:

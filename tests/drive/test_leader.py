@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.core.errors import LeadError
-from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, Leader
+from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, TELL_EVERY_S, Leader, tell_hosts
 from reconciler.targets import TargetError
-from reconciler.targets.fence import LEASE_S
+from reconciler.targets.fence import LEASE_S, Fence
 from reconciler.targets.open import Targets
 from resources.contract import Action, Query, Reply, TargetId
 from resources.endpoints import PacemakerEndpoint, SshEndpoint
@@ -341,6 +341,62 @@ async def test_new_members_are_asked_at_once() -> None:
         await leader.follow(endpoints("ctl1", "ctl4", "ctl5"))
         await asyncio.sleep(60.0)
         assert not fence.closed
+
+
+async def test_a_host_that_was_away_is_told_when_it_is_back() -> None:
+    """Until it has heard of the new leader it would believe the former one: it is told although there is nothing to change."""
+    told: dict[str, list[float]] = {"up": [], "away": []}
+    back_at, loop = 100.0, asyncio.get_running_loop()
+
+    class Host:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        async def do(self, action: Action) -> Reply:
+            assert action == Action("epoch.raise", {})
+            if self._name == "away" and loop.time() < back_at:
+                raise TargetError(TargetId("ssh", self._name), "no route to host")
+            told[self._name].append(loop.time())
+            return Reply({})
+
+        async def close(self) -> None:
+            """Have nothing to close."""
+
+    class Hosts(Targets):
+        def _make(self, endpoint: Endpoint) -> Any:
+            return Host(endpoint.target.name)
+
+    fence = Fence("demo", 7, "ctl1", loop.time)
+    fence.extend(loop.time() + 1000.0)
+    hosts = endpoints("up", "away")
+    back_at += loop.time()
+    async with Hosts(hosts) as targets, asyncio.timeout(300.0):
+        await tell_hosts(fence, targets, hosts)
+    assert [len(times) for times in told.values()] == [1, 1]
+    assert told["away"][0] - back_at <= TELL_EVERY_S
+
+
+async def test_nobody_is_told_by_who_leads_no_more() -> None:
+    """Who has lost the lead ends with that, whoever is still away."""
+    loop = asyncio.get_running_loop()
+    fence = Fence("demo", 7, "ctl1", loop.time)
+    hosts = endpoints("away")
+
+    class Away:
+        async def do(self, _: Action) -> Reply:
+            fence.lose("ctl2 leads")
+            raise TargetError(TargetId("ssh", "away"), "no route to host")
+
+        async def close(self) -> None:
+            """Have nothing to close."""
+
+    class Hosts(Targets):
+        def _make(self, _: Endpoint) -> Any:
+            return Away()
+
+    fence.extend(loop.time())
+    async with Hosts(hosts) as targets, asyncio.timeout(300.0):
+        await tell_hosts(fence, targets, hosts)
 
 
 async def test_who_is_cancelled_is_cancelled() -> None:

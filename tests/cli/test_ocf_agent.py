@@ -57,7 +57,7 @@ class Agent:
     def call(self, action: str, **settings: str) -> int:
         """Call it; return what Pacemaker takes from that."""
         environment = {**self.settings, **{f"OCF_RESKEY_{name}": value for name, value in settings.items()}}
-        command = [*self.within, AGENT, action]
+        command = [*self.within, str(AGENT), action]
         return subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE_S, check=False).returncode
 
     @property

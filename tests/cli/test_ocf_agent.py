@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -151,6 +152,18 @@ def test_the_settings_are_handed_on(agent: Agent) -> None:
     assert agent.call("start", settings=str(settings)) == SUCCESS
     environment = Path(f"/proc/{agent.pid}/environ").read_bytes().split(b"\0")
     assert f"BIVISOR_SETTINGS={settings}".encode() in environment
+
+
+@pytest.mark.parametrize(("soft", "hard", "has"), [(1024, 18000, 16384), (1024, 4096, 4096), (18000, 18000, 18000)])
+def test_it_may_hold_a_connection_to_every_host(agent: Agent, soft: int, hard: int, has: int) -> None:
+    """As many as the systemd unit allows, or as the machine lets it; Pacemaker starts what it runs with a thousand."""
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < hard:
+        pytest.skip("these tests themselves may not have so many files open")
+    agent.within = ("prlimit", f"--nofile={soft}:{hard}")
+    assert agent.call("start") == SUCCESS
+    limits = Path(f"/proc/{agent.pid}/limits").read_text()
+    (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+    assert int(line.split()[3]) == has
 
 
 def running(program: Path) -> list[int]:

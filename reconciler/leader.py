@@ -44,15 +44,14 @@ TELL_EVERY_S = 30.0
 PAIR = 2
 """A ring of two has no majority but both: there one is enough, and fencing has to tell the two apart."""
 
-WHO_LEADS = Query("epoch.show", {})
-
 
 class Told(NamedTuple):
-    """What a member says: whether its part of the ring has quorum, the epoch and the leader in its CIB."""
+    """What a member says: whether its part of the ring has quorum, epoch and leader in its CIB, the epoch its host has seen."""
 
     quorate: bool
     number: int
     leader: str
+    heard: int
 
 
 class Leader:
@@ -129,7 +128,9 @@ class Leader:
                     quorate = {name: told for name, told in answers.items() if told.quorate}
                     if quorate:
                         known = max(told.number for told in quorate.values())
-                        number = max(known + 1, int(self._now()))  # higher even when somebody has made the CIB anew
+                        heard = max(told.heard for told in answers.values())
+                        # higher even when somebody has made the CIB anew, and has put a clock back
+                        number = max(known + 1, heard + 1, int(self._now()))
                         best = min(quorate, key=lambda name: (name != self._node, name))
                         args = {"known": known, "number": number, "leader": self._node}
                         trouble = await self._tried(best, Action("epoch.claim", args))
@@ -175,13 +176,14 @@ class Leader:
         target = self._target(name)
         try:
             async with asyncio.timeout(ANSWER_S):
-                (reply,) = await target.ask([WHO_LEADS])
+                (reply,) = await target.ask([self._who_leads])
         except TimeoutError:
             await self._renew(name)  # else it would wait for a connection that is dead until the kernel knows it
             raise TargetError(self._id(name), f"no answer within {ANSWER_S:.0f} s") from None
         if not reply.ok:
             raise TargetError(self._id(name), reply.error)
-        return name, Told(bool(reply.data["quorate"]), int(reply.data["number"]), str(reply.data["leader"]))
+        data = reply.data
+        return name, Told(bool(data["quorate"]), int(data["number"]), str(data["leader"]), int(data["heard"]))
 
     def _poll_all(self) -> None:
         """Ask each member again and again, for itself: one that hangs must not hold up the others' word."""
@@ -226,6 +228,11 @@ class Leader:
         self.has_lost = True
         log.logger().error("lost_the_lead", epoch=fence.number, node=self._node, reason=fence.closed)
         body.cancel()
+
+    @property
+    def _who_leads(self) -> Query:
+        assert self._ring is not None  # noqa: S101 - see `lead`
+        return Query("epoch.show", {"cloud": self._ring.target.name})
 
     @property
     def _needed(self) -> int:

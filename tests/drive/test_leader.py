@@ -50,8 +50,9 @@ class Cib:
 
 @dataclass
 class Member:
-    """A member's helper: `cib` is that of its part of the ring, `slow_s` what each answer takes, `closing_s` to let it go.
+    """A member's helper: `cib` is that of its part of the ring, `heard` the number that its host has seen.
 
+    `slow_s` is what each answer takes, `closing_s` what letting it go does.
     `mode` is live, silent (no answer), hung (never one) or mistaken (nonsense, which nobody foresaw).
     """
 
@@ -59,6 +60,7 @@ class Member:
     cib: Cib
     mode: str = "live"
     racing: list[Cib] = field(default_factory=list)
+    heard: int = 0
     slow_s: float = 0.0
     closing_s: float = 0.0
     closed: int = 0
@@ -66,8 +68,9 @@ class Member:
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
         """Answer as the host helper does."""
         await self._answering()
-        assert [query.op for query in queries] == ["epoch.show"]
-        return (Reply({"quorate": self.cib.quorate, "number": self.cib.number, "leader": self.cib.leader}),)
+        assert list(queries) == [Query("epoch.show", {"cloud": "demo"})]
+        told = {"quorate": self.cib.quorate, "number": self.cib.number, "leader": self.cib.leader}
+        return (Reply({**told, "heard": self.heard}),)
 
     async def do(self, action: Action) -> Reply:
         """Claim as the host helper does."""
@@ -161,6 +164,14 @@ async def test_a_later_leader_has_a_higher_number() -> None:
     """Even when the clock on the wall goes back."""
     ring = Ring()
     ring.cib.number = 3_000_000_000
+    async with ring.leader().lead(ring.endpoints) as fence:
+        assert fence.number == 3_000_000_001
+
+
+async def test_a_later_leader_has_a_higher_number_than_hosts_have_heard() -> None:
+    """A clock was ahead, it was put right, and the CIB was made anew: hosts would refuse whoever claims less than then."""
+    ring = Ring()
+    ring.members["ctl2"].heard = 3_000_000_000
     async with ring.leader().lead(ring.endpoints) as fence:
         assert fence.number == 3_000_000_001
 

@@ -109,6 +109,16 @@ def test_of_two_who_claim_one_is_refused(member: HostProcess, tmp_path: Path, ri
     assert member.look("epoch.show") == {"quorate": True, "number": NEW, "leader": "ctl2"}
 
 
+def test_a_member_tells_what_its_host_has_heard(member: HostProcess, tmp_path: Path) -> None:
+    """Of that cloud, whatever the CIB says by now; nonsense in the file counts for nothing here, and refuses writes."""
+    assert member.look("epoch.show", cloud="demo")["heard"] == 0
+    assert do(member, NEW) == ""
+    assert member.look("epoch.show", cloud="demo") == {"quorate": True, "number": 0, "leader": "", "heard": NEW}
+    assert member.look("epoch.show", cloud="another")["heard"] == 0
+    (tmp_path / "state/epochs/demo").write_text("eight")
+    assert member.look("epoch.show", cloud="demo")["heard"] == 0
+
+
 def test_nobody_claims_without_quorum(member: HostProcess, ring: SmallCib) -> None:
     """In a part of the ring that has no quorum nothing is claimed."""
     ring.mode("alone")

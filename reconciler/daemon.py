@@ -107,12 +107,14 @@ class Daemon:
                 except LeadError as error:
                     lost = error  # kept, since a group would wrap it
             source.cancel()
-        if lost is not None:
+        if lost is not None and not self._stopping:
             raise lost
 
     def stop(self) -> None:
         """Begin nothing any more."""
         self._stopping = True
+        if self._leader is not None:
+            self._leader.give_up()
         self._news.set()
 
     def reload(self) -> None:

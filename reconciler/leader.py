@@ -71,6 +71,7 @@ class Leader:
         self._fence: Fence | None = None
         self._confirmed: dict[str, float] = {}
         self._polls: dict[str, asyncio.Task[None]] = {}
+        self._given_up = False
         self.has_lost = False
         """Whether it has led and does not any more; what is open may still have to be closed."""
 
@@ -103,6 +104,10 @@ class Leader:
                     task.cancel()
                 self._polls, self._confirmed = {}, {}
 
+    def give_up(self) -> None:
+        """Take no lead any more; one that is taken is kept until it is left."""
+        self._given_up = True
+
     async def follow(self, endpoints: Mapping[TargetId, Endpoint]) -> None:
         """Ask these members from now on."""
         if self._targets is None or self._fence is None:
@@ -125,6 +130,7 @@ class Leader:
             async with asyncio.timeout(CLAIM_S):
                 while True:
                     answers, silent = await self._asked_once()
+                    self._heed_giving_up()
                     quorate = {name: told for name, told in answers.items() if told.quorate}
                     if quorate:
                         known = max(told.number for told in quorate.values())
@@ -142,6 +148,11 @@ class Leader:
                         trouble = "; ".join((*without, *silent)) or "no member answers"
                     await asyncio.sleep(REST_S)
         raise LeadError(f"{self._ring.target}: {self._node} cannot take the lead within {CLAIM_S:.0f} s: {trouble}")
+
+    def _heed_giving_up(self) -> None:
+        """Raise LeadError when nobody wants this one to lead any more."""
+        if self._given_up:
+            raise LeadError(f"{self._node} takes no lead: it is told to stop")
 
     async def _tried(self, member: str, action: Action) -> str:
         """Return why it was not done, or ''."""
@@ -216,7 +227,8 @@ class Leader:
     async def _first_lease(self, fence: Fence) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(LEASE_S):
-                while fence.closed:  # noqa: ASYNC110 - a clock ends it, which tells nobody
+                while fence.closed:
+                    self._heed_giving_up()
                     await asyncio.sleep(REST_S / 10)
                 return
         raise LeadError(f"{self._node} has claimed epoch {fence.number}, and cannot lead: {fence.closed}")

@@ -295,6 +295,21 @@ async def test_nobody_leads_without_quorum() -> None:
     assert "ctl1 cannot take the lead within 20 s: ctl1: its part of the ring has no quorum; ssh:ctl" in error.value.message
 
 
+async def test_who_is_told_to_stop_claims_nothing_any_more() -> None:
+    """It ends soon, and when the ring has quorum again it takes the lead from nobody."""
+    ring = Ring()
+    cib = ring.part(*NAMES)
+    leader, loop = ring.leader(), asyncio.get_running_loop()
+    began = await time()
+    loop.call_later(2.2, leader.give_up)
+    loop.call_later(2.3, vars(cib).update, {"quorate": True})
+    with pytest.raises(LeadError, match="it is told to stop"):
+        async with leader.lead(ring.endpoints):
+            raise AssertionError
+    assert await time() - began < 2.2 + ANSWER_S
+    assert cib.number == 0
+
+
 async def test_a_claim_that_no_majority_confirms_is_no_lead() -> None:
     """One quorate member takes the claim, and nobody else answers: nothing is begun."""
     ring = Ring()

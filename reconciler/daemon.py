@@ -99,18 +99,22 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             source = group.create_task(self._source.run())
             folder = await self._next()
-            if folder is not None:
+            if folder is not None and folder.desired is None:
+                lost = LeadError(f"there is nothing to keep on this machine, another one has to lead: {folder.hopeless}")
+            elif folder is not None:
                 try:
                     await self._keep(folder)
                 except LeadError as error:
                     lost = error  # kept, since a group would wrap it
             source.cancel()
-        if lost is not None:
+        if lost is not None and not self._stopping:
             raise lost
 
     def stop(self) -> None:
         """Begin nothing any more."""
         self._stopping = True
+        if self._leader is not None:
+            self._leader.give_up()
         self._news.set()
 
     def reload(self) -> None:
@@ -125,9 +129,14 @@ class Daemon:
         if folder.desired is not None and other:
             log.logger().debug("noticed", target="desired")
             self._news.set()
+        elif folder.hopeless and self._leader is not None:
+            self._news.set()  # waiting would keep the place of another machine, whose documents may be whole
 
     async def _next(self) -> Folder | None:
-        """Wait for documents that were not taken in yet, or another commit of them; None when it is to stop."""
+        """Wait for documents that were not taken in yet, or another commit of them; None when it is to stop.
+
+        Who is to lead also hears that there are none, and need not wait for any.
+        """
         await self._news.wait()
         self._news.clear()
         return None if self._stopping else self._folder

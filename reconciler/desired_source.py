@@ -90,6 +90,19 @@ class Folder:
         return self.refused is not None or (self.desired is None and bool(self.source))
 
     @property
+    def hopeless(self) -> str:
+        """Why there is nothing to keep until somebody or something else mends it, or ''.
+
+        A branch counts once it was asked for: what is there of former times may not fit, and be mended by what is fetched.
+        """
+        if self.desired is not None:
+            return ""
+        if self.refused is not None:
+            return str(self.refused)
+        asked = any(each.type == "Fetched" and each.status is not Truth.UNKNOWN for each in self.source)
+        return "; ".join(each.message for each in self.source if asked and each.status is Truth.FALSE)
+
+    @property
     def conditions(self) -> tuple[Condition, ...]:
         """The same as conditions: whether what is in force is what stands in the folder, and whether changes are heard."""
         if self.refused is not None:

@@ -32,24 +32,26 @@ if TYPE_CHECKING:
 
 ASK_EVERY_S = 1.5
 ANSWER_S = 3.0
-"""Seconds between two questions to one member, and for its answer."""
+"""Seconds from one question to a member to the next, and for its answer: the lease has to outlast two late answers."""
 
 CLAIM_S = 20.0
 REST_S = 0.5
 """Seconds in which the lead must be won, and between two attempts."""
 
+TELL_EVERY_S = 30.0
+"""Seconds after which a host that did not answer is told again who leads."""
+
 PAIR = 2
 """A ring of two has no majority but both: there one is enough, and fencing has to tell the two apart."""
 
-WHO_LEADS = Query("epoch.show", {})
-
 
 class Told(NamedTuple):
-    """What a member says: whether its part of the ring has quorum, the epoch and the leader in its CIB."""
+    """What a member says: whether its part of the ring has quorum, epoch and leader in its CIB, the epoch its host has seen."""
 
     quorate: bool
     number: int
     leader: str
+    heard: int
 
 
 class Leader:
@@ -69,6 +71,9 @@ class Leader:
         self._fence: Fence | None = None
         self._confirmed: dict[str, float] = {}
         self._polls: dict[str, asyncio.Task[None]] = {}
+        self._given_up = False
+        self.has_lost = False
+        """Whether it has led and does not any more; what is open may still have to be closed."""
 
     @asynccontextmanager
     async def lead(self, endpoints: Mapping[TargetId, Endpoint]) -> AsyncIterator[Fence]:
@@ -97,6 +102,11 @@ class Leader:
                 fence.lose("this daemon has ended")
                 for task in (*self._polls.values(), *((watching,) if watching else ())):
                     task.cancel()
+                self._polls, self._confirmed = {}, {}
+
+    def give_up(self) -> None:
+        """Take no lead any more; one that is taken is kept until it is left."""
+        self._given_up = True
 
     async def follow(self, endpoints: Mapping[TargetId, Endpoint]) -> None:
         """Ask these members from now on."""
@@ -107,9 +117,10 @@ class Leader:
         except LeadError as error:
             self._fence.lose(error.message)
             return
-        await self._targets.close(self._targets.replace(endpoints).values())
+        former = self._targets.replace(endpoints)
         self._confirmed = {name: at for name, at in self._confirmed.items() if name in self._ring.members}
-        self._poll_all()
+        self._poll_all()  # before anything is awaited: the lease goes on running
+        await self._targets.close(former.values())
 
     async def _claim(self) -> Fence:
         """Put a higher epoch into the CIB. Raises LeadError."""
@@ -119,10 +130,13 @@ class Leader:
             async with asyncio.timeout(CLAIM_S):
                 while True:
                     answers, silent = await self._asked_once()
+                    self._heed_giving_up()
                     quorate = {name: told for name, told in answers.items() if told.quorate}
                     if quorate:
                         known = max(told.number for told in quorate.values())
-                        number = max(known + 1, int(self._now()))  # higher even when somebody has made the CIB anew
+                        heard = max(told.heard for told in answers.values())
+                        # higher even when somebody has made the CIB anew, and has put a clock back
+                        number = max(known + 1, heard + 1, int(self._now()))
                         best = min(quorate, key=lambda name: (name != self._node, name))
                         args = {"known": known, "number": number, "leader": self._node}
                         trouble = await self._tried(best, Action("epoch.claim", args))
@@ -134,6 +148,11 @@ class Leader:
                         trouble = "; ".join((*without, *silent)) or "no member answers"
                     await asyncio.sleep(REST_S)
         raise LeadError(f"{self._ring.target}: {self._node} cannot take the lead within {CLAIM_S:.0f} s: {trouble}")
+
+    def _heed_giving_up(self) -> None:
+        """Raise LeadError when nobody wants this one to lead any more."""
+        if self._given_up:
+            raise LeadError(f"{self._node} takes no lead: it is told to stop")
 
     async def _tried(self, member: str, action: Action) -> str:
         """Return why it was not done, or ''."""
@@ -168,13 +187,14 @@ class Leader:
         target = self._target(name)
         try:
             async with asyncio.timeout(ANSWER_S):
-                (reply,) = await target.ask([WHO_LEADS])
+                (reply,) = await target.ask([self._who_leads])
         except TimeoutError:
             await self._renew(name)  # else it would wait for a connection that is dead until the kernel knows it
             raise TargetError(self._id(name), f"no answer within {ANSWER_S:.0f} s") from None
         if not reply.ok:
             raise TargetError(self._id(name), reply.error)
-        return name, Told(bool(reply.data["quorate"]), int(reply.data["number"]), str(reply.data["leader"]))
+        data = reply.data
+        return name, Told(bool(data["quorate"]), int(data["number"]), str(data["leader"]), int(data["heard"]))
 
     def _poll_all(self) -> None:
         """Ask each member again and again, for itself: one that hangs must not hold up the others' word."""
@@ -187,10 +207,10 @@ class Leader:
     async def _poll(self, name: str) -> None:
         while True:
             asked_at = self._clock()
-            with suppress(TargetError):
+            with outlived(f"ask {name} who leads"), suppress(TargetError):
                 _, told = await self._ask(name)
                 self._hear(name, asked_at, told)
-            await asyncio.sleep(ASK_EVERY_S)
+            await asyncio.sleep(max(ASK_EVERY_S - (self._clock() - asked_at), 0.0))
 
     def _hear(self, name: str, asked_at: float, told: Told) -> None:
         """Take a member's word."""
@@ -207,7 +227,8 @@ class Leader:
     async def _first_lease(self, fence: Fence) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(LEASE_S):
-                while fence.closed:  # noqa: ASYNC110 - a clock ends it, which tells nobody
+                while fence.closed:
+                    self._heed_giving_up()
                     await asyncio.sleep(REST_S / 10)
                 return
         raise LeadError(f"{self._node} has claimed epoch {fence.number}, and cannot lead: {fence.closed}")
@@ -216,8 +237,14 @@ class Leader:
         """Cancel the body as soon as we do not lead any more."""
         while not fence.closed:  # noqa: ASYNC110 - as above
             await asyncio.sleep(min(fence.left_s, REST_S))
+        self.has_lost = True
         log.logger().error("lost_the_lead", epoch=fence.number, node=self._node, reason=fence.closed)
         body.cancel()
+
+    @property
+    def _who_leads(self) -> Query:
+        assert self._ring is not None  # noqa: S101 - see `lead`
+        return Query("epoch.show", {"cloud": self._ring.target.name})
 
     @property
     def _needed(self) -> int:
@@ -250,11 +277,14 @@ async def led(leader: Leader | None, endpoints: Mapping[TargetId, Endpoint]) -> 
 
 
 async def tell_hosts(fence: Fence, targets: Targets, endpoints: Mapping[TargetId, Endpoint]) -> None:
-    """Tell every host at once who leads; one that does not answer hears it with the first write."""
+    """Tell every host at once who leads; one that does not answer is told when it is back, or with the first write."""
 
     async def tell(host: TargetId) -> None:
-        with outlived(f"tell {host} who leads"), suppress(TargetError):
-            await targets.get(host).do(Action("epoch.raise", {}))
+        while not fence.closed:
+            with outlived(f"tell {host} who leads"), suppress(TargetError):
+                if (await targets.get(host).do(Action("epoch.raise", {}))).ok:
+                    return
+            await asyncio.sleep(TELL_EVERY_S)
 
     async with asyncio.TaskGroup() as group:
         for host in () if fence is UNFENCED else endpoints:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 BEAT_S = 1.0
@@ -36,8 +37,10 @@ def watchdog_s() -> float | None:
     return int(told) / 1e6 if told.isdecimal() and ours else None
 
 
-async def touch(beat: Path | None) -> None:
-    """Give a sign of life in a file for as long as the event loop turns, for whoever is no systemd; until cancelled."""
+async def touch(beat: Path | None, ill: Callable[[], object]) -> None:
+    """Give signs of life in a file, for whoever is no systemd, while the loop turns and nothing is `ill`; until cancelled."""
     while beat is not None:
-        beat.touch()  # noqa: ASYNC240 - below /run, which is memory
+        if not ill():
+            with suppress(OSError):  # who misses it looks after us; by the next one there may be room again
+                beat.touch()  # noqa: ASYNC240 - below /run, which is memory
         await asyncio.sleep(BEAT_S)

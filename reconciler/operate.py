@@ -95,7 +95,7 @@ class Operation:
                     yield
                 else:
                     log.logger().info("listening", address="{}:{}".format(*listener.getsockname()[:2]))
-                    async with serving(application(self._metrics.page, self._ill, self._unready), listener):
+                    async with serving(application(self._metrics.page, lambda: self.ill, self._unready), listener):
                         yield
                 for task in tasks:
                     task.cancel()
@@ -112,6 +112,11 @@ class Operation:
     def in_hand(self) -> tuple[str, ...]:
         """The steps that have begun and not ended."""
         return tuple(map(str, self._metrics.in_hand))
+
+    @property
+    def ill(self) -> tuple[str, ...]:
+        """Why it does not live."""
+        return (self._heart.trouble,) if self._heart.trouble else ()
 
     # --- as one of the daemon's audience
 
@@ -195,9 +200,6 @@ class Operation:
 
     def _due(self) -> bool:
         return self._daemon is not None and self._daemon.keeper is not None and self._daemon.keeper.inside.due
-
-    def _ill(self) -> tuple[str, ...]:
-        return (self._heart.trouble,) if self._heart.trouble else ()
 
     def _unready(self) -> tuple[str, ...]:
         """Say why it does not do its work."""

@@ -136,11 +136,16 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
     log.set_up(**{"level": DEFAULT_LEVEL, **session.LOGGING})
     log.take_in_libraries()
     with heeded(folder), Chronicle(folder, acts=acts) as chronicle:
-        terms = Terms(acts, Permits.of(folder), Leader(wishes.node) if wishes.node else None)
+        leader = Leader(wishes.node) if wishes.node else None
+        terms = Terms(acts, Permits.of(folder), leader)
         operation = Operation(folder, chronicle, chronicle.recorder, given, acts=acts)
         daemon = Daemon(source, operation, operation, terms)
+
+        def ill() -> bool:
+            return bool(operation.ill) or (leader is not None and leader.has_lost)
+
         async with operation.around(daemon, first):
-            beat = asyncio.create_task(notify.touch(wishes.beat))
+            beat = asyncio.create_task(notify.touch(wishes.beat, ill))
             with _heeding(daemon, operation):
                 lost = await _ran(daemon)
             beat.cancel()

@@ -51,10 +51,13 @@ class Targets:
         """Reach targets in these ways from now on; return those that are reached otherwise or not at all, still open.
 
         Somebody may be in the middle of something with them: who knows when that has ended has to `close` them then. A
-        cluster is spoken to through its hosts: with one of those it is replaced as well.
+        cluster is spoken to through its hosts: with one of those it is replaced as well. A host that joins the ring, or
+        leaves it, is told otherwise who leads.
         """
+        places = self._places()
         before, self._endpoints = self._endpoints, endpoints
         changed = {target for target in self._open if before.get(target) != endpoints.get(target)}
+        changed |= {target for target, place in self._places().items() if place != places[target]}
         if any(target.kind == "ssh" for target in changed):
             changed |= {target for target in self._open if target.kind == "pacemaker"}
         former = {target: self._open.pop(target) for target in changed}
@@ -109,6 +112,10 @@ class Targets:
                 from reconciler.targets.openstack import OpenStackTarget  # noqa: PLC0415 - as above
 
                 return OpenStackTarget(endpoint, fence=self._fence)
+
+    def _places(self) -> dict[TargetId, str]:
+        """Return what each open host is in the ring, where that is told to it."""
+        return {} if self._fence is UNFENCED else {host: self._place(host) for host in self._open if host.kind == "ssh"}
 
     def _place(self, host: TargetId) -> str:
         """Return what the host is in the ring: '', member, or here, if it is where the leader runs."""

@@ -226,8 +226,11 @@ class SshTarget:
         except TargetError as error:
             self._refusal = error
             raise
-        self._fence.give_up_in_time(self._connection.get_extra_info("socket"))
         try:
+            tcp = self._connection.get_extra_info("socket")
+            if tcp is None or tcp.fileno() < 0:
+                raise ConnectionResetError("the connection has ended")
+            self._fence.give_up_in_time(tcp)
             async with asyncio.timeout(CONNECT_S):
                 channel = await HelperChannel.open(self._connection, self._stream)
         except (OSError, asyncssh.Error) as error:

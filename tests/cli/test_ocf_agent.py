@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -41,6 +43,7 @@ class Agent:
     def __init__(self, folder: Path) -> None:
         """Install it."""
         self.folder = folder
+        self.within: tuple[str, ...] = ()
         (folder / "cloud/desired").mkdir(parents=True)
         self.program = folder / "program"
         self.program.write_text(_PROGRAM.format(python=sys.executable))
@@ -55,7 +58,8 @@ class Agent:
     def call(self, action: str, **settings: str) -> int:
         """Call it; return what Pacemaker takes from that."""
         environment = {**self.settings, **{f"OCF_RESKEY_{name}": value for name, value in settings.items()}}
-        return subprocess.run([AGENT, action], env=environment, capture_output=True, timeout=PATIENCE_S, check=False).returncode
+        command = [*self.within, str(AGENT), action]
+        return subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE_S, check=False).returncode
 
     @property
     def pid(self) -> int:
@@ -123,6 +127,52 @@ def test_one_that_ends_at_once_has_not_started(agent: Agent) -> None:
     """Pacemaker is told, and tries elsewhere."""
     (agent.folder / "cloud/ends").touch()
     assert agent.call("start") == GENERIC
+
+
+def test_one_that_cannot_be_found_again_is_not_left_behind(agent: Agent) -> None:
+    """Where its number cannot be kept (there is no room in /run), it has not started, and does not run either."""
+    if os.geteuid():
+        pytest.skip("needs root, to have a /run without room")
+    (agent.folder / "run").mkdir()
+    full = 'mount -t tmpfs -o size=4k none "$0" && echo full >"$0/full" && exec "$@"'
+    agent.within = ("unshare", "-m", "sh", "-c", full, str(agent.folder / "run"))
+    assert agent.call("start") == GENERIC
+    try:
+        agent.until(lambda: not running(agent.program))
+    finally:
+        for pid in running(agent.program):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_the_settings_are_handed_on(agent: Agent) -> None:
+    """Where a file of settings is named, the program keeps to it; one that is not there is told before anything starts."""
+    settings = agent.folder / "run.yaml"
+    assert agent.call("start", settings=str(settings)) == INSTALLED
+    settings.touch()
+    assert agent.call("start", settings=str(settings)) == SUCCESS
+    environment = Path(f"/proc/{agent.pid}/environ").read_bytes().split(b"\0")
+    assert f"BIVISOR_SETTINGS={settings}".encode() in environment
+
+
+@pytest.mark.parametrize(("soft", "hard", "has"), [(1024, 18000, 16384), (1024, 4096, 4096), (18000, 18000, 18000)])
+def test_it_may_hold_a_connection_to_every_host(agent: Agent, soft: int, hard: int, has: int) -> None:
+    """As many as the systemd unit allows, or as the machine lets it; Pacemaker starts what it runs with a thousand."""
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < hard:
+        pytest.skip("these tests themselves may not have so many files open")
+    agent.within = ("prlimit", f"--nofile={soft}:{hard}")
+    assert agent.call("start") == SUCCESS
+    limits = Path(f"/proc/{agent.pid}/limits").read_text()
+    (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+    assert int(line.split()[3]) == has
+
+
+def running(program: Path) -> list[int]:
+    """Return the processes of that program."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found += [int(place.parent.name)] if bytes(program) in place.read_bytes().split(b"\0") else []
+    return found
 
 
 def test_what_is_not_there_is_told(agent: Agent) -> None:

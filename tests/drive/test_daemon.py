@@ -15,6 +15,7 @@ from reconciler.daemon import _let_go
 from reconciler.keep import Keeper
 from reconciler.reconcile import Look, Reconciler
 from reconciler.targets.fake import FakeTarget
+from reconciler.targets.fence import UNFENCED, Fence
 from reconciler.targets.open import Targets
 from resources.contract import Reply, TargetId
 from resources.endpoints import PacemakerEndpoint, SshEndpoint
@@ -65,9 +66,9 @@ async def test_a_mistake_in_looking_at_the_folder_ends_no_watch(tmp_path: Path, 
 class Watchful(Targets):
     """Targets that are remembered when they are made."""
 
-    def __init__(self, endpoints: Any) -> None:
+    def __init__(self, endpoints: Any, fence: Fence = UNFENCED) -> None:
         """Nobody is reached yet."""
-        super().__init__(endpoints)
+        super().__init__(endpoints, fence)
         self.made: list[FakeTarget] = []
 
     def _make(self, _: object) -> Target:
@@ -91,6 +92,18 @@ async def test_what_is_reached_otherwise_is_closed_when_its_time_has_come() -> N
         await targets.close([before[host]])
         assert [target.closed for target in targets.made] == [True, False, False, False]
     assert all(target.closed for target in targets.made)
+
+
+@pytest.mark.parametrize("fence", [Fence("c", 7, "a"), UNFENCED])
+async def test_a_host_that_joins_the_ring_is_told_so(fence: Fence) -> None:
+    """From then on it looks into its own CIB before a change of a leader; without one there is nothing to tell."""
+    names = {name: TargetId("ssh", name) for name in "ab"}
+    ring = TargetId("pacemaker", "c")
+    hosts: dict[TargetId, Endpoint] = {host: SshEndpoint(host, name, 22, "root", "", "") for name, host in names.items()}
+    async with Watchful({**hosts, ring: PacemakerEndpoint(ring, {"a": names["a"]})}, fence) as targets:
+        before = {host: targets.get(host) for host in hosts}
+        former = targets.replace({**hosts, ring: PacemakerEndpoint(ring, names)})
+        assert former == ({} if fence is UNFENCED else {names["b"]: before[names["b"]]})
 
 
 async def test_who_is_renewed_is_another_one() -> None:

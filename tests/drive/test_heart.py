@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.heart import BEAT_S, STUCK_S, Heart
+from reconciler.notify import touch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -84,3 +85,21 @@ async def test_decisions_one_after_the_other_are_no_trouble(systemd: socket.sock
             heart.decided()
             assert heart.trouble == ""
             assert beats(systemd) > 1
+
+
+async def test_no_sign_of_life_from_who_is_ill(tmp_path: Path) -> None:
+    """The file is left alone while something ails it; a file that cannot be written for a moment ends no beat."""
+    ill, beat = "", tmp_path / "run/beat"
+    beating = asyncio.create_task(touch(beat, lambda: ill))
+    await asyncio.sleep(5)
+    beat.parent.mkdir()
+    await asyncio.sleep(1.5)
+    assert beat.exists()
+    ill = "it does not lead any more"
+    beat.unlink()
+    await asyncio.sleep(10)
+    assert not beat.exists()
+    ill = ""
+    await asyncio.sleep(1.5)
+    assert beat.exists()
+    beating.cancel()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.core.errors import LeadError
-from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, Leader
+from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, TELL_EVERY_S, Leader, tell_hosts
 from reconciler.targets import TargetError
-from reconciler.targets.fence import LEASE_S
+from reconciler.targets.fence import LEASE_S, Fence
 from reconciler.targets.open import Targets
 from resources.contract import Action, Query, Reply, TargetId
 from resources.endpoints import PacemakerEndpoint, SshEndpoint
@@ -50,19 +50,27 @@ class Cib:
 
 @dataclass
 class Member:
-    """A member's helper: `cib` is that of its part of the ring; `mode` is live, silent (no answer) or hung (never one)."""
+    """A member's helper: `cib` is that of its part of the ring, `heard` the number that its host has seen.
+
+    `slow_s` is what each answer takes, `closing_s` what letting it go does.
+    `mode` is live, silent (no answer), hung (never one) or mistaken (nonsense, which nobody foresaw).
+    """
 
     name: str
     cib: Cib
     mode: str = "live"
     racing: list[Cib] = field(default_factory=list)
+    heard: int = 0
+    slow_s: float = 0.0
+    closing_s: float = 0.0
     closed: int = 0
 
     async def ask(self, queries: Sequence[Query]) -> Sequence[Reply]:
         """Answer as the host helper does."""
         await self._answering()
-        assert [query.op for query in queries] == ["epoch.show"]
-        return (Reply({"quorate": self.cib.quorate, "number": self.cib.number, "leader": self.cib.leader}),)
+        assert list(queries) == [Query("epoch.show", {"cloud": "demo"})]
+        told = {"quorate": self.cib.quorate, "number": self.cib.number, "leader": self.cib.leader}
+        return (Reply({**told, "heard": self.heard}),)
 
     async def do(self, action: Action) -> Reply:
         """Claim as the host helper does."""
@@ -77,6 +85,9 @@ class Member:
         return Reply({})
 
     async def _answering(self) -> None:
+        await asyncio.sleep(self.slow_s)
+        if self.mode == "mistaken":
+            raise KeyError("quorate")
         if self.mode == "silent":
             raise TargetError(TargetId("ssh", self.name), "no route to host")
         if self.mode == "hung":
@@ -85,6 +96,7 @@ class Member:
     async def close(self) -> None:
         """Count that a connection was given up."""
         self.closed += 1
+        await asyncio.sleep(self.closing_s)
 
 
 class Ring:
@@ -156,6 +168,14 @@ async def test_a_later_leader_has_a_higher_number() -> None:
         assert fence.number == 3_000_000_001
 
 
+async def test_a_later_leader_has_a_higher_number_than_hosts_have_heard() -> None:
+    """A clock was ahead, it was put right, and the CIB was made anew: hosts would refuse whoever claims less than then."""
+    ring = Ring()
+    ring.members["ctl2"].heard = 3_000_000_000
+    async with ring.leader().lead(ring.endpoints) as fence:
+        assert fence.number == 3_000_000_001
+
+
 async def test_another_one_that_claims_ends_the_lead() -> None:
     """It is heard with the next question; who is inside is cancelled, and told who leads."""
     ring = Ring()
@@ -179,6 +199,21 @@ async def test_who_is_cut_off_stops_by_itself() -> None:
     why, took_s = await lost(ring, ring.leader(), then=cut)
     assert why == "ctl1 does not lead any more: no majority of the ring has confirmed for too long that we lead"
     assert LEASE_S - ASK_EVERY_S - 0.1 <= took_s <= LEASE_S + 0.1
+
+
+async def test_a_lost_lead_is_known_before_everything_is_closed() -> None:
+    """Letting go of what does not answer takes its time; whoever waits for signs of life need not wait for that."""
+    ring = Ring()
+    leader = ring.leader()
+    task = asyncio.create_task(lost(ring, leader))
+    await asyncio.sleep(5.0)
+    assert not leader.has_lost
+    for member in ring.members.values():
+        member.mode, member.closing_s = "silent", 30.0
+    await asyncio.sleep(LEASE_S + 1.0)
+    assert leader.has_lost
+    assert not task.done()
+    await task
 
 
 async def test_a_word_without_quorum_counts_for_nothing() -> None:
@@ -215,6 +250,29 @@ async def test_a_hanging_connection_is_given_up() -> None:
         await asyncio.sleep(60.0)
 
 
+async def test_a_mistake_about_one_member_is_outlived() -> None:
+    """It is asked again and again all the same: when it makes sense again, its word counts."""
+    ring = Ring()
+    async with ring.leader().lead(ring.endpoints):
+        ring.members["ctl2"].mode = "mistaken"
+        await asyncio.sleep(10.0)
+        ring.members["ctl2"].mode = "live"
+        await asyncio.sleep(ASK_EVERY_S + 0.1)
+        ring.members["ctl3"].mode = "silent"
+        await asyncio.sleep(60.0)
+
+
+async def test_members_that_answer_late_confirm_in_time() -> None:
+    """On busy controllers an answer takes two seconds: the next question does not wait for long after it."""
+    ring = Ring()
+    for member in ring.members.values():
+        member.slow_s = 2.2
+    async with ring.leader().lead(ring.endpoints) as fence:
+        for _ in range(600):
+            await asyncio.sleep(0.1)
+            assert not fence.closed
+
+
 async def test_a_lost_race_is_run_again() -> None:
     """Somebody claims between the look and the claim: what it claimed is seen, and a higher number claimed."""
     ring = Ring()
@@ -235,6 +293,21 @@ async def test_nobody_leads_without_quorum() -> None:
     assert await time() - began == pytest.approx(CLAIM_S)
     assert error.value.exit_code == 5
     assert "ctl1 cannot take the lead within 20 s: ctl1: its part of the ring has no quorum; ssh:ctl" in error.value.message
+
+
+async def test_who_is_told_to_stop_claims_nothing_any_more() -> None:
+    """It ends soon, and when the ring has quorum again it takes the lead from nobody."""
+    ring = Ring()
+    cib = ring.part(*NAMES)
+    leader, loop = ring.leader(), asyncio.get_running_loop()
+    began = await time()
+    loop.call_later(2.2, leader.give_up)
+    loop.call_later(2.3, vars(cib).update, {"quorate": True})
+    with pytest.raises(LeadError, match="it is told to stop"):
+        async with leader.lead(ring.endpoints):
+            raise AssertionError
+    assert await time() - began < 2.2 + ANSWER_S
+    assert cib.number == 0
 
 
 async def test_a_claim_that_no_majority_confirms_is_no_lead() -> None:
@@ -282,6 +355,74 @@ async def test_other_members_are_asked_from_then_on() -> None:
     with pytest.raises(LeadError, match="and cannot lead"):
         async with leader.lead(ring.endpoints):
             raise AssertionError
+
+
+async def test_new_members_are_asked_at_once() -> None:
+    """Letting go of the former ones takes its time, which the lease does not have."""
+    ring = Ring(*NAMES, "ctl4", "ctl5")
+    leader = ring.leader()
+    for member in ring.members.values():
+        member.closing_s = LEASE_S
+    async with leader.lead(endpoints(*NAMES)) as fence:
+        await leader.follow(endpoints("ctl1", "ctl4", "ctl5"))
+        await asyncio.sleep(60.0)
+        assert not fence.closed
+
+
+async def test_a_host_that_was_away_is_told_when_it_is_back() -> None:
+    """Until it has heard of the new leader it would believe the former one: it is told although there is nothing to change."""
+    told: dict[str, list[float]] = {"up": [], "away": []}
+    back_at, loop = 100.0, asyncio.get_running_loop()
+
+    class Host:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        async def do(self, action: Action) -> Reply:
+            assert action == Action("epoch.raise", {})
+            if self._name == "away" and loop.time() < back_at:
+                raise TargetError(TargetId("ssh", self._name), "no route to host")
+            told[self._name].append(loop.time())
+            return Reply({})
+
+        async def close(self) -> None:
+            """Have nothing to close."""
+
+    class Hosts(Targets):
+        def _make(self, endpoint: Endpoint) -> Any:
+            return Host(endpoint.target.name)
+
+    fence = Fence("demo", 7, "ctl1", loop.time)
+    fence.extend(loop.time() + 1000.0)
+    hosts = endpoints("up", "away")
+    back_at += loop.time()
+    async with Hosts(hosts) as targets, asyncio.timeout(300.0):
+        await tell_hosts(fence, targets, hosts)
+    assert [len(times) for times in told.values()] == [1, 1]
+    assert told["away"][0] - back_at <= TELL_EVERY_S
+
+
+async def test_nobody_is_told_by_who_leads_no_more() -> None:
+    """Who has lost the lead ends with that, whoever is still away."""
+    loop = asyncio.get_running_loop()
+    fence = Fence("demo", 7, "ctl1", loop.time)
+    hosts = endpoints("away")
+
+    class Away:
+        async def do(self, _: Action) -> Reply:
+            fence.lose("ctl2 leads")
+            raise TargetError(TargetId("ssh", "away"), "no route to host")
+
+        async def close(self) -> None:
+            """Have nothing to close."""
+
+    class Hosts(Targets):
+        def _make(self, _: Endpoint) -> Any:
+            return Away()
+
+    fence.extend(loop.time())
+    async with Hosts(hosts) as targets, asyncio.timeout(300.0):
+        await tell_hosts(fence, targets, hosts)
 
 
 async def test_who_is_cancelled_is_cancelled() -> None:

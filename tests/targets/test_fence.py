@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.targets import TargetError, ssh, ssh_connection
 from reconciler.targets.fence import LEASE_S, SLACK_S, WIRE_S, Fence, FencedError
 from reconciler.targets.fenced_http import fenced
 from reconciler.targets.openstack import OpenStackTarget
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import asyncssh
+
+    from reconciler.targets.ssh_connection import ConnectGate
+    from resources.endpoints import SshEndpoint
     from tests.lab.vcenter.process import Running
     from tests.targets.sshd import Connect, Sshd
 
@@ -241,6 +246,22 @@ async def test_bytes_under_way_are_given_up(connect: Connect, cloud: Cloud, fenc
     connection.connect()
     assert user_timeout_ms(connection.sock) == WIRE_S * 1000
     connection.close()
+
+
+async def test_a_connection_that_ends_with_the_login_is_an_error_of_its_host(
+    connect: Connect, fence: Fence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no socket any more on which the kernel could be told: that is no mistake of the program, and is tried again."""
+
+    async def short(endpoint: SshEndpoint, gate: ConnectGate) -> asyncssh.SSHClientConnection:
+        connection = await ssh_connection.connect(endpoint, gate)
+        connection.abort()
+        return connection
+
+    monkeypatch.setattr(ssh, "connect", short)
+    with pytest.raises(TargetError, match="lets us in but opens no session") as error:
+        await connect(fence=fence).do(RAISE)
+    assert error.value.retry
 
 
 @pytest.mark.looptime

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.targets.host_process import HostProcess
+from tests.targets.host_process import ANSWER_S, HostProcess
 from tests.targets.small_cib import SmallCib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 OLD, NEW = 7, 8
 
@@ -106,6 +109,16 @@ def test_of_two_who_claim_one_is_refused(member: HostProcess, tmp_path: Path, ri
     assert member.look("epoch.show") == {"quorate": True, "number": NEW, "leader": "ctl2"}
 
 
+def test_a_member_tells_what_its_host_has_heard(member: HostProcess, tmp_path: Path) -> None:
+    """Of that cloud, whatever the CIB says by now; nonsense in the file counts for nothing here, and refuses writes."""
+    assert member.look("epoch.show", cloud="demo")["heard"] == 0
+    assert do(member, NEW) == ""
+    assert member.look("epoch.show", cloud="demo") == {"quorate": True, "number": 0, "leader": "", "heard": NEW}
+    assert member.look("epoch.show", cloud="another")["heard"] == 0
+    (tmp_path / "state/epochs/demo").write_text("eight")
+    assert member.look("epoch.show", cloud="demo")["heard"] == 0
+
+
 def test_nobody_claims_without_quorum(member: HostProcess, ring: SmallCib) -> None:
     """In a part of the ring that has no quorum nothing is claimed."""
     ring.mode("alone")
@@ -133,6 +146,27 @@ def test_a_leader_that_is_cut_off_is_refused_on_its_own_host(member: HostProcess
     ring.mode("alone")
     assert do(member, OLD, place="here") == "fenced"
     assert do(member, OLD, place="member") == ""
+
+
+def test_a_restart_that_waited_is_judged_when_its_turn_comes(host: HostProcess) -> None:
+    """While another restart of the resource is under way somebody else takes the lead: what waited is refused after it."""
+    assert do(host, OLD) == ""
+    with (host.folder / "restart-c0").open("w") as lock, HostProcess(host.folder) as other:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        host.send(epoch=["demo", OLD, ""], do=["crm.restart", {"resource": "c0", "timeout_s": 20}])
+        waits_for(host, lock.fileno())
+        assert do(other, NEW) == ""
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert host.receive()["reply"] == [{}, "fenced", "another leads: epoch 8 was here"]
+
+
+def waits_for(host: HostProcess, lock: int) -> None:
+    """Return when the helper waits for the lock on that file."""
+    number, deadline = os.fstat(lock).st_ino, time.monotonic() + ANSWER_S
+    waiting = re.compile(rf"-> FLOCK .* {host.process.pid} \S+:{number} ")
+    while not waiting.search(Path("/proc/locks").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_member_without_pacemaker_can_be_written_to(member: HostProcess, ring: SmallCib) -> None:

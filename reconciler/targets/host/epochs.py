@@ -37,10 +37,13 @@ NOTE = "<85>bivisor: "
 """What each line for the host's log begins with: facility authpriv, severity notice."""
 
 
-def epoch_show(_args: "Args", batch: "Batch") -> "dict[str, Any]":
-    """Answer `epoch.show`: {quorate, number (0: none was ever claimed), leader} as this member of the ring sees it."""
+def epoch_show(args: "Args", batch: "Batch") -> "dict[str, Any]":
+    """Answer `epoch.show`: {quorate, number (0: none was ever claimed), leader} as this member of the ring sees it.
+
+    With a `cloud` also the newest epoch of that which this host has `heard`.
+    """
     found: dict[str, Any] = batch.once("epoch", read)
-    return found
+    return dict(found, heard=_heard(f"{batch.folder}/{SEEN}/{args['cloud']}")) if "cloud" in args else found
 
 
 def read() -> "dict[str, Any]":
@@ -143,6 +146,13 @@ def _raise(folder: str, cloud: str, number: int) -> None:
         raise Refusal("failed", f"{path} has been locked by another helper for {LOCK_S} s") from None
     finally:
         os.close(lock)
+
+
+def _heard(path: str) -> int:
+    try:
+        return _known(path)
+    except Refusal:
+        return 0  # what is no number is told to whoever writes
 
 
 def _known(path: str) -> int:

@@ -4,6 +4,7 @@ import fcntl
 import os
 
 from reconciler.targets.host.commands import Alarm, Expired, anonymous_file, checked, last_lines, run
+from reconciler.targets.host.epochs import epoch_admit
 from reconciler.targets.host.services import expect_invocation, show_units
 from reconciler.targets.host.wire import Refusal
 
@@ -32,7 +33,7 @@ def crm_restart(args: "Args", folder: str) -> "dict[str, Any]":
 
     `unit` and `if_invocation`, if they are given, are the systemd unit behind it and the process that was observed on
     this host: it is that one which is restarted, no later one. Who finds another restart under way, be it that of a
-    helper that was left behind, waits for its end and then finds another process.
+    helper that was left behind, waits for its end and then finds another process. `epoch`, if it is given, is judged then.
     """
     resource, limit = args["resource"], int(args["timeout_s"])
     os.makedirs(folder, 0o700, exist_ok=True)
@@ -40,6 +41,8 @@ def crm_restart(args: "Args", folder: str) -> "dict[str, Any]":
     try:
         with Alarm(limit):
             fcntl.flock(lock, fcntl.LOCK_EX)
+        if args.get("epoch"):
+            epoch_admit({"epoch": args["epoch"], "op": "crm.restart"}, folder)
         if args.get("if_invocation"):
             expect_invocation(args["unit"], show_units([args["unit"]])[args["unit"]], args["if_invocation"])
         checked(["crm_resource", "--restart", "--resource", resource, f"--timeout={limit}s"], timeout_s=limit + 20)

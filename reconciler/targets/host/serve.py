@@ -61,6 +61,8 @@ ACTIONS = {
 
 WATCHING = {"watch": "push_signals"}
 LEADING = {"epoch.admit": "epochs", "epoch.note": "epochs"}
+PATIENT = ("crm.restart",)
+"""The words for actions that may wait, for minutes, after they were admitted: they are told the epoch, and judge once more."""
 
 IDLE_S = 3600
 LOCK_S = 60
@@ -225,7 +227,9 @@ def _led(op: str, args: "dict[str, Any]", folder: str, epoch: "list[Any] | None"
     admitted = _reply(LEADING, "epoch.admit", {"epoch": epoch, "op": op}, folder)
     if admitted[1]:
         return admitted
-    reply = _led(op, args, folder, None)
+    reply = _led(op, {**args, "epoch": epoch} if op in PATIENT else args, folder, None)
+    if reply[1] == "fenced":
+        return reply  # while it waited somebody else took the lead; that is told already
     what = next((str(args[name]) for name in ("path", "unit", "resource") if args.get(name)), "")
     _reply(LEADING, "epoch.note", {"epoch": epoch, "op": op, "what": what, "code": reply[1]}, folder)
     return reply

@@ -165,7 +165,7 @@ class Keeper:
             depths=queue.depths,
             looking=len(queue.in_hand),
             resting=len(queue.resting),
-            due=self._stir.is_set() and not self._mistakes,
+            due=self._stir.is_set() and not (self._mistakes or self._stopping),
             stalled=frozenset(address for address, known in self._undone.items() if known.stalled),
             broken=broken,
             stopped=len(set(broken.values())) >= max(self._reconciler.desired.catalog.failure_budget, 1),

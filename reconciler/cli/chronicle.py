@@ -75,7 +75,7 @@ class Chronicle:
     def folder(self, folder: Folder) -> None:
         """Say that documents are in force, or why they are not."""
         self.books.folder(folder.conditions)
-        if folder.stuck:
+        if folder.stuck and folder.desired is None:
             notify("READY=1", "STATUS=waits for documents that can be read as declared")
         for condition in folder.conditions:
             if self._conditions.get(condition.type) != condition:
@@ -96,12 +96,14 @@ class Chronicle:
             log.logger().info("commit", commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
 
     def decided(self, look: Look) -> None:
-        """Say what is to be done, when that has changed; the first time, that the daemon is ready."""
+        """Say what is to be done and what is being done, when that has changed; the first time, that the daemon is ready."""
         self._tell_what_stands(look.plan)
         if self._reconciler is not None:
             desired, broken, rollout = self._reconciler.desired, dict(self._reconciler.broken), self._reconciler.rollout
             self.books.decided(Sight(look.plan, desired.catalog, desired.loaded, broken, rollout))
         counts = {str(verb): count for verb, count in Counter(step.verb for step in look.plan.steps).items()}
+        if self._began:  # what was restarted looks well before its step has seen that it stays so
+            counts["in_hand"] = len(self._began)
         if not self._ready:
             self._ready = True
             notify("READY=1")
@@ -110,7 +112,7 @@ class Chronicle:
         self._counts = counts
         left = {verb: count for verb, count in sorted(counts.items()) if verb != "nothing"}
         log.logger().info("decided", units=len(look.plan.steps), **left)
-        told = ", ".join(f"{count} {verb}" for verb, count in left.items())
+        told = ", ".join(f"{count} {verb}" for verb, count in left.items()).replace("_", " ")
         notify(f"STATUS={told or 'everything is as declared'}")
 
     def undecided(self, why: str) -> None:

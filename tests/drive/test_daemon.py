@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from reconciler import desired_source
+from reconciler.apply import Phase, Progress
 from reconciler.cli.chronicle import Chronicle
-from reconciler.core.plan import Plan
+from reconciler.core.errors import BivisorError
+from reconciler.core.plan import Plan, Step, Verb
+from reconciler.core.status import Outcome, Result
 from reconciler.daemon import _let_go
+from reconciler.desired_source import Folder
 from reconciler.keep import Keeper
 from reconciler.reconcile import Look, Reconciler
 from reconciler.targets.fake import FakeTarget
 from reconciler.targets.open import Targets
-from resources.contract import Reply, TargetId
+from resources.contract import Address, Reply, TargetId
 from resources.endpoints import PacemakerEndpoint, SshEndpoint
 from tests.drive.test_keep import Kept, keeping, until
 from tests.drive.told import NODES, node, telling, write_cloud
 from tests.drive.world import Place, World, desired_of, thing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from reconciler.targets import Target
@@ -156,6 +162,49 @@ async def test_a_step_in_hand_ends_where_it_was_begun() -> None:
             assert [name for name, _ in one.done] == ["x"]
             await until(lambda: [name for name, _ in two.done] == ["x"], 5)
             assert not two.closed
+
+
+def told_to_systemd(systemd: socket.socket) -> list[str]:
+    """Return what systemd was told since the last time."""
+    found: list[str] = []
+    with suppress(BlockingIOError):
+        while True:
+            found.append(systemd.recv(1000).decode())
+    return found
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Whoever listens to what systemd is told."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.setblocking(False)  # noqa: FBT003 - the library's own argument
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield listener
+
+
+async def test_nothing_is_called_as_declared_while_a_step_is_in_hand(tmp_path: Path, systemd: socket.socket) -> None:
+    """A service that was restarted looks well before its step has seen that it stays so: the status tells of the step."""
+    step = Step(Address(TargetId("ssh", "a"), "service", "nova-compute"), Verb.RESTART)
+    with Chronicle(tmp_path) as chronicle:
+        chronicle.step(Progress(step, Phase.STARTED))
+        chronicle.decided(Look({}, Plan((replace(step, verb=Verb.NOTHING),))))
+        assert told_to_systemd(systemd) == ["READY=1", "STATUS=1 in hand"]
+        chronicle.step(Progress(step, Phase.FINISHED, Result(step.address, Outcome.CONVERGED)))
+        chronicle.decided(Look({}, Plan((replace(step, verb=Verb.NOTHING),))))
+        assert told_to_systemd(systemd) == ["STATUS=everything is as declared"]
+
+
+def test_documents_that_are_refused_later_are_not_waited_for(tmp_path: Path, systemd: socket.socket) -> None:
+    """Before there are any, the status says so; then the last good ones are kept, and what it says is about those."""
+    with Chronicle(tmp_path) as chronicle:
+        chronicle.folder(Folder(refused=BivisorError("no")))
+        assert told_to_systemd(systemd) == ["READY=1\nSTATUS=waits for documents that can be read as declared"]
+        desired = desired_of((thing("a", "x", size=1),))
+        chronicle.folder(Folder(desired=desired))
+        chronicle.decided(Look({}, Plan(())))
+        chronicle.folder(Folder(desired=desired, refused=BivisorError("no")))
+        assert told_to_systemd(systemd) == ["READY=1", "STATUS=everything is as declared"]
 
 
 def test_systemd_hears_that_nothing_can_be_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

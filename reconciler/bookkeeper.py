@@ -185,7 +185,7 @@ class Bookkeeper:
 
     def taken(self, origin: Origin) -> None:
         """Hear of which commit the documents are that are in force now."""
-        self._keeper = replace(self._keeper, commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
+        self._keeper = replace(self._keeper, commit=origin.commit, branch=storable(origin.branch), dirty=origin.dirty)
         branch, dirty = f" ({origin.branch})" if origin.branch else "", " with uncommitted changes" if origin.dirty else ""
         told = f"commit {origin.commit[:12]}{branch}{dirty}" if origin.commit else ""
         self.happened(Event(EventType.NORMAL, "Taken", DOCUMENTS, told))

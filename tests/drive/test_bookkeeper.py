@@ -25,6 +25,7 @@ from reconciler.core.status import Condition, Outcome, Result, Truth
 from reconciler.event_file import Wanted, last_event, read_abouts, read_events
 from reconciler.history import History
 from reconciler.history_file import _VERSIONS, open_to_write
+from reconciler.ledger import Ledger
 from reconciler.recorder import Origin
 from reconciler.redact import Redactor
 from reconciler.retention import Retention
@@ -255,6 +256,36 @@ def test_documents_are_told(desk: Desk) -> None:
     books.round(at(1))
     assert [reason for reason, *_ in desk.events()] == ["Taken", "Refused", "Read"]
     assert read_events(desk.path)[0].event.message == "commit 0123456789ab (main) with uncommitted changes"
+
+
+def test_a_branch_whose_name_is_no_text_is_kept_as_escapes(desk: Desk) -> None:
+    """Git tells bytes: one branch of an old encoding does not end all that is written for as long as it is in force."""
+    books = desk.books()
+    books.taken(Origin("run", "0123456789abcdef", "pr\udce4d"))
+    books.decided(sight({"x": 1}))
+    books.round(at(0))
+    assert desk.kept.keeper is not None
+    assert desk.kept.keeper.branch == "pr\\udce4d"
+    assert desk.ready().status is Truth.TRUE
+
+
+def test_a_mistake_in_writing_lets_go_of_the_file(desk: Desk) -> None:
+    """What fails in the middle of a write by a mistake of the program is taken back: no other writer waits for its lock."""
+
+    def mistaken(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM events")
+        raise KeyError("canary")
+
+    books = desk.books()
+    books.happened(Event(EventType.NORMAL, "Taken", "documents", ""))
+    books.round(at(0))
+    ledger = Ledger(desk.folder, desk.warned.append)
+    with pytest.raises(KeyError):
+        ledger.together([mistaken])
+    books.happened(Event(EventType.NORMAL, "Stopped", "daemon", ""))
+    books.round(at(1))
+    assert [reason for reason, *_ in desk.events()] == ["Taken", "Stopped"]
+    assert desk.warned == []
 
 
 def test_no_secret_is_kept(desk: Desk) -> None:

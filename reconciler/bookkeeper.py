@@ -156,8 +156,8 @@ class Bookkeeper:
     def decided(self, sight: Sight) -> None:
         """Hear what is seen by now."""
         if self._failed:
-            good = {step.address for step in sight.plan.steps if step.verb is Verb.NOTHING}
-            self._failed = {address: result for address, result in self._failed.items() if address not in good}
+            left = {step.address for step in sight.plan.steps if step.verb is not Verb.NOTHING}
+            self._failed = {address: result for address, result in self._failed.items() if address in left}
         known = self._sight
         if known is None or known.plan is not sight.plan or known.loaded is not sight.loaded or known.broken != sight.broken:
             self._sight = sight

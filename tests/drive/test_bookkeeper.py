@@ -194,6 +194,18 @@ def test_a_failed_step_degrades_until_it_is_as_declared(desk: Desk) -> None:
     assert desk.events() == [("Failed", str(A), 1)]
 
 
+def test_what_failed_and_is_declared_no_more_is_forgotten(desk: Desk) -> None:
+    """In months many things fail and leave the documents: nothing of them is kept in memory."""
+    books = desk.books()
+    both = sight({"x": 2}, {"x": 2})
+    for step in both.plan.steps:
+        books.step(step, Result(step.address, Outcome.FAILED, "disk full"))
+    books.decided(both)
+    assert books._failed.keys() == {A, B}
+    books.decided(sight({"x": 2}))
+    assert books._failed.keys() == {A}
+
+
 def test_who_is_not_heard_is_told_without_a_decision(desk: Desk) -> None:
     """A target that falls silent is a condition of its resources and an event, though nobody decides anything meanwhile."""
     books = desk.books()

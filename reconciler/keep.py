@@ -87,7 +87,7 @@ class Inside:
     `due`      something was seen or done that was not decided on yet, though nothing is in the way of that.
     `stalled`  what is left alone because it came undone again and again.
     `broken`   the services that did not come through their restart, by the address of what was restarted.
-    `stopped`  they are so many that no other one is interrupted.
+    `stopped`  why no other one is interrupted, when they are too many, or ''.
     `closed`   why nothing may be interrupted at this time of the day, or ''.
     """
 
@@ -97,7 +97,7 @@ class Inside:
     due: bool
     stalled: frozenset[Address]
     broken: Mapping[Address, str]
-    stopped: bool
+    stopped: str
     closed: str
 
 
@@ -168,7 +168,7 @@ class Keeper:
             due=self._stir.is_set() and not (self._mistakes or self._stopping),
             stalled=frozenset(address for address, known in self._undone.items() if known.stalled),
             broken=broken,
-            stopped=len(set(broken.values())) >= max(self._reconciler.desired.catalog.failure_budget, 1),
+            stopped=self._reconciler.rollout.stopped,
             closed=self._reconciler.closed,
         )
 

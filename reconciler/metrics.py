@@ -145,7 +145,7 @@ class Metrics(Collector):
 
     def folder(self, folder: Folder) -> None:
         """Hear whether the documents can be taken as they are."""
-        self._valid = folder.desired is not None and not refusal(folder)
+        self._valid = folder.desired is not None and not (refusal(folder) or folder.waiting)
         unheard = [
             each for each in folder.conditions if each.type in ("WatchHealthy", "Fetched") and each.status is Truth.FALSE
         ]

@@ -14,6 +14,7 @@ from reconciler.core.events import DAEMON, Event, EventType
 from reconciler.core.status import Truth
 from reconciler.notify import notify
 from reconciler.recorder import Origin, Recorder, origin_of
+from reconciler.retention import RETENTION
 from reconciler.watch import WATCHED
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _COMMAND = "run"
 class Chronicle:
     """Hears what the daemon does. `recorder` writes the history, `books` how everything stands and what happens."""
 
-    def __init__(self, folder: Path, *, acts: bool = True) -> None:
+    def __init__(self, folder: Path, *, acts: bool = True, retention: Retention = RETENTION) -> None:
         """Tell of that folder of documents; `acts` says whether the daemon does anything but look."""
         self._folder = folder
         self._counts: dict[str, int] | None = None
@@ -43,8 +44,8 @@ class Chronicle:
         self._conditions: dict[str, Condition] = {}
         self._began: dict[Address, float] = {}
         self._standing: dict[Address, str] = {}
-        self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn)
-        self.books = Bookkeeper(folder, log.masked, self._warn, acts=acts)
+        self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn, retention)
+        self.books = Bookkeeper(folder, log.masked, self._warn, retention, acts=acts)
         self._reconciler: Reconciler | None = None
 
     def __enter__(self) -> Self:

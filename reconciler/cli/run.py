@@ -135,7 +135,7 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
     gc.enable()
     log.set_up(**{"level": DEFAULT_LEVEL, **session.LOGGING})
     log.take_in_libraries()
-    with heeded(folder), Chronicle(folder, acts=acts) as chronicle:
+    with heeded(folder), Chronicle(folder, acts=acts, retention=first.retention) as chronicle:
         terms = Terms(acts, Permits.of(folder), Leader(wishes.node) if wishes.node else None)
         operation = Operation(folder, chronicle, chronicle.recorder, given, acts=acts)
         daemon = Daemon(source, operation, operation, terms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,12 +14,17 @@ from reconciler import desired_source
 from reconciler.apply import Phase, Progress
 from reconciler.cli.chronicle import Chronicle
 from reconciler.core.errors import BivisorError
+from reconciler.core.events import Event, EventType
 from reconciler.core.plan import Plan, Step, Verb
 from reconciler.core.status import Outcome, Result
 from reconciler.daemon import _let_go
 from reconciler.desired_source import Folder
+from reconciler.event_file import add_event, read_events
+from reconciler.history import History
+from reconciler.history_file import open_to_write
 from reconciler.keep import Keeper
 from reconciler.reconcile import Look, Reconciler
+from reconciler.retention import Retention
 from reconciler.targets.fake import FakeTarget
 from reconciler.targets.open import Targets
 from resources.contract import Address, Reply, TargetId
@@ -205,6 +210,17 @@ def test_documents_that_are_refused_later_are_not_waited_for(tmp_path: Path, sys
         chronicle.decided(Look({}, Plan(())))
         chronicle.folder(Folder(desired=desired, refused=BivisorError("no")))
         assert told_to_systemd(systemd) == ["READY=1", "STATUS=everything is as declared"]
+
+
+def test_nothing_goes_that_the_settings_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is over is let go as soon as the books are open: by then both who write know how much is to be kept."""
+    monkeypatch.setenv("BIVISOR_STATE", str(tmp_path / "state"))
+    long = Retention(events=10**6, events_days=10_000)
+    with closing(open_to_write(History.place(tmp_path))) as connection:
+        add_event(connection, Event(EventType.NORMAL, "Taken", "documents", ""), "2020-01-01T00:00:00Z")
+    with Chronicle(tmp_path, retention=long) as chronicle:
+        assert chronicle.recorder.retention == long
+    assert [each.event.reason for each in read_events(History.place(tmp_path))] == ["Taken", "Started", "Stopped"]
 
 
 def test_systemd_hears_that_nothing_can_be_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

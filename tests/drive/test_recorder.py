@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.bookkeeper import Bookkeeper
 from reconciler.core.errors import BrokenPlanError
 from reconciler.history import ChangeRecord, History, HistoryError, PassRecord
 from reconciler.recorder import Origin, Recorder
@@ -438,6 +439,25 @@ async def test_passes_go_by_age_and_by_room_too(desk: Desk) -> None:
         assert desk.history.numbers() == (8, 8)
         assert not prune_passes(connection, Retention(passes_days=10**9), now)
         assert desk.history.numbers() == (8, 8)
+
+
+async def test_an_apply_lets_nothing_go_where_a_daemon_keeps_the_books(desk: Desk) -> None:
+    """How much is kept stands in the daemon's settings, which an apply does not read: it leaves that to the daemon."""
+    long = Retention(passes_days=10_000)
+    desk.retention = long
+    await desk.apply(World().reconciler(of(thing("a", "x", size=1), ZONE)))
+    with closing(sqlite3.connect(desk.history.path)) as connection, connection:
+        connection.execute("UPDATE passes SET began = ?", ("2020-01-01T00:00:00.000000+00:00",))
+    look = await World().reconciler(of(thing("a", "x", size=1), ZONE)).look()
+    Bookkeeper(desk.folder, str, desk.warned.append, long).round(datetime.now(UTC))
+    with Recorder(desk.folder, Origin("apply"), str, desk.warned.append, None) as recorder:
+        recorder.not_begun(look.plan)
+    assert desk.history.numbers() == (1, 3)
+    with closing(sqlite3.connect(desk.history.path)) as connection, connection:
+        connection.execute("DELETE FROM keeper")
+    with Recorder(desk.folder, Origin("apply"), str, desk.warned.append, None) as recorder:
+        recorder.not_begun(look.plan)
+    assert desk.history.numbers() == (3, 4)
 
 
 async def test_a_large_pass_goes_in_portions(desk: Desk) -> None:

@@ -168,6 +168,7 @@ def _heeding(daemon: Daemon, operation: Operation) -> Iterator[None]:
     from reconciler.notify import notify  # noqa: PLC0415 - as above
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    limits: list[asyncio.TimerHandle] = []
 
     def end() -> None:
         log.logger().error("abandoned", steps=", ".join(operation.in_hand))
@@ -178,7 +179,7 @@ def _heeding(daemon: Daemon, operation: Operation) -> Iterator[None]:
         notify("STOPPING=1")
         operation.stopping()
         daemon.stop()
-        loop.call_later(operation.settings.stop_within_s, end)
+        limits.append(loop.call_later(operation.settings.stop_within_s, end))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
 
@@ -189,4 +190,8 @@ def _heeding(daemon: Daemon, operation: Operation) -> Iterator[None]:
     loop.add_signal_handler(signal.SIGHUP, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    yield
+    try:
+        yield
+    finally:
+        for limit in limits:  # the steps in hand have ended: what is closed after them has limits of its own
+            limit.cancel()

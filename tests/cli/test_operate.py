@@ -194,6 +194,19 @@ def test_systemd_hears_that_it_is_ready_and_lives(desk: Path, monkeypatch: pytes
             assert daemon.process.wait(PATIENCE_S) == 0
 
 
+def test_a_webhook_that_hangs_at_the_end_is_no_step_in_hand(desk: Path) -> None:
+    """The end waits three seconds for it, longer than for steps: nothing is called abandoned, and the end is a good one."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        path = settings(desk, f"stopWithinSeconds: 1\n{SETTINGS.replace('URL', url)}")
+        with ended(Running(desk, "--settings", str(path), "--observe-only")) as daemon:
+            daemon.until(lambda: daemon.lines("decided"), "it has decided, and told of its documents")
+            daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.process.wait(PATIENCE_S) == 0
+            assert daemon.lines("webhook_unsent")
+            assert not daemon.lines("abandoned")
+
+
 def begun(daemon: Running) -> bool:
     """Tell whether the port group is being made."""
     return any(line["address"] == GROUP for line in daemon.lines("step"))

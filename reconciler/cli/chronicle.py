@@ -11,6 +11,7 @@ from reconciler import log
 from reconciler.apply import Phase
 from reconciler.bookkeeper import Bookkeeper, Sight
 from reconciler.core.events import DAEMON, Event, EventType
+from reconciler.core.plan import Plan, Verb
 from reconciler.core.status import Truth
 from reconciler.notify import notify
 from reconciler.recorder import Origin, Recorder, origin_of
@@ -18,11 +19,12 @@ from reconciler.retention import RETENTION
 from reconciler.watch import WATCHED
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
     from types import TracebackType
 
     from reconciler.apply import Progress
-    from reconciler.core.plan import Plan
+    from reconciler.core.plan import Step
     from reconciler.core.status import Condition
     from reconciler.desired_source import Folder
     from reconciler.reconcile import Look, Reconciler
@@ -101,7 +103,8 @@ class Chronicle:
         self._tell_what_stands(look.plan)
         if self._reconciler is not None:
             desired, broken, rollout = self._reconciler.desired, dict(self._reconciler.broken), self._reconciler.rollout
-            self.books.decided(Sight(look.plan, desired.catalog, desired.loaded, broken, rollout))
+            plan = _with_what_is_in_hand(look.plan, self._began.keys())
+            self.books.decided(Sight(plan, desired.catalog, desired.loaded, broken, rollout))
         counts = {str(verb): count for verb, count in Counter(step.verb for step in look.plan.steps).items()}
         if self._began:  # what was restarted looks well before its step has seen that it stays so
             counts["in_hand"] = len(self._began)
@@ -149,3 +152,14 @@ class Chronicle:
 
     def _warn(self, text: str) -> None:
         log.logger().warning("history", message=text)
+
+
+def _with_what_is_in_hand(plan: Plan, in_hand: Collection[Address]) -> Plan:
+    """Return the plan with what looks as declared, and whose step is not over, as waited for: it may not stay so."""
+    if not any(step.verb is Verb.NOTHING and step.address in in_hand for step in plan.steps):
+        return plan
+    return Plan(tuple(_settling(step) if step.address in in_hand else step for step in plan.steps))
+
+
+def _settling(step: Step) -> Step:
+    return replace(step, verb=Verb.WAIT, reasons=("its step is not over",)) if step.verb is Verb.NOTHING else step

@@ -6,6 +6,8 @@ import asyncio
 import socket
 from contextlib import closing, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -25,13 +27,15 @@ from reconciler.history_file import open_to_write
 from reconciler.keep import Keeper
 from reconciler.reconcile import Look, Reconciler
 from reconciler.retention import Retention
+from reconciler.status_file import read_kept
 from reconciler.targets.fake import FakeTarget
 from reconciler.targets.open import Targets
+from resources.cloud import Metadata, Resource
 from resources.contract import Address, Reply, TargetId
 from resources.endpoints import PacemakerEndpoint, SshEndpoint
 from tests.drive.test_keep import Kept, keeping, until
 from tests.drive.told import NODES, node, telling, write_cloud
-from tests.drive.world import Place, World, desired_of, thing
+from tests.drive.world import ORIGIN, Place, World, desired_of, thing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -198,6 +202,35 @@ async def test_nothing_is_called_as_declared_while_a_step_is_in_hand(tmp_path: P
         chronicle.step(Progress(step, Phase.FINISHED, Result(step.address, Outcome.CONVERGED)))
         chronicle.decided(Look({}, Plan((replace(step, verb=Verb.NOTHING),))))
         assert told_to_systemd(systemd) == ["STATUS=everything is as declared"]
+
+
+async def test_what_is_in_hand_is_progressing_though_it_looks_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resource is not ready while the step of one of its units is not over: it may yet be found not to stay so."""
+    monkeypatch.setenv("BIVISOR_STATE", str(tmp_path / "state"))
+    service = thing("a", "nova-compute", active=True)
+    world = World()
+    world.place("a").things["nova-compute"] = {"active": True}
+    reconciler = world.reconciler(service)
+    look = await reconciler.look()
+    (step,) = look.plan.steps
+    assert step.verb is Verb.NOTHING
+
+    def condition(kind: str) -> str:
+        former = read_kept(History.place(tmp_path)).former
+        return str(former[ORIGIN].status.condition(kind).status) if ORIGIN in former else ""
+
+    catalog = replace(reconciler.desired.catalog, resources={ORIGIN: Resource(ORIGIN, Metadata("one", {}, {}), None)})
+    known = SimpleNamespace(desired=replace(reconciler.desired, catalog=catalog), broken={}, rollout=reconciler.rollout)
+    chronicle = Chronicle(tmp_path)
+    chronicle.keeping(known, SimpleNamespace(deaf={}))  # type: ignore[arg-type] # all that it asks of a reconciler and watches
+    chronicle.step(Progress(step, Phase.STARTED))
+    chronicle.decided(look)
+    chronicle.books.round(datetime.now(UTC))
+    assert (condition("Ready"), condition("Progressing")) == ("False", "True")
+    chronicle.step(Progress(step, Phase.FINISHED, Result(step.address, Outcome.CONVERGED)))
+    chronicle.decided(look)
+    chronicle.books.round(datetime.now(UTC))
+    assert (condition("Ready"), condition("Progressing")) == ("True", "False")
 
 
 def test_documents_that_are_refused_later_are_not_waited_for(tmp_path: Path, systemd: socket.socket) -> None:

@@ -148,7 +148,8 @@ async def test_a_rollout_that_stops_is_told_once() -> None:
         world.place(place).things[f"s{place}"] = {"active": True, "fresh": False}
     world.place("a").after_do = lambda _: world.place("a").things.update(sa={"active": False, "fresh": True})
     services = [thing(place, f"s{place}", active=True, fresh=True, settle_s=5) for place in "abc"]
-    async with keeping(Keeping(world, *services)) as kept:
+    kept = Keeping(world, *services)
+    async with keeping(kept):
         await asyncio.sleep(300)
         assert kept.heard.room.standing[Event.ROLLOUT_STOPPED].keys() == {"sa"}
         assert kept.heard.room.standing[Event.STEP_HELD] == {}

@@ -11,7 +11,7 @@ from reconciler import log
 from reconciler.apply import Phase
 from reconciler.bookkeeper import Bookkeeper, Sight
 from reconciler.core.events import DAEMON, Event, EventType
-from reconciler.core.plan import Plan, Verb
+from reconciler.core.plan import NOT_ASKED, Plan, Verb
 from reconciler.core.status import Truth
 from reconciler.notify import notify
 from reconciler.recorder import Origin, Recorder, origin_of
@@ -127,8 +127,13 @@ class Chronicle:
         self.books.happened(Event(EventType.WARNING, "Undecided", DAEMON, why))
 
     def _tell_what_stands(self, plan: Plan) -> None:
-        """Say of each step that is held or unknown for a reason of its own why, once, and when it is so no more."""
-        standing = {step.address: step.held for step in plan.steps if step.held and step.root is None}
+        """Say of each step that is held or unknown for a reason of its own why, once, and when it is so no more.
+
+        What was not looked at yet is in no trouble.
+        """
+        standing = {
+            step.address: step.held for step in plan.steps if step.root is None and step.held not in ("", NOT_ASKED.reason)
+        }
         for address, why in standing.items():
             if self._standing.get(address) != why:
                 log.logger().warning("held", address=str(address), reason=why)

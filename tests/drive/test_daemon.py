@@ -17,7 +17,7 @@ from reconciler.apply import Phase, Progress
 from reconciler.cli.chronicle import Chronicle
 from reconciler.core.errors import BivisorError
 from reconciler.core.events import Event, EventType
-from reconciler.core.plan import Plan, Step, Verb
+from reconciler.core.plan import NOT_ASKED, Plan, Step, Verb
 from reconciler.core.status import Outcome, Result
 from reconciler.daemon import _let_go
 from reconciler.desired_source import Folder
@@ -202,6 +202,18 @@ async def test_nothing_is_called_as_declared_while_a_step_is_in_hand(tmp_path: P
         chronicle.step(Progress(step, Phase.FINISHED, Result(step.address, Outcome.CONVERGED)))
         chronicle.decided(Look({}, Plan((replace(step, verb=Verb.NOTHING),))))
         assert told_to_systemd(systemd) == ["STATUS=everything is as declared"]
+
+
+def test_what_was_not_asked_yet_is_in_no_trouble(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At a start nobody was asked: that is no warning for each unit of the cloud, and neither is its end."""
+    step = Step(Address(TargetId("ssh", "a"), "service", "nova-compute"), Verb.UNKNOWN, held=NOT_ASKED.reason)
+    with Chronicle(tmp_path) as chronicle:
+        chronicle.decided(Look({}, Plan((step,))))
+        chronicle.decided(Look({}, Plan((replace(step, held="no route to host"),))))
+        chronicle.decided(Look({}, Plan((step,))))
+    told = capsys.readouterr().err
+    assert NOT_ASKED.reason not in told
+    assert "no route to host" in told
 
 
 async def test_what_is_in_hand_is_progressing_though_it_looks_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -300,7 +300,7 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_what_root_pauses_the_daemons_user_can_read(tmp_path: Path) -> None:
-    """The service keeps its state in a folder of its own user: a file of root's there would be unreadable, and hold everything."""
+    """A service keeps its state in a folder of its user: a file of root's there could not be read, and held everything."""
     os.chown(tmp_path, 4711, 4712)
     file = PausesFile(tmp_path / "pauses.json")
     pausing(file, "ssh:a")

@@ -140,6 +140,8 @@ class Metrics(Collector):
             result = "failed"
             raise
         finally:
+            for step in plan.pending:  # those of which a mistake has kept the end from being told
+                self._began.pop(step.address, None)
             self._passes.labels(result).inc()
             self._pass_s.observe(time.monotonic() - since)
 

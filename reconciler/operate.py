@@ -45,6 +45,10 @@ if TYPE_CHECKING:
             """Keep so much of it from now on."""
             ...
 
+        def over(self, plan: Plan) -> None:
+            """Hear that nothing of that plan is in hand any more."""
+            ...
+
 
 DEFAULT_LEVEL = "info"
 """The least level of log lines of a daemon, unless somebody says otherwise."""
@@ -159,8 +163,11 @@ class Operation:
     @contextmanager
     def one_pass(self, plan: Plan, report: Callable[[Progress], None]) -> Iterator[Entry]:
         """Have a pass recorded, and count it."""
-        with self._metrics.one_pass(self._recorder, plan, report) as entry:
-            yield entry
+        try:
+            with self._metrics.one_pass(self._recorder, plan, report) as entry:
+                yield entry
+        finally:
+            self._first.over(plan)
 
     # --- inside
 

@@ -155,6 +155,11 @@ class Chronicle:
             self.books.step(progress.step, result)
             tell("result", address=str(address), outcome=str(result.outcome), duration_s=round(now - began, 3), **told)
 
+    def over(self, plan: Plan) -> None:
+        """Hear that nothing of that plan is in hand any more, though the end of a step may not have been told."""
+        for step in plan.pending:
+            self._began.pop(step.address, None)
+
     def _warn(self, text: str) -> None:
         log.logger().warning("history", message=text)
 

@@ -25,6 +25,7 @@ from reconciler.event_file import add_event, read_events
 from reconciler.history import History
 from reconciler.history_file import open_to_write
 from reconciler.keep import Keeper
+from reconciler.operate import Given, Operation
 from reconciler.reconcile import Look, Reconciler
 from reconciler.retention import Retention
 from reconciler.status_file import read_kept
@@ -202,6 +203,20 @@ async def test_nothing_is_called_as_declared_while_a_step_is_in_hand(tmp_path: P
         chronicle.step(Progress(step, Phase.FINISHED, Result(step.address, Outcome.CONVERGED)))
         chronicle.decided(Look({}, Plan((replace(step, verb=Verb.NOTHING),))))
         assert told_to_systemd(systemd) == ["STATUS=everything is as declared"]
+
+
+async def test_a_step_that_nobody_ended_is_over_with_its_pass(tmp_path: Path, systemd: socket.socket) -> None:
+    """A mistake in carrying a plan out may leave steps of which nobody says what came of them: they are in hand no more."""
+    step = Step(Address(TargetId("ssh", "a"), "service", "nova-compute"), Verb.RESTART)
+    with Chronicle(tmp_path) as chronicle:
+        operation = Operation(tmp_path, chronicle, chronicle.recorder, Given(), acts=True)
+        with suppress(KeyError), operation.one_pass(Plan((step,)), operation.step):
+            operation.step(Progress(step, Phase.STARTED))
+            assert operation.in_hand == (str(step.address),)
+            fail()
+        assert operation.in_hand == ()
+        operation.decided(Look({}, Plan((replace(step, verb=Verb.NOTHING),))))
+        assert told_to_systemd(systemd) == ["READY=1", "STATUS=everything is as declared"]
 
 
 def test_what_was_not_asked_yet_is_in_no_trouble(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

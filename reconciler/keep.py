@@ -148,7 +148,9 @@ class Keeper:
         self._waited_for: set[TargetId] = set()
         self._undone: dict[Address, Corrections] = {}
         self._whole_since: dict[Address, float] = {}
-        self._all_seen = False  # until each was asked once, nobody knows what must end before something else begins
+        # until each was asked once, nobody knows what must end before something else begins: and no patience shorter than that
+        # of the connection tells who is gone from who is slow, a loaded host or one of a thousand that connect in their turn
+        self._all_seen = False
         self._awaited: frozenset[TargetId] = frozenset()
         self._lookers: list[asyncio.Task[None]] = []
         self._stopping = False

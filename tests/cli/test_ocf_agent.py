@@ -147,7 +147,7 @@ def test_pacemaker_can_read_what_it_is() -> None:
 
 
 def test_it_has_settings_where_a_file_is_named(agent: Agent) -> None:
-    """Metrics, webhooks and what is kept are told by the same file as those of the service; without one nothing is passed on."""
+    """Metrics, webhooks and what is kept are told by the same file as those of the service; else nothing is passed on."""
     assert agent.call("start") == SUCCESS
     assert "--settings" not in (agent.folder / "log").read_text()
     agent.call("stop")

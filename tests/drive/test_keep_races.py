@@ -78,7 +78,7 @@ async def test_documents_that_come_before_what_was_decided_on_begins() -> None:
 
 
 async def test_nothing_begins_before_a_slow_host_has_answered() -> None:
-    """A host that lives and answers late may remember what must end elsewhere first: it is waited for as long as it is asked."""
+    """A host that lives and answers late may remember what must end elsewhere first: it is waited for."""
     world = World()
     world.place("slow").takes_s = 9.0
     async with keeping(Kept(world, thing("a", "x", size=1), thing("slow", "y", size=1))) as kept:

@@ -129,11 +129,11 @@ class Chronicle:
     def _tell_what_stands(self, plan: Plan) -> None:
         """Say of each step that is held or unknown for a reason of its own why, once, and when it is so no more.
 
-        What was not looked at yet is in no trouble.
+        What was not looked at yet is in no trouble, nor is what waits only for its turn: of many that do the reasons change
+        with each turn.
         """
-        standing = {
-            step.address: step.held for step in plan.steps if step.root is None and step.held not in ("", NOT_ASKED.reason)
-        }
+        own = (step for step in plan.steps if step.root is None and not step.later)
+        standing = {step.address: step.held for step in own if step.held not in ("", NOT_ASKED.reason)}
         for address, why in standing.items():
             if self._standing.get(address) != why:
                 log.logger().warning("held", address=str(address), reason=why)

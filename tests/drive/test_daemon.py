@@ -205,6 +205,18 @@ async def test_nothing_is_called_as_declared_while_a_step_is_in_hand(tmp_path: P
         assert told_to_systemd(systemd) == ["STATUS=everything is as declared"]
 
 
+def test_what_only_waits_for_its_turn_is_no_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A thousand restarts one after the other change a thousand reasons a thousand times: none of them is told."""
+    step = Step(Address(TargetId("ssh", "a"), "service", "nova-compute"), Verb.HELD, held="b restarts now", later=True)
+    with Chronicle(tmp_path) as chronicle:
+        for held in ("b restarts now", "c restarts now"):
+            chronicle.decided(Look({}, Plan((replace(step, held=held),))))
+        chronicle.decided(Look({}, Plan((replace(step, held="b is down", later=False),))))
+    told = capsys.readouterr().err
+    assert "restarts now" not in told
+    assert "b is down" in told
+
+
 async def test_a_step_that_nobody_ended_is_over_with_its_pass(tmp_path: Path, systemd: socket.socket) -> None:
     """A mistake in carrying a plan out may leave steps of which nobody says what came of them: they are in hand no more."""
     step = Step(Address(TargetId("ssh", "a"), "service", "nova-compute"), Verb.RESTART)

@@ -300,6 +300,22 @@ def _foreign(path: Path) -> None:
         connection.execute("CREATE TABLE passes (something TEXT)")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+async def test_what_root_records_the_daemons_user_can_write(desk: Desk) -> None:
+    """An apply by hand beside a service that keeps its state in a folder of its own user: the file, too, is that user's."""
+    desk.history.path.parent.mkdir(mode=0o700)
+    os.chown(desk.history.path.parent, 4711, 4712)
+    owners: set[tuple[int, int]] = set()
+
+    def look(_: Action) -> None:
+        owners.update((path.stat().st_uid, path.stat().st_gid) for path in desk.history.path.parent.iterdir())
+
+    world = World()
+    world.place("a").before_do = look
+    await desk.apply(world.reconciler(thing("a", "x", size=1)))
+    assert owners == {(4711, 4712)}
+
+
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [

@@ -205,6 +205,15 @@ async def test_nothing_is_called_as_declared_while_a_step_is_in_hand(tmp_path: P
         assert told_to_systemd(systemd) == ["STATUS=everything is as declared"]
 
 
+def test_documents_that_do_not_settle_at_the_start_are_waited_for(tmp_path: Path, systemd: socket.socket) -> None:
+    """A rebase has stopped for a person: systemd hears that the daemon is ready, and starts it not again and again."""
+    with Chronicle(tmp_path) as chronicle:
+        chronicle.folder(Folder())
+        assert told_to_systemd(systemd) == []
+        chronicle.folder(Folder(waiting="desired: git is at work"))
+        assert told_to_systemd(systemd) == ["READY=1\nSTATUS=waits for documents that can be read as declared"]
+
+
 def test_what_only_waits_for_its_turn_is_no_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A thousand restarts one after the other change a thousand reasons a thousand times: none of them is told."""
     step = Step(Address(TargetId("ssh", "a"), "service", "nova-compute"), Verb.HELD, held="b restarts now", later=True)

@@ -156,8 +156,8 @@ class Bookkeeper:
     def decided(self, sight: Sight) -> None:
         """Hear what is seen by now."""
         if self._failed:
-            good = {step.address for step in sight.plan.steps if step.verb is Verb.NOTHING}
-            self._failed = {address: result for address, result in self._failed.items() if address not in good}
+            left = {step.address for step in sight.plan.steps if step.verb is not Verb.NOTHING}
+            self._failed = {address: result for address, result in self._failed.items() if address in left}
         known = self._sight
         if known is None or known.plan is not sight.plan or known.loaded is not sight.loaded or known.broken != sight.broken:
             self._sight = sight
@@ -185,7 +185,7 @@ class Bookkeeper:
 
     def taken(self, origin: Origin) -> None:
         """Hear of which commit the documents are that are in force now."""
-        self._keeper = replace(self._keeper, commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
+        self._keeper = replace(self._keeper, commit=origin.commit, branch=storable(origin.branch), dirty=origin.dirty)
         branch, dirty = f" ({origin.branch})" if origin.branch else "", " with uncommitted changes" if origin.dirty else ""
         told = f"commit {origin.commit[:12]}{branch}{dirty}" if origin.commit else ""
         self.happened(Event(EventType.NORMAL, "Taken", DOCUMENTS, told))

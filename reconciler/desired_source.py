@@ -87,7 +87,7 @@ class Folder:
     @property
     def stuck(self) -> bool:
         """Whether there may be nothing to keep for long."""
-        return self.refused is not None or (self.desired is None and bool(self.source))
+        return self.refused is not None or (self.desired is None and bool(self.source or self.waiting))
 
     @property
     def hopeless(self) -> str:

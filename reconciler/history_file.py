@@ -132,13 +132,19 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 
 def _make(path: Path) -> None:
-    """Make the file for its owner alone, unless it is there. Raises OSError.
+    """Make the file for the folder's owner alone, unless it is there. Raises OSError.
 
     One that is there must not be opened here, not even for a moment: closing it would take this process's locks from it, those
     of another connection too, and the next reader would delete what that writes (sqlite.org/howtocorrupt.html, section 2.2).
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            if os.geteuid() == 0:  # who writes to it next may be the user of a service, whose folder this is
+                whose = path.parent.stat()
+                os.fchown(number, whose.st_uid, whose.st_gid)
+        finally:
+            os.close(number)
     except FileExistsError:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) from None

@@ -87,7 +87,7 @@ class Inside:
     `due`      something was seen or done that was not decided on yet, though nothing is in the way of that.
     `stalled`  what is left alone because it came undone again and again.
     `broken`   the services that did not come through their restart, by the address of what was restarted.
-    `stopped`  they are so many that no other one is interrupted.
+    `stopped`  why no other one is interrupted, when they are too many, or ''.
     `closed`   why nothing may be interrupted at this time of the day, or ''.
     """
 
@@ -97,7 +97,7 @@ class Inside:
     due: bool
     stalled: frozenset[Address]
     broken: Mapping[Address, str]
-    stopped: bool
+    stopped: str
     closed: str
 
 
@@ -148,7 +148,9 @@ class Keeper:
         self._waited_for: set[TargetId] = set()
         self._undone: dict[Address, Corrections] = {}
         self._whole_since: dict[Address, float] = {}
-        self._all_seen = False  # until each was asked once, nobody knows what must end before something else begins
+        # until each was asked once, nobody knows what must end before something else begins: and no patience shorter than that
+        # of the connection tells who is gone from who is slow, a loaded host or one of a thousand that connect in their turn
+        self._all_seen = False
         self._awaited: frozenset[TargetId] = frozenset()
         self._lookers: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -165,10 +167,10 @@ class Keeper:
             depths=queue.depths,
             looking=len(queue.in_hand),
             resting=len(queue.resting),
-            due=self._stir.is_set() and not self._mistakes,
+            due=self._stir.is_set() and not (self._mistakes or self._stopping),
             stalled=frozenset(address for address, known in self._undone.items() if known.stalled),
             broken=broken,
-            stopped=len(set(broken.values())) >= max(self._reconciler.desired.catalog.failure_budget, 1),
+            stopped=self._reconciler.rollout.stopped,
             closed=self._reconciler.closed,
         )
 

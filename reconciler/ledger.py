@@ -43,6 +43,9 @@ class Ledger:
         except sqlite3.Error as error:
             self.close()
             raise trouble(path, error, "written") from None
+        except BaseException:
+            self.close()  # else it would hold the file, and everybody else would wait for it
+            raise
 
     def close(self) -> None:
         """Let go of the file."""

@@ -140,12 +140,14 @@ class Metrics(Collector):
             result = "failed"
             raise
         finally:
+            for step in plan.pending:  # those of which a mistake has kept the end from being told
+                self._began.pop(step.address, None)
             self._passes.labels(result).inc()
             self._pass_s.observe(time.monotonic() - since)
 
     def folder(self, folder: Folder) -> None:
         """Hear whether the documents can be taken as they are."""
-        self._valid = folder.desired is not None and not refusal(folder)
+        self._valid = folder.desired is not None and not (refusal(folder) or folder.waiting)
         unheard = [
             each for each in folder.conditions if each.type in ("WatchHealthy", "Fetched") and each.status is Truth.FALSE
         ]

@@ -46,7 +46,7 @@ class Event(StrEnum):
 MEANINGS = {
     Event.STEP_FAILED: "A step did not come through. It is tried again, ever more seldom; that is not told again.",
     Event.STEP_RECOVERED: "What had failed is as declared, or is declared no more.",
-    Event.STEP_HELD: "Something differs, and what stands against acting is no other step and no maintenance window.",
+    Event.STEP_HELD: "Something differs, and what stands against acting is no other step, no stopped rollout and no window.",
     Event.STEP_FREED: "What was held is held no more.",
     Event.STEP_STALLED: "Something was made right and came undone again and again: it is left alone, a person has to decide.",
     Event.STEP_RELEASED: "What was left alone is not so any more.",
@@ -126,17 +126,17 @@ class Newsroom:
         left = {name: why for name, why in failed if name in steps and steps[name].verb is not Verb.NOTHING}
         self._stands(Event.STEP_FAILED, left)
         stalled: Mapping[str, str] = {}
-        closed = ""
+        whole = {""}  # what holds a whole rollout is told once, and not of each step
         if self.daemon is not None and self.daemon.keeper is not None and self.daemon.watches is not None:
             inside = self.daemon.keeper.inside
-            closed = inside.closed
+            whole = {inside.closed, inside.stopped}
             stalled = {name: steps[name].held for name in map(str, inside.stalled) if name in steps}
             self._stands(Event.STEP_STALLED, stalled)
             broken = {service: str(address) for address, service in inside.broken.items()} if inside.stopped else {}
             self._stands(Event.ROLLOUT_STOPPED, broken)
             self._stands(Event.TARGET_DEAF, {str(target): why for target, why in self.daemon.watches.deaf.items()})
         held = {
-            name: step.held for name, step in steps.items() if _is_held(step) and name not in stalled and step.held != closed
+            name: step.held for name, step in steps.items() if _is_held(step) and name not in stalled and step.held not in whole
         }
         self._stands(Event.STEP_HELD, held)
 

@@ -19,6 +19,7 @@ from reconciler.core.errors import InputError
 from reconciler.endpoint import application, bound, serving
 from reconciler.heart import Heart
 from reconciler.metrics import Metrics, State
+from reconciler.mistakes import mistake
 from reconciler.news import Newsroom
 from reconciler.settings import Settings, read_settings
 from reconciler.webhooks import Webhooks
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 
         def keep(self, retention: Retention) -> None:
             """Keep so much of it from now on."""
+            ...
+
+        def over(self, plan: Plan) -> None:
+            """Hear that nothing of that plan is in hand any more."""
             ...
 
 
@@ -163,8 +168,11 @@ class Operation:
     @contextmanager
     def one_pass(self, plan: Plan, report: Callable[[Progress], None]) -> Iterator[Entry]:
         """Have a pass recorded, and count it."""
-        with self._metrics.one_pass(self._recorder, plan, report) as entry:
-            yield entry
+        try:
+            with self._metrics.one_pass(self._recorder, plan, report) as entry:
+                yield entry
+        finally:
+            self._first.over(plan)
 
     # --- inside
 
@@ -186,13 +194,17 @@ class Operation:
             await self._reread.wait()
             self._reread.clear()
             listens = self.settings.listen
+            why = ""
             try:
                 self._use(await self._given.read())
             except InputError as error:
-                self._state.settings_valid = False
-                log.logger().error("settings", status="refused", message=f"the former ones stay in force: {error}")
+                why = str(error)
+            except Exception as error:  # noqa: BLE001 - what a file brings to light ends no daemon
+                why = mistake("read the settings", error)
+            self._state.settings_valid = not why
+            if why:
+                log.logger().error("settings", status="refused", message=f"the former ones stay in force: {why}")
                 continue
-            self._state.settings_valid = True
             log.logger().info("settings", status="taken")
             if self.settings.listen != listens:
                 log.logger().warning("settings", status="later", message="listen changes with the next start")

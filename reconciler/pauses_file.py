@@ -105,6 +105,9 @@ class PausesFile:
             with os.fdopen(number, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
+                if os.geteuid() == 0:  # who keeps to it may be the user of a service, whose folder this is
+                    whose = self.path.parent.stat()
+                    os.fchown(file.fileno(), whose.st_uid, whose.st_gid)
                 os.fsync(file.fileno())
             Path(name).replace(self.path)
         except BaseException:

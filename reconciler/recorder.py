@@ -26,6 +26,7 @@ from reconciler.core.status import GOOD
 from reconciler.ledger import Ledger
 from reconciler.reconcile import Entry
 from reconciler.retention import PORTION, RETENTION, Retention, prune_passes
+from reconciler.status_file import read_keeper
 
 if TYPE_CHECKING:
     import sqlite3
@@ -81,11 +82,12 @@ class Recorder:
         origin: Origin,
         redact: Callable[[str], str],
         warn: Callable[[str], None],
-        retention: Retention = RETENTION,
+        retention: Retention | None = RETENTION,
     ) -> None:
         """Write to the history of that folder of documents.
 
-        Whatever is kept passes `redact`; `warn` is told once what stands against it.
+        Whatever is kept passes `redact`; `warn` is told once what stands against it. With None as `retention` whatever the
+        daemon keeps of that folder stays: how much that is stands in its settings. Where there is none the usual is kept.
         """
         self.origin = origin
         self.retention = retention
@@ -146,7 +148,8 @@ class Recorder:
 
         def begin(connection: sqlite3.Connection) -> None:
             write(connection)
-            prune_passes(connection, self.retention, now, max(PORTION, 2 * len(steps)))
+            if self.retention is not None or read_keeper(connection) is None:
+                prune_passes(connection, self.retention or RETENTION, now, max(PORTION, 2 * len(steps)))
 
         row = _Row(write, mark)
         self._write(begin, always=True)

@@ -35,6 +35,14 @@ class Redactor:
         values = _values(secrets or {})
         self._values = tuple(sorted(values, key=len, reverse=True))
 
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is one that replaces the same."""
+        return isinstance(other, Redactor) and self._values == other._values
+
+    def __hash__(self) -> int:
+        """Return the same number for those that are equal."""
+        return hash(self._values)
+
     def __call__(self, text: str) -> str:
         """Return the text without any secret."""
         for value in self._values:

@@ -11,17 +11,20 @@ from reconciler import log
 from reconciler.apply import Phase
 from reconciler.bookkeeper import Bookkeeper, Sight
 from reconciler.core.events import DAEMON, Event, EventType
+from reconciler.core.plan import NOT_ASKED, Plan, Verb
 from reconciler.core.status import Truth
 from reconciler.notify import notify
 from reconciler.recorder import Origin, Recorder, origin_of
+from reconciler.retention import RETENTION
 from reconciler.watch import WATCHED
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
     from types import TracebackType
 
     from reconciler.apply import Progress
-    from reconciler.core.plan import Plan
+    from reconciler.core.plan import Step
     from reconciler.core.status import Condition
     from reconciler.desired_source import Folder
     from reconciler.reconcile import Look, Reconciler
@@ -35,7 +38,7 @@ _COMMAND = "run"
 class Chronicle:
     """Hears what the daemon does. `recorder` writes the history, `books` how everything stands and what happens."""
 
-    def __init__(self, folder: Path, *, acts: bool = True) -> None:
+    def __init__(self, folder: Path, *, acts: bool = True, retention: Retention = RETENTION) -> None:
         """Tell of that folder of documents; `acts` says whether the daemon does anything but look."""
         self._folder = folder
         self._counts: dict[str, int] | None = None
@@ -43,8 +46,8 @@ class Chronicle:
         self._conditions: dict[str, Condition] = {}
         self._began: dict[Address, float] = {}
         self._standing: dict[Address, str] = {}
-        self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn)
-        self.books = Bookkeeper(folder, log.masked, self._warn, acts=acts)
+        self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn, retention)
+        self.books = Bookkeeper(folder, log.masked, self._warn, retention, acts=acts)
         self._reconciler: Reconciler | None = None
 
     def __enter__(self) -> Self:
@@ -75,7 +78,7 @@ class Chronicle:
     def folder(self, folder: Folder) -> None:
         """Say that documents are in force, or why they are not."""
         self.books.folder(folder.conditions)
-        if folder.stuck:
+        if folder.stuck and folder.desired is None:
             notify("READY=1", "STATUS=waits for documents that can be read as declared")
         for condition in folder.conditions:
             if self._conditions.get(condition.type) != condition:
@@ -96,12 +99,15 @@ class Chronicle:
             log.logger().info("commit", commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
 
     def decided(self, look: Look) -> None:
-        """Say what is to be done, when that has changed; the first time, that the daemon is ready."""
+        """Say what is to be done and what is being done, when that has changed; the first time, that the daemon is ready."""
         self._tell_what_stands(look.plan)
         if self._reconciler is not None:
             desired, broken, rollout = self._reconciler.desired, dict(self._reconciler.broken), self._reconciler.rollout
-            self.books.decided(Sight(look.plan, desired.catalog, desired.loaded, broken, rollout))
+            plan = _with_what_is_in_hand(look.plan, self._began.keys())
+            self.books.decided(Sight(plan, desired.catalog, desired.loaded, broken, rollout))
         counts = {str(verb): count for verb, count in Counter(step.verb for step in look.plan.steps).items()}
+        if self._began:  # what was restarted looks well before its step has seen that it stays so
+            counts["in_hand"] = len(self._began)
         if not self._ready:
             self._ready = True
             notify("READY=1")
@@ -110,7 +116,7 @@ class Chronicle:
         self._counts = counts
         left = {verb: count for verb, count in sorted(counts.items()) if verb != "nothing"}
         log.logger().info("decided", units=len(look.plan.steps), **left)
-        told = ", ".join(f"{count} {verb}" for verb, count in left.items())
+        told = ", ".join(f"{count} {verb}" for verb, count in left.items()).replace("_", " ")
         notify(f"STATUS={told or 'everything is as declared'}")
 
     def undecided(self, why: str) -> None:
@@ -121,8 +127,13 @@ class Chronicle:
         self.books.happened(Event(EventType.WARNING, "Undecided", DAEMON, why))
 
     def _tell_what_stands(self, plan: Plan) -> None:
-        """Say of each step that is held or unknown for a reason of its own why, once, and when it is so no more."""
-        standing = {step.address: step.held for step in plan.steps if step.held and step.root is None}
+        """Say of each step that is held or unknown for a reason of its own why, once, and when it is so no more.
+
+        What was not looked at yet is in no trouble, nor is what waits only for its turn: of many that do the reasons change
+        with each turn.
+        """
+        own = (step for step in plan.steps if step.root is None and not step.later)
+        standing = {step.address: step.held for step in own if step.held not in ("", NOT_ASKED.reason)}
         for address, why in standing.items():
             if self._standing.get(address) != why:
                 log.logger().warning("held", address=str(address), reason=why)
@@ -144,5 +155,21 @@ class Chronicle:
             self.books.step(progress.step, result)
             tell("result", address=str(address), outcome=str(result.outcome), duration_s=round(now - began, 3), **told)
 
+    def over(self, plan: Plan) -> None:
+        """Hear that nothing of that plan is in hand any more, though the end of a step may not have been told."""
+        for step in plan.pending:
+            self._began.pop(step.address, None)
+
     def _warn(self, text: str) -> None:
         log.logger().warning("history", message=text)
+
+
+def _with_what_is_in_hand(plan: Plan, in_hand: Collection[Address]) -> Plan:
+    """Return the plan with what looks as declared, and whose step is not over, as waited for: it may not stay so."""
+    if not any(step.verb is Verb.NOTHING and step.address in in_hand for step in plan.steps):
+        return plan
+    return Plan(tuple(_settling(step) if step.address in in_hand else step for step in plan.steps))
+
+
+def _settling(step: Step) -> Step:
+    return replace(step, verb=Verb.WAIT, reasons=("its step is not over",)) if step.verb is Verb.NOTHING else step

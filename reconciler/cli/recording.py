@@ -21,5 +21,5 @@ async def recorder(folder: Path, cloud: Session, command: str) -> AsyncIterator[
     from reconciler.recorder import Recorder, origin_of  # noqa: PLC0415 - keeps --help fast
 
     warn = partial(print, file=sys.stderr)
-    with Recorder(folder, await origin_of(folder, command), cloud.desired.redact, warn) as found:
+    with Recorder(folder, await origin_of(folder, command), cloud.desired.redact, warn, None) as found:
         yield found

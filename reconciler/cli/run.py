@@ -135,7 +135,7 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
     gc.enable()
     log.set_up(**{"level": DEFAULT_LEVEL, **session.LOGGING})
     log.take_in_libraries()
-    with heeded(folder), Chronicle(folder, acts=acts) as chronicle:
+    with heeded(folder), Chronicle(folder, acts=acts, retention=first.retention) as chronicle:
         leader = Leader(wishes.node) if wishes.node else None
         terms = Terms(acts, Permits.of(folder), leader)
         operation = Operation(folder, chronicle, chronicle.recorder, given, acts=acts)
@@ -173,6 +173,7 @@ def _heeding(daemon: Daemon, operation: Operation) -> Iterator[None]:
     from reconciler.notify import notify  # noqa: PLC0415 - as above
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    limits: list[asyncio.TimerHandle] = []
 
     def end() -> None:
         log.logger().error("abandoned", steps=", ".join(operation.in_hand))
@@ -183,7 +184,7 @@ def _heeding(daemon: Daemon, operation: Operation) -> Iterator[None]:
         notify("STOPPING=1")
         operation.stopping()
         daemon.stop()
-        loop.call_later(operation.settings.stop_within_s, end)
+        limits.append(loop.call_later(operation.settings.stop_within_s, end))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
 
@@ -194,4 +195,8 @@ def _heeding(daemon: Daemon, operation: Operation) -> Iterator[None]:
     loop.add_signal_handler(signal.SIGHUP, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    yield
+    try:
+        yield
+    finally:
+        for limit in limits:  # the steps in hand have ended: what is closed after them has limits of its own
+            limit.cancel()

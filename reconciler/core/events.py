@@ -89,7 +89,7 @@ Troubles: TypeAlias = Mapping[tuple[str, str], Event]
 
 _OVER = {
     "Held": ("FreeAgain", "nothing stands against it any more"),
-    "Stalled": ("FreeAgain", "it is corrected again"),
+    "Stalled": ("FreeAgain", "it is as declared now, or corrected again"),
     "Unseen": ("SeenAgain", "it is known again"),
     "Deaf": ("HeardAgain", "its changes are heard again"),
     "Broken": ("Mended", "it counts against the failure budget no more"),

@@ -194,3 +194,12 @@ def test_pacemaker_can_read_what_it_is() -> None:
     text = AGENT.read_text()
     assert parameters
     assert all(f"${{OCF_RESKEY_{name}:-{default}}}" in text for name, default in parameters.items())
+
+
+def test_it_has_settings_where_a_file_is_named(agent: Agent) -> None:
+    """Metrics, webhooks and what is kept are told by the same file as those of the service; else nothing is passed on."""
+    assert agent.call("start") == SUCCESS
+    assert "--settings" not in (agent.folder / "log").read_text()
+    agent.call("stop")
+    assert agent.call("start", settings="/etc/bivisor/run file.yaml") == SUCCESS
+    agent.until(lambda: "--settings /etc/bivisor/run file.yaml" in (agent.folder / "log").read_text())

@@ -134,6 +134,20 @@ def test_settings_are_read_anew(desk: Path) -> None:
         receiver.until(lambda: receiver.told("documents.taken"))
 
 
+def test_settings_that_bring_a_mistake_to_light_end_nobody(desk: Path) -> None:
+    """A number that no clock can wait for, found on SIGHUP: the former settings stay in force, and the daemon goes on."""
+    path = settings(desk, "listen: 127.0.0.1:0\n")
+    with running(desk, "--settings", str(path), "--observe-only") as daemon:
+        daemon.until(lambda: daemon.lines("decided"), "it has decided")
+        path.write_text(f"stopWithinSeconds: 1{'0' * 400}\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.until(lambda: daemon.lines("settings"), "they are refused")
+        assert metrics(daemon)["bivisor_settings_valid"] == 0
+        path.write_text("listen: 127.0.0.1:0\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.until(lambda: metrics(daemon)["bivisor_settings_valid"] == 1, "they are taken")
+
+
 def refusal(folder: Path, path: Path) -> str:
     """Return what the program says when it does not even start."""
     environment = {**os.environ, "BIVISOR_STATE": str(folder / "state")}
@@ -178,6 +192,19 @@ def test_systemd_hears_that_it_is_ready_and_lives(desk: Path, monkeypatch: pytes
             daemon.process.send_signal(signal.SIGTERM)
             heard(systemd, lambda lines: "STOPPING=1" in lines)
             assert daemon.process.wait(PATIENCE_S) == 0
+
+
+def test_a_webhook_that_hangs_at_the_end_is_no_step_in_hand(desk: Path) -> None:
+    """The end waits three seconds for it, longer than for steps: nothing is called abandoned, and the end is a good one."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        path = settings(desk, f"stopWithinSeconds: 1\n{SETTINGS.replace('URL', url)}")
+        with ended(Running(desk, "--settings", str(path), "--observe-only")) as daemon:
+            daemon.until(lambda: daemon.lines("decided"), "it has decided, and told of its documents")
+            daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.process.wait(PATIENCE_S) == 0
+            assert daemon.lines("webhook_unsent")
+            assert not daemon.lines("abandoned")
 
 
 def begun(daemon: Running) -> bool:

@@ -25,6 +25,7 @@ from reconciler.core.status import Condition, Outcome, Result, Truth
 from reconciler.event_file import Wanted, last_event, read_abouts, read_events
 from reconciler.history import History
 from reconciler.history_file import _VERSIONS, open_to_write
+from reconciler.ledger import Ledger
 from reconciler.recorder import Origin
 from reconciler.redact import Redactor
 from reconciler.retention import Retention
@@ -193,6 +194,18 @@ def test_a_failed_step_degrades_until_it_is_as_declared(desk: Desk) -> None:
     assert desk.events() == [("Failed", str(A), 1)]
 
 
+def test_what_failed_and_is_declared_no_more_is_forgotten(desk: Desk) -> None:
+    """In months many things fail and leave the documents: nothing of them is kept in memory."""
+    books = desk.books()
+    both = sight({"x": 2}, {"x": 2})
+    for step in both.plan.steps:
+        books.step(step, Result(step.address, Outcome.FAILED, "disk full"))
+    books.decided(both)
+    assert books._failed.keys() == {A, B}
+    books.decided(sight({"x": 2}))
+    assert books._failed.keys() == {A}
+
+
 def test_who_is_not_heard_is_told_without_a_decision(desk: Desk) -> None:
     """A target that falls silent is a condition of its resources and an event, though nobody decides anything meanwhile."""
     books = desk.books()
@@ -255,6 +268,36 @@ def test_documents_are_told(desk: Desk) -> None:
     books.round(at(1))
     assert [reason for reason, *_ in desk.events()] == ["Taken", "Refused", "Read"]
     assert read_events(desk.path)[0].event.message == "commit 0123456789ab (main) with uncommitted changes"
+
+
+def test_a_branch_whose_name_is_no_text_is_kept_as_escapes(desk: Desk) -> None:
+    """Git tells bytes: one branch of an old encoding does not end all that is written for as long as it is in force."""
+    books = desk.books()
+    books.taken(Origin("run", "0123456789abcdef", "pr\udce4d"))
+    books.decided(sight({"x": 1}))
+    books.round(at(0))
+    assert desk.kept.keeper is not None
+    assert desk.kept.keeper.branch == "pr\\udce4d"
+    assert desk.ready().status is Truth.TRUE
+
+
+def test_a_mistake_in_writing_lets_go_of_the_file(desk: Desk) -> None:
+    """What fails in the middle of a write by a mistake of the program is taken back: no other writer waits for its lock."""
+
+    def mistaken(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM events")
+        raise KeyError("canary")
+
+    books = desk.books()
+    books.happened(Event(EventType.NORMAL, "Taken", "documents", ""))
+    books.round(at(0))
+    ledger = Ledger(desk.folder, desk.warned.append)
+    with pytest.raises(KeyError):
+        ledger.together([mistaken])
+    books.happened(Event(EventType.NORMAL, "Stopped", "daemon", ""))
+    books.round(at(1))
+    assert [reason for reason, *_ in desk.events()] == ["Taken", "Stopped"]
+    assert desk.warned == []
 
 
 def test_no_secret_is_kept(desk: Desk) -> None:

@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from reconciler import desired_source
+from reconciler.apply import Phase, Progress
 from reconciler.cli.chronicle import Chronicle
-from reconciler.core.plan import Plan
+from reconciler.core.errors import BivisorError
+from reconciler.core.events import Event, EventType
+from reconciler.core.plan import NOT_ASKED, Plan, Step, Verb
+from reconciler.core.status import Outcome, Result
 from reconciler.daemon import _let_go
+from reconciler.desired_source import Folder
+from reconciler.event_file import add_event, read_events
+from reconciler.history import History
+from reconciler.history_file import open_to_write
 from reconciler.keep import Keeper
+from reconciler.operate import Given, Operation
 from reconciler.reconcile import Look, Reconciler
+from reconciler.retention import Retention
+from reconciler.status_file import read_kept
 from reconciler.targets.fake import FakeTarget
 from reconciler.targets.fence import UNFENCED, Fence
 from reconciler.targets.open import Targets
-from resources.contract import Reply, TargetId
+from resources.cloud import Metadata, Resource
+from resources.contract import Address, Reply, TargetId
 from resources.endpoints import PacemakerEndpoint, SshEndpoint
 from tests.drive.test_keep import Kept, keeping, until
 from tests.drive.told import NODES, node, telling, write_cloud
-from tests.drive.world import Place, World, desired_of, thing
+from tests.drive.world import ORIGIN, Place, World, desired_of, thing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from reconciler.targets import Target
@@ -169,6 +185,136 @@ async def test_a_step_in_hand_ends_where_it_was_begun() -> None:
             assert [name for name, _ in one.done] == ["x"]
             await until(lambda: [name for name, _ in two.done] == ["x"], 5)
             assert not two.closed
+
+
+def told_to_systemd(systemd: socket.socket) -> list[str]:
+    """Return what systemd was told since the last time."""
+    found: list[str] = []
+    with suppress(BlockingIOError):
+        while True:
+            found.append(systemd.recv(1000).decode())
+    return found
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Whoever listens to what systemd is told."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.setblocking(False)  # noqa: FBT003 - the library's own argument
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield listener
+
+
+async def test_nothing_is_called_as_declared_while_a_step_is_in_hand(tmp_path: Path, systemd: socket.socket) -> None:
+    """A service that was restarted looks well before its step has seen that it stays so: the status tells of the step."""
+    step = Step(Address(TargetId("ssh", "a"), "service", "nova-compute"), Verb.RESTART)
+    with Chronicle(tmp_path) as chronicle:
+        chronicle.step(Progress(step, Phase.STARTED))
+        chronicle.decided(Look({}, Plan((replace(step, verb=Verb.NOTHING),))))
+        assert told_to_systemd(systemd) == ["READY=1", "STATUS=1 in hand"]
+        chronicle.step(Progress(step, Phase.FINISHED, Result(step.address, Outcome.CONVERGED)))
+        chronicle.decided(Look({}, Plan((replace(step, verb=Verb.NOTHING),))))
+        assert told_to_systemd(systemd) == ["STATUS=everything is as declared"]
+
+
+def test_documents_that_do_not_settle_at_the_start_are_waited_for(tmp_path: Path, systemd: socket.socket) -> None:
+    """A rebase has stopped for a person: systemd hears that the daemon is ready, and starts it not again and again."""
+    with Chronicle(tmp_path) as chronicle:
+        chronicle.folder(Folder())
+        assert told_to_systemd(systemd) == []
+        chronicle.folder(Folder(waiting="desired: git is at work"))
+        assert told_to_systemd(systemd) == ["READY=1\nSTATUS=waits for documents that can be read as declared"]
+
+
+def test_what_only_waits_for_its_turn_is_no_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A thousand restarts one after the other change a thousand reasons a thousand times: none of them is told."""
+    step = Step(Address(TargetId("ssh", "a"), "service", "nova-compute"), Verb.HELD, held="b restarts now", later=True)
+    with Chronicle(tmp_path) as chronicle:
+        for held in ("b restarts now", "c restarts now"):
+            chronicle.decided(Look({}, Plan((replace(step, held=held),))))
+        chronicle.decided(Look({}, Plan((replace(step, held="b is down", later=False),))))
+    told = capsys.readouterr().err
+    assert "restarts now" not in told
+    assert "b is down" in told
+
+
+async def test_a_step_that_nobody_ended_is_over_with_its_pass(tmp_path: Path, systemd: socket.socket) -> None:
+    """A mistake in carrying a plan out may leave steps of which nobody says what came of them: they are in hand no more."""
+    step = Step(Address(TargetId("ssh", "a"), "service", "nova-compute"), Verb.RESTART)
+    with Chronicle(tmp_path) as chronicle:
+        operation = Operation(tmp_path, chronicle, chronicle.recorder, Given(), acts=True)
+        with suppress(KeyError), operation.one_pass(Plan((step,)), operation.step):
+            operation.step(Progress(step, Phase.STARTED))
+            assert operation.in_hand == (str(step.address),)
+            fail()
+        assert operation.in_hand == ()
+        operation.decided(Look({}, Plan((replace(step, verb=Verb.NOTHING),))))
+        assert told_to_systemd(systemd) == ["READY=1", "STATUS=everything is as declared"]
+
+
+def test_what_was_not_asked_yet_is_in_no_trouble(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At a start nobody was asked: that is no warning for each unit of the cloud, and neither is its end."""
+    step = Step(Address(TargetId("ssh", "a"), "service", "nova-compute"), Verb.UNKNOWN, held=NOT_ASKED.reason)
+    with Chronicle(tmp_path) as chronicle:
+        chronicle.decided(Look({}, Plan((step,))))
+        chronicle.decided(Look({}, Plan((replace(step, held="no route to host"),))))
+        chronicle.decided(Look({}, Plan((step,))))
+    told = capsys.readouterr().err
+    assert NOT_ASKED.reason not in told
+    assert "no route to host" in told
+
+
+async def test_what_is_in_hand_is_progressing_though_it_looks_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resource is not ready while the step of one of its units is not over: it may yet be found not to stay so."""
+    monkeypatch.setenv("BIVISOR_STATE", str(tmp_path / "state"))
+    service = thing("a", "nova-compute", active=True)
+    world = World()
+    world.place("a").things["nova-compute"] = {"active": True}
+    reconciler = world.reconciler(service)
+    look = await reconciler.look()
+    (step,) = look.plan.steps
+    assert step.verb is Verb.NOTHING
+
+    def condition(kind: str) -> str:
+        former = read_kept(History.place(tmp_path)).former
+        return str(former[ORIGIN].status.condition(kind).status) if ORIGIN in former else ""
+
+    catalog = replace(reconciler.desired.catalog, resources={ORIGIN: Resource(ORIGIN, Metadata("one", {}, {}), None)})
+    known = SimpleNamespace(desired=replace(reconciler.desired, catalog=catalog), broken={}, rollout=reconciler.rollout)
+    chronicle = Chronicle(tmp_path)
+    chronicle.keeping(known, SimpleNamespace(deaf={}))  # type: ignore[arg-type] # all that it asks of a reconciler and watches
+    chronicle.step(Progress(step, Phase.STARTED))
+    chronicle.decided(look)
+    chronicle.books.round(datetime.now(UTC))
+    assert (condition("Ready"), condition("Progressing")) == ("False", "True")
+    chronicle.step(Progress(step, Phase.FINISHED, Result(step.address, Outcome.CONVERGED)))
+    chronicle.decided(look)
+    chronicle.books.round(datetime.now(UTC))
+    assert (condition("Ready"), condition("Progressing")) == ("True", "False")
+
+
+def test_documents_that_are_refused_later_are_not_waited_for(tmp_path: Path, systemd: socket.socket) -> None:
+    """Before there are any, the status says so; then the last good ones are kept, and what it says is about those."""
+    with Chronicle(tmp_path) as chronicle:
+        chronicle.folder(Folder(refused=BivisorError("no")))
+        assert told_to_systemd(systemd) == ["READY=1\nSTATUS=waits for documents that can be read as declared"]
+        desired = desired_of((thing("a", "x", size=1),))
+        chronicle.folder(Folder(desired=desired))
+        chronicle.decided(Look({}, Plan(())))
+        chronicle.folder(Folder(desired=desired, refused=BivisorError("no")))
+        assert told_to_systemd(systemd) == ["READY=1", "STATUS=everything is as declared"]
+
+
+def test_nothing_goes_that_the_settings_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is over is let go as soon as the books are open: by then both who write know how much is to be kept."""
+    monkeypatch.setenv("BIVISOR_STATE", str(tmp_path / "state"))
+    long = Retention(events=10**6, events_days=10_000)
+    with closing(open_to_write(History.place(tmp_path))) as connection:
+        add_event(connection, Event(EventType.NORMAL, "Taken", "documents", ""), "2020-01-01T00:00:00Z")
+    with Chronicle(tmp_path, retention=long) as chronicle:
+        assert chronicle.recorder.retention == long
+    assert [each.event.reason for each in read_events(History.place(tmp_path))] == ["Taken", "Started", "Stopped"]
 
 
 def test_systemd_hears_that_nothing_can_be_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

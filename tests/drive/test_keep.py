@@ -200,6 +200,25 @@ async def test_stopping_finishes_the_step_in_hand_and_begins_none() -> None:
     assert world.place("b").done == []
 
 
+async def test_while_it_stops_nothing_is_due() -> None:
+    """One step ends, another takes half an hour: nobody takes that for a keeper that is stuck, and ends it."""
+    world = World()
+    began: list[object] = []
+
+    async def slow(action: Action) -> None:
+        began.append(action)
+        await asyncio.sleep(1800 if action.args["name"] == "slow" else 20)
+
+    world.place("a").slow = world.place("b").slow = slow
+    kept = Kept(world, thing("a", "slow", size=1), thing("b", "quick", size=1))
+    async with keeping(kept):
+        await until(lambda: len(began) == 2)
+        kept.keeper.stop()
+        await asyncio.sleep(60)
+        assert kept.has("b", quick={"size": 1})
+        assert not kept.keeper.inside.due
+
+
 async def test_only_looking_does_nothing() -> None:
     """Observing only, it decides and never acts."""
     world = World()

@@ -77,6 +77,15 @@ async def test_documents_that_come_before_what_was_decided_on_begins() -> None:
         assert not kept.trouble
 
 
+async def test_nothing_begins_before_a_slow_host_has_answered() -> None:
+    """A host that lives and answers late may remember what must end elsewhere first: it is waited for."""
+    world = World()
+    world.place("slow").takes_s = 9.0
+    async with keeping(Kept(world, thing("a", "x", size=1), thing("slow", "y", size=1))) as kept:
+        await until(lambda: kept.has("a", x={"size": 1}), 12)
+    assert world.place("a").done[0][1] >= 9.0
+
+
 async def test_stopping_before_what_was_decided_on_begins() -> None:
     """Told to stop between the decision and its first step, it begins none."""
     world = World()

@@ -37,3 +37,13 @@ def test_no_exception_tells_a_secret(capsys: pytest.CaptureFixture[str], *, as_j
     assert CANARY not in told
     assert "the server says (secret)" in told
     assert not as_json or json.loads(told)["event"] == "failed"
+
+
+def test_a_former_secret_is_masked_however_often_the_same_is_declared_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """A host may still tell a password that was rotated when its documents have changed twenty times for other reasons."""
+    log.set_up()
+    log.mask(Redactor({"it": {"value": SecretText(CANARY)}}))
+    for _ in range(20):
+        log.mask(Redactor({"it": {"value": SecretText("another-one")}}))
+    log.logger().warning("failed", said=f"no {CANARY}, no another-one")
+    assert "no (secret), no (secret)" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,9 +17,12 @@ from reconciler.news import ENDS, MEANINGS, MOST_LISTED, Event, Newsroom
 from reconciler.reconcile import Look
 from reconciler.recorder import Origin
 from resources.contract import Address, TargetId
+from tests.drive.test_keep import Kept, keeping
+from tests.drive.world import World, thing
 
 if TYPE_CHECKING:
     from reconciler.news import News
+    from tests.drive.world import Thing
 
 
 class Heard(list["News"]):
@@ -118,6 +123,37 @@ def test_a_commit_that_is_not_taken_is_refused(heard: Heard) -> None:
     heard.room.folder(Folder(source=(Condition("Current", Truth.FALSE, "Unsigned", "c0ffee of main is not taken"),)))
     heard.room.folder(Folder(source=(Condition("Fetched", Truth.FALSE, "GitFailed", "no route to host"),)))
     assert [dict(news.data) for news in heard] == [{"reason": "c0ffee of main is not taken"}]
+
+
+class Keeping(Kept):
+    """A keeper of things whose decisions a newsroom hears."""
+
+    def __init__(self, world: World, *things: Thing) -> None:
+        """Have it hear of everything."""
+        super().__init__(world, *things)
+        self.heard = Heard()
+        self.heard.room.daemon = SimpleNamespace(keeper=self.keeper, watches=SimpleNamespace(deaf={}))  # type: ignore[assignment] # enough of a Daemon
+
+    def decided(self, look: Look) -> None:
+        """Pass it on."""
+        super().decided(look)
+        self.heard.room.decided(look)
+
+
+@pytest.mark.looptime
+async def test_a_rollout_that_stops_is_told_once() -> None:
+    """What waits for it is held for no reason of its own: neither told nor counted as held, one by one."""
+    world = World()
+    for place in "abc":
+        world.place(place).things[f"s{place}"] = {"active": True, "fresh": False}
+    world.place("a").after_do = lambda _: world.place("a").things.update(sa={"active": False, "fresh": True})
+    services = [thing(place, f"s{place}", active=True, fresh=True, settle_s=5) for place in "abc"]
+    kept = Keeping(world, *services)
+    async with keeping(kept):
+        await asyncio.sleep(300)
+        assert kept.heard.room.standing[Event.ROLLOUT_STOPPED].keys() == {"sa"}
+        assert kept.heard.room.standing[Event.STEP_HELD] == {}
+        assert "step.held" not in [event for event, _ in kept.heard.took()]
 
 
 def test_every_event_has_a_meaning() -> None:

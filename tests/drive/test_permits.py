@@ -298,6 +298,16 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert [path.name for path in file.path.parent.iterdir()] == ["pauses.json"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_pauses_the_daemons_user_can_read(tmp_path: Path) -> None:
+    """A service keeps its state in a folder of its user: a file of root's there could not be read, and held everything."""
+    os.chown(tmp_path, 4711, 4712)
+    file = PausesFile(tmp_path / "pauses.json")
+    pausing(file, "ssh:a")
+    there = file.path.stat()
+    assert (there.st_uid, there.st_gid, there.st_mode & 0o777) == (4711, 4712, 0o600)
+
+
 def test_two_who_pause_at_once_are_both_heard(tmp_path: Path) -> None:
     """Each change sees the one before it."""
     file = PausesFile(tmp_path / "pauses.json")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.bookkeeper import Bookkeeper
 from reconciler.core.errors import BrokenPlanError
 from reconciler.history import ChangeRecord, History, HistoryError, PassRecord
 from reconciler.recorder import Origin, Recorder
@@ -299,6 +300,22 @@ def _foreign(path: Path) -> None:
         connection.execute("CREATE TABLE passes (something TEXT)")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+async def test_what_root_records_the_daemons_user_can_write(desk: Desk) -> None:
+    """An apply by hand beside a service that keeps its state in a folder of its own user: the file, too, is that user's."""
+    desk.history.path.parent.mkdir(mode=0o700)
+    os.chown(desk.history.path.parent, 4711, 4712)
+    owners: set[tuple[int, int]] = set()
+
+    def look(_: Action) -> None:
+        owners.update((path.stat().st_uid, path.stat().st_gid) for path in desk.history.path.parent.iterdir())
+
+    world = World()
+    world.place("a").before_do = look
+    await desk.apply(world.reconciler(thing("a", "x", size=1)))
+    assert owners == {(4711, 4712)}
+
+
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
@@ -438,6 +455,25 @@ async def test_passes_go_by_age_and_by_room_too(desk: Desk) -> None:
         assert desk.history.numbers() == (8, 8)
         assert not prune_passes(connection, Retention(passes_days=10**9), now)
         assert desk.history.numbers() == (8, 8)
+
+
+async def test_an_apply_lets_nothing_go_where_a_daemon_keeps_the_books(desk: Desk) -> None:
+    """How much is kept stands in the daemon's settings, which an apply does not read: it leaves that to the daemon."""
+    long = Retention(passes_days=10_000)
+    desk.retention = long
+    await desk.apply(World().reconciler(of(thing("a", "x", size=1), ZONE)))
+    with closing(sqlite3.connect(desk.history.path)) as connection, connection:
+        connection.execute("UPDATE passes SET began = ?", ("2020-01-01T00:00:00.000000+00:00",))
+    look = await World().reconciler(of(thing("a", "x", size=1), ZONE)).look()
+    Bookkeeper(desk.folder, str, desk.warned.append, long).round(datetime.now(UTC))
+    with Recorder(desk.folder, Origin("apply"), str, desk.warned.append, None) as recorder:
+        recorder.not_begun(look.plan)
+    assert desk.history.numbers() == (1, 3)
+    with closing(sqlite3.connect(desk.history.path)) as connection, connection:
+        connection.execute("DELETE FROM keeper")
+    with Recorder(desk.folder, Origin("apply"), str, desk.warned.append, None) as recorder:
+        recorder.not_begun(look.plan)
+    assert desk.history.numbers() == (3, 4)
 
 
 async def test_a_large_pass_goes_in_portions(desk: Desk) -> None:

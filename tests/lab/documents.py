@@ -44,12 +44,13 @@ def options_of(desk: Workspace) -> Mapping[tuple[str, str], frozenset[tuple[str,
 
 
 def with_option(text: str, section: str, key: str, value: object) -> str:
-    """Return the text of an INI file with another value in the place of each that the option has."""
+    """Return the text of an INI file with another value in the place of each that the option has; all else stays."""
     lines, inside = text.splitlines(keepends=True), ""
     for number, line in enumerate(lines):
         inside = line.strip().strip("[]") if line.startswith("[") else inside
         if inside == section and line.split("=")[0].strip() == key:
-            lines[number] = f"{key} = {value}\n"
+            before = line[: len(line) - len(line.partition("=")[2].lstrip(" \t"))]
+            lines[number] = f"{before}{value}\n"
     return "".join(lines)
 
 

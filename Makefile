@@ -16,7 +16,7 @@ help: ## this list
 demo: setup lab-tools ## the main job: from YAML to one OpenStack with two hypervisors, on real daemons in a lab (about 6 min the first time, 3 then)
 	@$(SUDO) $(BIN)/python -m tests.lab.demo
 
-test: setup lab-tools ## every test, the lab's included (about 49 min, 54 the first time; see docs/how-to/run-the-lab.md)
+test: setup lab-tools ## every test, the lab's included (about 47 min, a few more the first time; see docs/how-to/run-the-lab.md)
 	$(SUDO) $(BIN)/python -m pytest $(UNIT) $(PYTEST_ARGS)
 	$(SUDO) $(BIN)/python -m pytest --require-lab -m "lab and not soak" $(PYTEST_ARGS)
 

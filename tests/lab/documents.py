@@ -136,7 +136,7 @@ class Documents:
 
     def _commit(self, message: str) -> None:
         self._git("add", "desired", ":!desired/broken.yaml")
-        self._git("commit", "--quiet", "--message", message)
+        self._git("commit", "--quiet", "--allow-empty", "--message", message)  # somebody may declare what is declared
 
     def _git(self, *words: str) -> str:
         done = subprocess.run((*GIT, *words), cwd=self.desk.folder, capture_output=True, text=True, check=True)

@@ -51,7 +51,7 @@ class Audience(keep.Audience, Protocol):
         """Hear that these documents are about to be in force."""
         ...
 
-    def keeping(self, reconciler: Reconciler, watches: Watches) -> None:
+    def keeping(self, keeper: Keeper, watches: Watches) -> None:
         """Hear who decides and who listens from now on."""
         ...
 
@@ -89,9 +89,6 @@ class Daemon:
         self._news = asyncio.Event()
         self._folder = Folder()
         self._stopping = False
-        self.keeper: Keeper | None = None
-        self.watches: Watches | None = None
-        """Set as soon as there are documents to keep to."""
 
     async def run(self) -> None:
         """Go on until `stop`. What is in hand then is finished; then everything that is open is closed. Raises LeadError."""
@@ -157,8 +154,7 @@ class Daemon:
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
             watches = Watches(group, targets, keeper.look_again, self._manner.rng)
             keeper.asks = watches.follow
-            self.keeper, self.watches = keeper, watches
-            self._audience.keeping(reconciler, watches)
+            self._audience.keeping(keeper, watches)
             group.create_task(keeper.run())
             telling = group.create_task(tell_hosts(fence, targets, endpoints))
             while (new := await self._next()) is not None:

@@ -129,7 +129,8 @@ class Keeper:
     ) -> None:
         """Tell the audience of each step and each decision, and have what is done recorded."""
         manner = manner or Manner()
-        self._reconciler = reconciler
+        self.reconciler = reconciler
+        """Who decides and acts for it."""
         self._observer = reconciler.observer
         reconciler.screen = self._without_loops
         self._clock = manner.clock
@@ -162,7 +163,7 @@ class Keeper:
     @property
     def inside(self) -> Inside:
         """What goes on now: for metrics, and for whoever asks whether it lives."""
-        queue, broken = self._queue, dict(self._reconciler.broken)
+        queue, broken = self._queue, dict(self.reconciler.broken)
         return Inside(
             depths=queue.depths,
             looking=len(queue.in_hand),
@@ -170,13 +171,13 @@ class Keeper:
             due=self._stir.is_set() and not (self._mistakes or self._stopping),
             stalled=frozenset(address for address, known in self._undone.items() if known.stalled),
             broken=broken,
-            stopped=self._reconciler.rollout.stopped,
-            closed=self._reconciler.closed,
+            stopped=self.reconciler.rollout.stopped,
+            closed=self.reconciler.closed,
         )
 
     async def run(self) -> None:
         """Go on until `stop`; what is in hand then is finished."""
-        self._observer.declare(self._reconciler.desired.catalog.units)
+        self._observer.declare(self.reconciler.desired.catalog.units)
         self._awaited = frozenset(self._observer.asked)
         for target in sorted(self._observer.asked):
             self._queue.add(target, Priority.SWEEP)
@@ -188,7 +189,7 @@ class Keeper:
     def stop(self) -> None:
         """Begin nothing any more."""
         self._stopping = True
-        self._reconciler.stop()
+        self.reconciler.stop()
         self._queue.close()
         for looker in self._lookers:
             looker.cancel()
@@ -202,7 +203,7 @@ class Keeper:
         """
         self._rests.end()
         before = self._observer.asked
-        asked = self._reconciler.declare(desired)
+        asked = self.reconciler.declare(desired)
         self._observer.forget(others)
         for target in before.keys() - self._observer.asked.keys():
             self._queue.forget(target)
@@ -262,7 +263,7 @@ class Keeper:
         while True:
             await asyncio.sleep(HEED_S)
             with outlived("find out what may be done now"):
-                if self._reconciler.heed():
+                if self.reconciler.heed():
                     self._stir.set()
 
     async def _decide(self, group: asyncio.TaskGroup) -> None:
@@ -299,9 +300,9 @@ class Keeper:
 
     def _once(self, group: asyncio.TaskGroup, began: float) -> None:
         """Decide, and begin what is free."""
-        look = self._reconciler.decide(self._interrupted())
+        look = self.reconciler.decide(self._interrupted())
         self.decided_s = asyncio.get_running_loop().time() - began
-        desired, unasked = self._reconciler.desired, self._observer.unasked
+        desired, unasked = self.reconciler.desired, self._observer.unasked
         for target in unasked - self._awaited:
             self._queue.add(target, Priority.DRIFT)  # what came up only now: a rename, something of ours
         self._awaited = unasked
@@ -332,10 +333,10 @@ class Keeper:
 
     def _take(self, portion: Portion) -> _InHand:
         """Have a portion in hand."""
-        units = self._reconciler.desired.catalog.units
+        units = self.reconciler.desired.catalog.units
         steps = (step for step in portion.plan.pending if step.disruption is not None)
         hand = _InHand(portion, {step.disruption.service: units[step.address].exclusive() for step in steps if step.disruption})
-        self._reconciler.begin(portion.plan)
+        self.reconciler.begin(portion.plan)
         self._in_hand.append(hand)
         return hand
 
@@ -346,16 +347,16 @@ class Keeper:
         everything was looked at once, what is declared no more: how much that is nobody knows before.
         """
         busy = {address for portion, _ in self._in_hand for address in portion.units}
-        busy |= self._unseen.among(self._reconciler.desired.catalog.units)
+        busy |= self._unseen.among(self.reconciler.desired.catalog.units)
         busy |= self._rests.resting(plan)
         if self._observer.unasked:
-            former = self._reconciler.desired.catalog.former
+            former = self.reconciler.desired.catalog.former
             busy |= former.units.keys() | former.without.keys()
         return frozenset(busy)
 
     def _without_loops(self, plan: Plan) -> Plan:
         """Hold what is made right and comes undone again and again: a person has to say who is to have it."""
-        units, now, busy = self._reconciler.desired.catalog.units, self._clock(), self._busy(plan)
+        units, now, busy = self.reconciler.desired.catalog.units, self._clock(), self._busy(plan)
         for step in plan.steps:
             address = step.address
             if address not in busy and step.verb is not Verb.UNKNOWN and (step.changes or address in self._undone):
@@ -365,19 +366,19 @@ class Keeper:
 
     def _forgive(self, look: Look, now: float) -> None:
         """Let the rollout go on when what did not come through its restart has been as declared for a while."""
-        known = self._reconciler.desired.catalog.units
+        known = self.reconciler.desired.catalog.units
         whole = {step.address for step in look.plan.steps if step.verb is Verb.NOTHING}
-        for address in self._whole_since.keys() - self._reconciler.broken.keys():
+        for address in self._whole_since.keys() - self.reconciler.broken.keys():
             del self._whole_since[address]
-        for address in tuple(self._reconciler.broken):
+        for address in tuple(self.reconciler.broken):
             if address not in known:
-                self._reconciler.forgive(address)  # no document declares it any more
+                self.reconciler.forgive(address)  # no document declares it any more
                 self._stir.set()
             elif address not in whole:
                 self._whole_since.pop(address, None)
             elif now - self._whole_since.setdefault(address, now) >= FORGIVEN_S:
                 self._whole_since.pop(address)
-                self._reconciler.forgive(address)
+                self.reconciler.forgive(address)
                 self._stir.set()
 
     async def _carry_out(self, look: Look, portion: Portion, desired: Desired, hand: _InHand) -> None:
@@ -395,7 +396,7 @@ class Keeper:
             self._rests.note(step, results[step.address])
             if results[step.address].outcome is Outcome.CONVERGED and step.verb is not Verb.WAIT:
                 self._undone[step.address] = corrected(self._undone.get(step.address, Corrections()), step.changes)
-        graph = self._reconciler.desired.graph
+        graph = self.reconciler.desired.graph
         touched = {*portion.units, *(other for address in portion.units for other in graph.needed_by(address))}
         asked = dict(self._observer.asked_about(touched))
         for address in portion.units:  # which no document may declare any more
@@ -408,7 +409,7 @@ class Keeper:
     async def _results(self, look: Look, portion: Portion, desired: Desired) -> Mapping[Address, Result]:
         """Return what came of each step. A mistake in the midst of it fails all of them: the next look tells what was done."""
         try:
-            return await self._reconciler.act(Look(look.observed, portion.plan), self._audience.step, self._records, desired)
+            return await self.reconciler.act(Look(look.observed, portion.plan), self._audience.step, self._records, desired)
         except BrokenPlanError as error:
             log.logger().error("broken_plan", error=str(error))
             why = str(error)

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reconciler.apply import Progress
-    from reconciler.daemon import Daemon
     from reconciler.desired_source import Folder
-    from reconciler.keep import Inside
+    from reconciler.keep import Inside, Keeper
     from reconciler.news import Newsroom
     from reconciler.reconcile import Entry, Look, Records
+    from reconciler.watch import Watches
     from resources.contract import Address
 
 STEP_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
@@ -70,8 +70,8 @@ class Metrics(Collector):
         self._valid = False
         self._watched = False
         self._began: dict[Address, float] = {}
-        self.daemon: Daemon | None = None
-        """Whose inside is read; None until there is one."""
+        self._keeper: Keeper | None = None
+        self._watches: Watches | None = None
         self._passes = Counter("bivisor_passes", "Portions of a plan that were carried out.", ["result"], registry=registry)
         self._pass_s = Histogram("bivisor_pass_duration_seconds", "How long passes took.", buckets=STEP_S, registry=registry)
         self._steps = Counter("bivisor_steps", "Steps that have ended.", ["outcome", "verb"], registry=registry)
@@ -145,6 +145,10 @@ class Metrics(Collector):
             self._passes.labels(result).inc()
             self._pass_s.observe(time.monotonic() - since)
 
+    def keeping(self, keeper: Keeper, watches: Watches) -> None:
+        """Know whose inside is to be read, and who listens."""
+        self._keeper, self._watches = keeper, watches
+
     def folder(self, folder: Folder) -> None:
         """Hear whether the documents can be taken as they are."""
         self._valid = folder.desired is not None and not (refusal(folder) or folder.waiting)
@@ -164,8 +168,8 @@ class Metrics(Collector):
     def decided(self, look: Look) -> None:
         """Hear of a decision."""
         self._plan, self._decided_at = look.plan, time.time()
-        if self.daemon is not None and self.daemon.keeper is not None:
-            self._decision_s.observe(self.daemon.keeper.decided_s)
+        if self._keeper is not None:
+            self._decision_s.observe(self._keeper.decided_s)
 
     def step(self, progress: Progress) -> None:
         """Hear of a step."""
@@ -199,8 +203,7 @@ class Metrics(Collector):
         """Return what stands now."""
         yield from self._of_the_program()
         yield from self._of_the_plan()
-        daemon = self.daemon
-        yield from _of_the_queue(None if daemon is None or daemon.keeper is None else daemon.keeper.inside)
+        yield from _of_the_queue(None if self._keeper is None else self._keeper.inside)
         yield from self._of_the_watches()
         waiting = [((name,), count) for name, count in self._waiting().items()]
         yield _gauge("bivisor_webhook_waiting", "News that wait for a webhook.", ("webhook",), waiting)
@@ -234,9 +237,8 @@ class Metrics(Collector):
         yield _one("bivisor_rollout_stopped", "1 while services that did not come through their restart stop others.", stopped)
 
     def _of_the_watches(self) -> Iterator[Metric]:
-        watches = None if self.daemon is None else self.daemon.watches
-        watched = sorted(watches.watched) if watches is not None else ()
-        deaf = watches.deaf if watches is not None else {}
+        watched = sorted(self._watches.watched) if self._watches is not None else ()
+        deaf = self._watches.deaf if self._watches is not None else {}
         health = [((str(target),), target not in deaf) for target in watched]
         yield _gauge("bivisor_watch_healthy", "1 while changes of a target are heard.", ("target",), health)
 

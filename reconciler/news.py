@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     from reconciler.apply import Progress
     from reconciler.core.plan import Step
-    from reconciler.daemon import Daemon
     from reconciler.desired_source import Folder
+    from reconciler.keep import Keeper
     from reconciler.reconcile import Look
     from reconciler.recorder import Origin
+    from reconciler.watch import Watches
 
 MOST_LISTED = 20
 """As many things are named in one piece of news; `count` has how many there are."""
@@ -93,10 +94,13 @@ class Newsroom:
         self._origin = origin
         self.refused = ""
         """Why the documents that stand there now are not in force, or ''."""
-        self.daemon: Daemon | None = None
-        """Whose inside is looked at with each decision; None until there is one."""
+        self._kept: tuple[Keeper, Watches] | None = None
         self.standing: dict[Event, Mapping[str, str]] = {begins: {} for begins in ENDS}
         """What stands now: to each event that lasts the addresses or names it is about, with a sentence why."""
+
+    def keeping(self, keeper: Keeper, watches: Watches) -> None:
+        """Know whose inside is to be looked at with each decision, and who listens."""
+        self._kept = keeper, watches
 
     def folder(self, folder: Folder) -> None:
         """Tell that documents are refused, once for each reason."""
@@ -127,14 +131,15 @@ class Newsroom:
         self._stands(Event.STEP_FAILED, left)
         stalled: Mapping[str, str] = {}
         whole = {""}  # what holds a whole rollout is told once, and not of each step
-        if self.daemon is not None and self.daemon.keeper is not None and self.daemon.watches is not None:
-            inside = self.daemon.keeper.inside
+        if self._kept is not None:
+            keeper, watches = self._kept
+            inside = keeper.inside
             whole = {inside.closed, inside.stopped}
             stalled = {name: steps[name].held for name in map(str, inside.stalled) if name in steps}
             self._stands(Event.STEP_STALLED, stalled)
             broken = {service: str(address) for address, service in inside.broken.items()} if inside.stopped else {}
             self._stands(Event.ROLLOUT_STOPPED, broken)
-            self._stands(Event.TARGET_DEAF, {str(target): why for target, why in self.daemon.watches.deaf.items()})
+            self._stands(Event.TARGET_DEAF, {str(target): why for target, why in watches.deaf.items()})
         held = {
             name: step.held for name, step in steps.items() if _is_held(step) and name not in stalled and step.held not in whole
         }

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
     from reconciler.apply import Progress
     from reconciler.core.plan import Plan
-    from reconciler.daemon import Audience, Daemon
+    from reconciler.daemon import Audience
     from reconciler.desired_source import Folder
+    from reconciler.keep import Keeper
     from reconciler.news import News
-    from reconciler.reconcile import Entry, Look, Reconciler
+    from reconciler.reconcile import Entry, Look
     from reconciler.recorder import Recorder
     from reconciler.retention import Retention
     from reconciler.watch import Watches
@@ -80,7 +81,7 @@ class Operation:
         self._metrics = Metrics(self._newsroom, self._state, lambda: self._webhooks.waiting)
         self._webhooks = Webhooks({"host": socket.gethostname(), "desired": str(folder.absolute())}, self._metrics)
         self._heart = Heart(self._due)
-        self._daemon: Daemon | None = None
+        self._keeper: Keeper | None = None
         self._taken = False
         self._undecided = ""
         self._stopping = False
@@ -88,9 +89,8 @@ class Operation:
         """What is in force."""
 
     @asynccontextmanager
-    async def around(self, daemon: Daemon, settings: Settings) -> AsyncIterator[None]:
-        """Surround the daemon while it is entered. Raises ListenError."""
-        self._daemon = self._newsroom.daemon = self._metrics.daemon = daemon
+    async def around(self, settings: Settings) -> AsyncIterator[None]:
+        """Surround a daemon while it is entered. Raises ListenError."""
         listener = None if settings.listen is None else bound(*settings.listen)
         self._use(settings)
         with self._webhooks:
@@ -125,9 +125,11 @@ class Operation:
 
     # --- as one of the daemon's audience
 
-    def keeping(self, reconciler: Reconciler, watches: Watches) -> None:
+    def keeping(self, keeper: Keeper, watches: Watches) -> None:
         """Pass on who decides and who listens."""
-        self._first.keeping(reconciler, watches)
+        for each in (self._first, self._metrics, self._newsroom):
+            each.keeping(keeper, watches)
+        self._keeper = keeper
 
     def ending(self) -> None:
         """Pass on that nobody listens any more."""
@@ -211,7 +213,7 @@ class Operation:
                 self.settings = replace(self.settings, listen=listens)
 
     def _due(self) -> bool:
-        return self._daemon is not None and self._daemon.keeper is not None and self._daemon.keeper.inside.due
+        return self._keeper is not None and self._keeper.inside.due
 
     def _unready(self) -> tuple[str, ...]:
         """Say why it does not do its work."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from reconciler.core.plan import Step
     from reconciler.core.status import Condition
     from reconciler.desired_source import Folder
+    from reconciler.keep import Keeper
     from reconciler.reconcile import Look, Reconciler
     from reconciler.retention import Retention
     from reconciler.watch import Watches
@@ -65,9 +66,9 @@ class Chronicle:
         """Keep so much of what was done and of what happens from now on."""
         self.recorder.retention = self.books.retention = retention
 
-    def keeping(self, reconciler: Reconciler, watches: Watches) -> None:
+    def keeping(self, keeper: Keeper, watches: Watches) -> None:
         """Know whose decisions these are, and who listens."""
-        self._reconciler = reconciler
+        self._reconciler = keeper.reconciler
         self.books.kinds, self.books.deaf = frozenset(WATCHED), lambda: watches.deaf
 
     def ending(self) -> None:

@@ -144,7 +144,7 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
         def ill() -> bool:
             return bool(operation.ill) or (leader is not None and leader.has_lost)
 
-        async with operation.around(daemon, first):
+        async with operation.around(first):
             beat = asyncio.create_task(notify.touch(wishes.beat, ill))
             with _heeding(daemon, operation):
                 lost = await _ran(daemon)

@@ -283,7 +283,7 @@ async def test_what_is_in_hand_is_progressing_though_it_looks_well(tmp_path: Pat
     catalog = replace(reconciler.desired.catalog, resources={ORIGIN: Resource(ORIGIN, Metadata("one", {}, {}), None)})
     known = SimpleNamespace(desired=replace(reconciler.desired, catalog=catalog), broken={}, rollout=reconciler.rollout)
     chronicle = Chronicle(tmp_path)
-    chronicle.keeping(known, SimpleNamespace(deaf={}))  # type: ignore[arg-type] # all that it asks of a reconciler and watches
+    chronicle.keeping(SimpleNamespace(reconciler=known), SimpleNamespace(deaf={}))  # type: ignore[arg-type] # all that it asks
     chronicle.step(Progress(step, Phase.STARTED))
     chronicle.decided(look)
     chronicle.books.round(datetime.now(UTC))

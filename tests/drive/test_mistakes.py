@@ -217,7 +217,7 @@ async def test_a_mistake_around_a_portion_fails_it_and_leaves_nothing_in_hand() 
     """It rests like anything that failed, and is tried again until it is done."""
     world = World()
     kept = Kept(world, thing("a", "x", size=1), thing("b", "y", size=1))
-    reconciler = kept.keeper._reconciler
+    reconciler = kept.keeper.reconciler
     act, tries = reconciler.act, list[float]()
 
     async def fails(look: Look, *others: Any) -> Mapping[Address, Result]:
@@ -241,7 +241,7 @@ async def test_a_mistake_in_deciding_is_loud_and_rests(capsys: pytest.CaptureFix
     unit = thing("a", "x", size=1)
     async with keeping(Kept(world, unit)) as kept:
         await until(lambda: kept.has("a", x={"size": 1}), 5)
-        reconciler = kept.keeper._reconciler
+        reconciler = kept.keeper.reconciler
         screen, reconciler.screen = reconciler.screen, fail
         world.place("a").things["x"] = {"size": 7}
         kept.keeper.look_again(TargetId("ssh", "a"))
@@ -257,7 +257,7 @@ async def test_a_mistake_in_deciding_is_loud_and_rests(capsys: pytest.CaptureFix
 async def test_it_stops_while_nothing_can_be_decided() -> None:
     """Told to stop in the rest after a mistake, it stops at once."""
     kept = Kept(World(), thing("a", "x", size=1))
-    kept.keeper._reconciler.screen = fail
+    kept.keeper.reconciler.screen = fail
     loop = asyncio.get_running_loop()
     async with keeping(kept):
         await asyncio.sleep(1000)

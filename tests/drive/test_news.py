@@ -132,7 +132,7 @@ class Keeping(Kept):
         """Have it hear of everything."""
         super().__init__(world, *things)
         self.heard = Heard()
-        self.heard.room.daemon = SimpleNamespace(keeper=self.keeper, watches=SimpleNamespace(deaf={}))  # type: ignore[assignment] # enough of a Daemon
+        self.heard.room.keeping(self.keeper, SimpleNamespace(deaf={}))  # type: ignore[arg-type] # enough of watches
 
     def decided(self, look: Look) -> None:
         """Pass it on."""

@@ -23,6 +23,17 @@ ENVIRONMENT = {
 }  # fmt: skip
 
 
+def write_files(root: Path, files: Mapping[str, str | None]) -> None:
+    """Write files below a folder, each by its name, byte for byte; where there is no text, remove the file."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if text is None:
+            path.unlink()
+        else:
+            path.write_bytes(text.encode())
+
+
 class Repository:
     """A repository whose documents stand below `cloud/desired`; commits are made by `commit`."""
 
@@ -34,14 +45,8 @@ class Repository:
         self.commit("first", {"cloud/desired/all.yaml": GOOD, "README.md": "no document"})
 
     def commit(self, message: str, files: Mapping[str, str | None]) -> None:
-        """Write the files (None: remove it) and commit everything."""
-        for name, text in files.items():
-            path = self.root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if text is None:
-                path.unlink()
-            else:
-                path.write_text(text)
+        """Write the files and commit everything."""
+        write_files(self.root, files)
         self.git("add", "-A")
         self.git("commit", "-q", "-m", message)
 

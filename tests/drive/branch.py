@@ -15,8 +15,8 @@ from reconciler.core.status import Condition, Truth
 from reconciler.git_clone import Patience
 from reconciler.git_remote import Remote
 from reconciler.git_source import Follower, Following, GitSource, keeping
-from tests.cli.repository import ENVIRONMENT
-from tests.drive.told import QUICK, Told, nodes_of, write_cloud
+from tests.cli.repository import ENVIRONMENT, write_files
+from tests.drive.told import QUICK, Told, nodes_of, ran, write_cloud
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -50,14 +50,8 @@ class Branch:
         return self.git("rev-parse", "main")
 
     def commit(self, files: Mapping[str, str | None], *options: str) -> str:
-        """Write the files (None: remove it), commit all of it; return the commit."""
-        for name, text in files.items():
-            path = self.root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if text is None:
-                path.unlink()
-            else:
-                path.write_bytes(text.encode())
+        """Write the files, commit all of it; return the commit."""
+        write_files(self.root, files)
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", "more", *options)
         return self.head
@@ -89,15 +83,8 @@ async def followed(following: Following) -> AsyncIterator[tuple[GitSource, Told]
         await Follower(following).clone.open()
         told = Told()
         source = GitSource(following, told.tell, QUICK, SHORT_PATIENCE)
-        running = asyncio.create_task(source.run())
-        try:
+        async with ran(source):
             yield source, told
-            assert not running.done()
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
-            if not running.cancelled():
-                running.result()
 
 
 async def _program(root: Path) -> None:

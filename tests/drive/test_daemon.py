@@ -40,7 +40,7 @@ from tests.drive.told import NODES, node, telling, write_cloud
 from tests.drive.world import ORIGIN, Place, World, desired_of, thing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from reconciler.targets import Target
@@ -194,16 +194,6 @@ def told_to_systemd(systemd: socket.socket) -> list[str]:
         while True:
             found.append(systemd.recv(1000).decode())
     return found
-
-
-@pytest.fixture
-def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Whoever listens to what systemd is told."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(str(tmp_path / "notify"))
-        listener.setblocking(False)  # noqa: FBT003 - the library's own argument
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        yield listener
 
 
 async def test_nothing_is_called_as_declared_while_a_step_is_in_hand(tmp_path: Path, systemd: socket.socket) -> None:

@@ -13,6 +13,7 @@ from reconciler.desired_source import DesiredSource, Folder, Pace
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from reconciler.daemon import Source
     from reconciler.desired import Desired
 
 GOOD = (Path(__file__).parents[1] / "rules/good.yaml").read_text()
@@ -81,9 +82,16 @@ async def telling(folder: Path, pace: Pace = QUICK) -> AsyncIterator[tuple[Desir
     """Run a source."""
     told = Told()
     source = DesiredSource(folder, told.tell, pace)
+    async with ran(source):
+        yield source, told
+
+
+@asynccontextmanager
+async def ran(source: Source) -> AsyncIterator[None]:
+    """Run any source meanwhile; it does not end by itself."""
     running = asyncio.create_task(source.run())
     try:
-        yield source, told
+        yield
         assert not running.done()
     finally:
         running.cancel()

@@ -18,30 +18,22 @@ from reconciler.targets.vcenter_watch import heard
 from resources.contract import Action
 from tests.lab.vcenter.process import Settings, running
 from tests.targets.link import Link
-from tests.targets.test_vcenter_port_groups import add_switch, network, owner, reconfigure
+from tests.targets.test_vcenter_port_groups import add_switch, network, owner, reconfigure, target
 from tests.targets.test_vcenter_target import CHECK, FIND, STORES, VC1, endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from tests.lab.vcenter.certificates import Certificates
     from tests.lab.vcenter.process import Running
 
-__all__ = ["owner"]
+__all__ = ["owner", "target"]
 EVERYTHING = Signal(VC1, everything=True)
 BEAT_S = 2.0
 PATIENCE_S = 60.0
 CREATE = Action("port_group.create", {"vds": "DVS0", "name": "provider-100", "vlan": 100})
 SWITCH = vim.dvs.VmwareDistributedVirtualSwitch
-
-
-@pytest.fixture
-async def target(vcenter: Running) -> AsyncIterator[VCenterTarget]:
-    """A target over the simulator, closed at the end."""
-    target = VCenterTarget(endpoint(vcenter), deadline_s=20, socket_timeout_s=5)
-    yield target
-    await target.close()
 
 
 async def begun(signals: AsyncGenerator[Signal, None]) -> None:

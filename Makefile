@@ -5,10 +5,10 @@ BIN := .venv/bin
 # the lab needs root; a user with sudo is enough
 SUDO := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo -n -E)
 
-# the tests that need no lab, on every core; there is one lab, so its tests follow each other
+# the tests that need no lab, on every core
 UNIT := -m "not lab and not soak" -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help setup lab-tools demo test unit check soak bench bench-latency lab-up lab-down format docs
+.PHONY: help setup lab-tools demo test unit check soak bench bench-latency lab-up lab-down format docs promtool
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,9 +16,8 @@ help: ## this list
 demo: setup lab-tools ## the main job: from YAML to one OpenStack with two hypervisors, on real daemons in a lab (about 6 min the first time, 3 then)
 	@$(SUDO) $(BIN)/python -m tests.lab.demo
 
-test: setup lab-tools ## every test, the lab's included (about 47 min, a few more the first time; see docs/how-to/run-the-lab.md)
-	$(SUDO) $(BIN)/python -m pytest $(UNIT) $(PYTEST_ARGS)
-	$(SUDO) $(BIN)/python -m pytest --require-lab -m "lab and not soak" $(PYTEST_ARGS)
+test: setup lab-tools promtool ## every test, the lab's included (about 47 min, a few more the first time; see docs/how-to/run-the-lab.md)
+	$(SUDO) scripts/test.sh $(PYTEST_ARGS)
 
 unit: setup ## the tests that need no lab (seconds)
 	$(BIN)/python -m pytest $(UNIT) $(PYTEST_ARGS)
@@ -56,3 +55,6 @@ setup:
 
 lab-tools:
 	@tests/lab/install.sh
+
+promtool:
+	@scripts/promtool.sh

@@ -7,6 +7,7 @@ is renamed when it is complete, so a folder of that name is always whole.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -56,10 +57,20 @@ def remote_layer() -> Path:
 
 
 def build_image(progress: Progress) -> Path:
-    """Make sure that the image exists; returns its folder. Needs the network only to build."""
+    """Make sure that the image exists; returns its folder. Needs the network only to build.
+
+    Who comes while another process builds it waits for that.
+    """
     folder = image_folder()
-    if folder.is_dir():
-        return folder
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            _build(folder, progress)
+    return folder
+
+
+def _build(folder: Path, progress: Progress) -> None:
     building = CACHE / f"building-image-{image_digest()}"
     if building.exists():
         shutil.rmtree(building)
@@ -81,7 +92,6 @@ def build_image(progress: Progress) -> Path:
     _forget_sources(base)
     building.rename(folder)
     _drop_older(folder)
-    return folder
 
 
 def _debian_sources() -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.lab.vcenter.certificates import Certificates
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.lab, pytest.mark.image, pytest.mark.timeout(1200)]
 """The first test builds the image, if the lab has not been up yet."""
 
 

@@ -109,7 +109,7 @@ class Remote:
 
     def words(self, said: str) -> str:
         """Return what matters of what git said, on one line: no progress, no advice, nothing that steers a terminal."""
-        lines = [line.rpartition("\r")[2] for line in said.rstrip("\r\n").split("\n")]
+        lines = [line.rstrip("\r").rpartition("\r")[2] for line in said.split("\n")]
         lines = [line.strip().removeprefix("fatal: ") for line in lines if not _NOISE.search(line)]
         text = "; ".join(lines[-MOST_LINES:])
         return self.mask("".join(char if char.isprintable() else " " for char in text))

@@ -226,3 +226,11 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 def test_a_relative_folder_is_the_same_repository_wherever_one_stands() -> None:
     """So it has the same place."""
     assert Remote.of("cloud.git") == Remote.of(str(Path("cloud.git").absolute()))
+
+
+def test_what_ssh_says_is_told() -> None:
+    """Its lines end as a terminal wants them; progress that git writes over itself is none of what is told."""
+    said = "remote: Counting objects:  50%\rremote: Counting objects: 100%\nHost key verification failed.\r\n"
+    trouble = Remote.of("ssh://git@host/cloud.git").trouble(said)
+    assert trouble.reason == "HostUnknown"
+    assert str(trouble).startswith("ssh://git@host/cloud.git: Host key verification failed.: add the host's key to")

@@ -40,8 +40,10 @@ spec:
 
 @pytest.fixture(scope="module")
 def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A converged cloud."""
-    return Workspace.converged(tmp_path_factory.mktemp("desk"), lab)
+    """A converged cloud, in which restarts need not follow each other."""
+    desk = Workspace.converged(tmp_path_factory.mktemp("desk"), lab)
+    desk.hurry()
+    return desk
 
 
 def hypervisors(lab: Lab) -> dict[str, str]:

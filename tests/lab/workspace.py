@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,9 @@ SERVICES = {
 }
 """What Bivisor starts or restarts in the lab, by host."""
 
+INTERVAL, INTERVALS = "report_interval: 5", (5, 6, 7)
+"""What the demo declares that every compute loads, and the values that tests give it: another one restarts both computes."""
+
 VCENTER_COMPUTE = r"nova-compute .*--config-file /etc/nova/vcenter/vcenter-c0/"
 """Finds the processes of the vCenter compute by their arguments."""
 
@@ -52,10 +56,16 @@ class Workspace:
 
     @classmethod
     def converged(cls, folder: Path, lab: Lab) -> Self:
-        """Return a desk of the demo's documents whose cloud is as declared, whatever earlier tests declared and did."""
+        """Return a desk of the demo's documents whose cloud is as declared, whatever earlier tests declared and did.
+
+        But for `report_interval`: it stays what it is, and a test that has rolled out another value need not roll it back.
+        """
         lab.vcenter.clear_faults()
         lab.vcenter.set_password(VCENTER_PASSWORD)
         desk = cls.make(folder, lab)
+        found = re.search(r"^report_interval = (\d+)$", lab.exec("kvm1", "cat", "/etc/nova/nova.conf").stdout, re.MULTILINE)
+        if found and int(found[1]) in INTERVALS:
+            desk.edit("desired/cluster.yaml", INTERVAL, f"report_interval: {found[1]}")
         desk.run("apply", "--yes", "--confirm-deletes")
         return desk
 
@@ -99,6 +109,18 @@ class Workspace:
         text = path.read_text()
         assert text.count(old) == 1, f"{name} holds {old!r} {text.count(old)} times"
         path.write_text(text.replace(old, new))
+
+    def hurry(self) -> None:
+        """Declare that everything may be down at once: where their order is not what matters, no restart waits for another."""
+        self.edit("desired/cluster.yaml", "maxUnavailable: 1", "maxUnavailable: 99")
+
+    def next_interval(self) -> int:
+        """Declare another `report_interval`, which restarts both computes; return it."""
+        text = (self.folder / "desired/cluster.yaml").read_text()
+        (value,) = (number for number in INTERVALS if f"report_interval: {number}" in text)
+        following = INTERVALS[(INTERVALS.index(value) + 1) % len(INTERVALS)]
+        self.edit("desired/cluster.yaml", f"report_interval: {value}", f"report_interval: {following}")
+        return following
 
 
 def invocations(lab: Lab, hosts: Mapping[str, tuple[str, ...]] = SERVICES) -> dict[tuple[str, str], str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.test_converge import COMPUTE, compute_node, wait_for
-from tests.lab.test_run import CONF, MARK, SETTINGS, SOON_S, running
+from tests.lab.test_run import CONF, SOON_S, running
 from tests.lab.workspace import Workspace, invocations, started
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def test_a_paused_zone_is_left_alone_and_goes_on(lab: Lab, desk: Workspace) -> N
         before, node = invocations(lab), compute_node(lab)
         assert "heeds it within a second" in desk.run("pause", "HypervisorZone/vcenter-az", "--reason", "a new switch").stdout
         wait_for(lambda: bool(daemon.lines("permit")), "it has heard of the pause", 5)
-        desk.edit("desired/cluster.yaml", SETTINGS, SETTINGS + MARK)
+        desk.next_interval()
         wait_for(lambda: ("kvm1", "nova-compute") in started(lab, before), "the other zone is rolled out", 90)
         wait_for(lambda: any("a new switch" in line["reason"] for line in daemon.lines("held")), "the reason is told", SOON_S)
         assert started(lab, before) == {("kvm1", "nova-compute")}
@@ -40,25 +40,21 @@ def test_a_paused_zone_is_left_alone_and_goes_on(lab: Lab, desk: Workspace) -> N
         wait_for(lambda: (node, COMPUTE) in started(lab, before), "the zone goes on", 120)
         wait_for(daemon.quiet, "all is quiet", 180)
         assert started(lab, before) == {("kvm1", "nova-compute"), (node, COMPUTE)}
-    desk.edit("desired/cluster.yaml", SETTINGS + MARK, SETTINGS)
-    desk.run("apply", "--yes")
 
 
 def test_outside_of_a_window_nothing_restarts_and_a_dead_service_is_started(lab: Lab, desk: Workspace) -> None:
     """The configuration is written and what is down is repaired; restarts wait until somebody says now."""
     day = (datetime.now(UTC) + timedelta(days=3)).strftime("%a").lower()
     window = f'{{days: [{day}], start: "01:00", end: "05:00", timeZone: UTC}}'
-    desk.edit("desired/cluster.yaml", ROLLOUT, f"  rollout: {{maxUnavailable: 1, canary: true, windows: [{window}]}}\n")
-    desk.edit("desired/cluster.yaml", SETTINGS, SETTINGS + MARK)
+    desk.edit("desired/cluster.yaml", ROLLOUT, f"  rollout: {{maxUnavailable: 2, canary: true, windows: [{window}]}}\n")
+    interval = desk.next_interval()
     before = invocations(lab)
     lab.exec("vol2", "systemctl", "stop", "cinder-volume")
     told = desk.run("apply", "--yes", exits=3).stdout
     assert "no maintenance window is open: the next one opens on " in " ".join(told.split())
     assert started(lab, before) == {("vol2", "cinder-volume")}
-    assert "reserved_host_disk_mb = 9" in lab.exec("kvm1", "cat", CONF).stdout
+    assert f"report_interval = {interval}\n" in lab.exec("kvm1", "cat", CONF).stdout
     node = compute_node(lab)
     desk.run("apply", "--yes", "--outside-windows")
     assert started(lab, before) == {("vol2", "cinder-volume"), ("kvm1", "nova-compute"), (node, COMPUTE)}
-    desk.edit("desired/cluster.yaml", SETTINGS + MARK, SETTINGS)
-    desk.run("apply", "--yes", "--outside-windows")
     assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import subprocess
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.lab import keys
+from tests.lab.layout import host_named
 from tests.lab.test_converge import COMPUTE, compute_node, wait_for
 from tests.lab.workspace import Census, Workspace, invocations, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 CONF = "/etc/nova/nova.conf"
-SETTINGS = "        vif_plugging_timeout: 0\n"
-MARK = "        reserved_host_disk_mb: 9\n"
 SOON_S = 10.0
 """Seconds until a repair that interrupts nothing is done: far below every sweep of a host."""
 
@@ -96,16 +99,13 @@ def test_a_document_is_rolled_out_one_service_after_the_other(lab: Lab, desk: Wo
     """A changed option restarts both computes, never both at once, and a second daemon is refused meanwhile."""
     with running(desk) as daemon, Census(lab) as census:
         before, node = invocations(lab), compute_node(lab)
-        desk.edit("desired/cluster.yaml", SETTINGS, SETTINGS + MARK)
+        desk.next_interval()
         wait_for(lambda: bool(daemon.lines("step")), "it begins", SOON_S)
         assert "keeps it already" in desk.run("run", exits=1).stderr
         wait_for(lambda: daemon.quiet() and len(started(lab, before)) >= 2, "it is rolled out", 180)
         assert started(lab, before) == {("kvm1", "nova-compute"), (node, COMPUTE)}
         restarts = [line["address"] for line in daemon.lines("step") if line["verb"] == "restart"]
         assert len(restarts) == len(set(restarts)) == 2
-        desk.edit("desired/cluster.yaml", SETTINGS + MARK, SETTINGS)
-        wait_for(lambda: "reserved_host_disk_mb = 9" not in lab.exec("kvm1", "cat", CONF).stdout, "it goes again", 60)
-        wait_for(daemon.quiet, "all is quiet", 180)
     assert census.most == 1
     assert "No changes" in desk.run("plan", "--detailed-exitcode").stdout
 
@@ -124,3 +124,49 @@ def test_a_host_that_is_cut_off_holds_nobody_up(lab: Lab, desk: Workspace) -> No
             lab.mend("vol1")
         wait_for(lambda: any(line["target"] == "ssh:vol1" for line in daemon.lines("heard_again")), "it is heard again", 90)
         wait_for(daemon.quiet, "all is quiet", 120)
+
+
+REPOSITORY = "/srv/cloud.git"
+
+
+@pytest.fixture
+def served(lab: Lab, desk: Workspace) -> Iterator[str]:
+    """Serve the desk's documents from a host, by its SSH server and this machine's git; return the address."""
+    host = host_named("vol1")
+    program, repository = lab.root(host.name) / "usr/bin/git", lab.root(host.name) / REPOSITORY[1:]
+    git = ("git", "-C", str(desk.folder), "-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    try:
+        shutil.copy(str(shutil.which("git")), program)
+        program.with_name("git-upload-pack").symlink_to("git")
+        for arguments in (("init", "-q", "-b", "main"), ("add", "desired"), ("commit", "-q", "-m", "All of it")):
+            subprocess.run([*git, *arguments], check=True)
+        subprocess.run([*git, "clone", "-q", "--bare", str(desk.folder), str(repository)], check=True)
+        yield f"ssh://{host.user}@{host.address}{REPOSITORY}"
+    finally:
+        shutil.rmtree(repository, ignore_errors=True)
+        for path in (program, program.with_name("git-upload-pack")):
+            path.unlink(missing_ok=True)
+
+
+def test_a_branch_behind_an_ssh_server_is_fetched_and_kept(lab: Lab, desk: Workspace, served: str, tmp_path: Path) -> None:
+    """With a key and the host's own key it is fetched and kept; without one of them it is told which, and nothing is done."""
+    host, known, other = host_named("vol1"), tmp_path / "known_hosts", tmp_path / "other"
+    lab.exec("kvm1", "sed", "-i", "s/^vif_plugging_timeout.*/vif_plugging_timeout = 3/", CONF)
+
+    def once(key: Path) -> tuple[int, str]:
+        ssh = f"ssh -F none -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile={known} -i {key}"
+        named = ("run", "--once", "--git", served, "--secrets", str(desk.folder / "secrets"))
+        process = desk.start(*named, environment={"GIT_SSH_COMMAND": ssh})
+        out, err = process.communicate(timeout=120)
+        return process.returncode, " ".join((out + err).split())
+
+    code, said = once(keys.CLIENT_KEY)
+    assert (code, "add the host's key to ~/.ssh/known_hosts of who runs this" in said) == (1, True), said
+    known.write_text(f"{host.address} {keys.public_text(keys.host_key(host.name))}\n")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
+    code, said = once(other)
+    assert (code, "give who runs this a key that may read the repository" in said) == (1, True), said
+    assert "vif_plugging_timeout = 3" in lab.exec("kvm1", "cat", CONF).stdout
+    code, said = once(keys.CLIENT_KEY)
+    assert code == 0, said
+    assert "vif_plugging_timeout = 0" in lab.exec("kvm1", "cat", CONF).stdout

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.tenant import tenant
+from tests.lab.tenant import instance_in
 from tests.lab.test_converge import COMPUTE, compute_node, computes, wait_for
 from tests.lab.workspace import Workspace, invocations, started
 
@@ -91,13 +91,13 @@ def test_stale_service_rows(lab: Lab, desk: Workspace) -> None:
 
 def test_an_aggregate_whose_zone_cannot_change(lab: Lab, desk: Workspace) -> None:
     """While an instance lives there the new zone is held, and the plan says which instance."""
-    with tenant(lab.openstack()):
+    with instance_in(lab.openstack(), "kvm-az", "last", "kvm1"):
         desk.edit("desired/zones.yaml", "  availabilityZone: kvm-az\n", "  availabilityZone: kvm-new\n")
         try:
             page = " ".join(desk.run("plan", "--detailed-exitcode", exits=3).stdout.split())
         finally:
             desk.edit("desired/zones.yaml", "  availabilityZone: kvm-new\n", "  availabilityZone: kvm-az\n")
-    assert "1 instance lives (test-kvm-az on kvm1)" in page
+    assert "1 instance lives (last on kvm1)" in page
 
 
 @pytest.mark.soak

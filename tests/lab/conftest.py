@@ -29,9 +29,11 @@ _ON_THE_DEMOS_CLOUD = (
     *("converge", "host_helper", "identity", "lessons", "options", "release", "refusals", "images", "saved_plan"),
     *("history", "why", "signals", "run", "pause", "leader", "unit", "stream"),
     *("ownership", "ceph_volumes", "network", "volumes", "leaving"),
+    *("lab", "adopt"),
 )
 """These modules follow each other without a reset: the first makes the demo's cloud, each finds what it needs of it as
-declared or has it made so, and from the last much is gone."""
+declared or has it made so, and from "leaving" much is gone. The lab's own tests bring it back to the beginning, where
+adopting begins."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.lab import ceph, cloud, fingerprint, keys, lifecycle, machines, network, simulated_vcenter, swift
 from tests.lab.errors import CommandError, LabError
-from tests.lab.layout import HOSTS, host_named
+from tests.lab.layout import BARE, HOSTS, host_named
 from tests.lab.processes import arguments, namespace_of, pids_in_namespace
 from tests.lab.progress import Progress
 
@@ -49,6 +49,21 @@ class Lab:
     def reset(self) -> None:
         """Back to the beginning: bare hosts, untouched control plane and vCenter, no faults."""
         lifecycle.reset(self._progress)
+
+    def begin(self) -> None:
+        """Be at the beginning: as `reset`, if anything has happened since the last one or since `up`."""
+        if not self.is_bare():
+            self.reset()
+
+    def is_bare(self) -> bool:
+        """Tell whether hosts, cloud and vCenter are as `up` and `reset` leave them, in all that Bivisor makes."""
+        vcenter = self.vcenter.state()
+        return (
+            all(self.manifest(host.name).keys() <= machines.IDENTITY for host in BARE)
+            and not list(self.openstack().compute.aggregates())
+            and not vcenter.machines
+            and [cluster.name for cluster in vcenter.clusters] == ["DC0_C0", "DC0_C1"]
+        )
 
     @property
     def hosts(self) -> tuple[Host, ...]:

@@ -35,6 +35,13 @@ So PID 1 is told to write nothing there; the journal has it all.
 """
 _SHARED = STATE / "share"
 
+LOGIN = frozenset({"etc/sudoers.d/ops", "home/ops/.ssh/authorized_keys"})
+IDENTITY = LOGIN | {
+    *("etc/hostname", "etc/hosts", "etc/machine-id", "root/.ssh/authorized_keys"),
+    *("etc/ssh/ssh_host_ed25519_key", "etc/ssh/ssh_host_ed25519_key.pub"),
+}
+"""All in which a bare host differs from the image; `LOGIN` only where its login account is not root."""
+
 
 def assemble(host: Host, layers: Sequence[Path], outside_names: Sequence[str]) -> None:
     """Mount the host's root: `layers` from the lowest to the highest, its own above them.

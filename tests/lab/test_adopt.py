@@ -34,7 +34,7 @@ ACCOUNT = {
 @pytest.fixture(scope="module", autouse=True)
 def _converged(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A cloud from nothing, as the demo declares it; nobody has its documents afterwards."""
-    lab.reset()
+    lab.begin()
     Workspace.converged(tmp_path_factory.mktemp("before"), lab)
 
 

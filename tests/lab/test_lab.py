@@ -65,15 +65,16 @@ def fresh(lab: Lab) -> Lab:
 
 def test_reset_brings_everything_back_to_the_beginning(fresh: Lab) -> None:
     """After a reset the hosts have only their names and keys, the cloud no aggregate, vCenter its first names."""
-    identity = {"etc/hostname", "etc/hosts", "etc/machine-id", "root/.ssh/authorized_keys"}
-    identity |= {"etc/ssh/ssh_host_ed25519_key", "etc/ssh/ssh_host_ed25519_key.pub"}
-    login = {"etc/sudoers.d/ops", "home/ops/.ssh/authorized_keys"}
     for host in BARE:
-        assert set(fresh.manifest(host.name)) - login == identity
+        assert set(fresh.manifest(host.name)) | machines.LOGIN == machines.IDENTITY
     assert not list(fresh.openstack().compute.aggregates())
     assert [cluster.name for cluster in fresh.vcenter.state().clusters] == ["DC0_C0", "DC0_C1"]
     services = fresh.openstack().compute.services()
     assert {service.binary for service in services} == {"nova-conductor", "nova-scheduler"}
+    assert fresh.is_bare()
+    fresh.script("vol2", f"echo mine > {PROBE}")
+    assert not fresh.is_bare()
+    fresh.script("vol2", f"rm {PROBE}")
 
 
 def test_bare_hosts_have_packages_but_nothing_runs(fresh: Lab) -> None:

@@ -45,6 +45,7 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         lab.hand_ceph_to(host, "cinder")
     lab.hand_ceph_to_libvirt("kvm1", "cinder")
     desk = Workspace.converged(tmp_path_factory.mktemp("ceph"), lab)
+    desk.hurry()
     (desk.folder / "desired/ceph.yaml").write_text(BACKEND)
     desk.run("apply", "--yes")
     return desk

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
-import threading
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,22 +18,25 @@ EVERY_S = 0.5
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
-def turns() -> Iterator[None]:
+def turns(every_s: float = EVERY_S) -> Iterator[None]:
     """Yield at once, and again and again, until Ctrl-C or SIGTERM: that is how following ends, and no failure."""
     with _ended() as ended:
         yield
-        while not ended.wait(EVERY_S):
+        while not select.select([ended], [], [], every_s)[0]:
             yield
 
 
 @contextmanager
-def _ended() -> Iterator[threading.Event]:
-    """Yield what is set by the first signal; a second one does what it does to any program."""
-    ended = threading.Event()
+def _ended() -> Iterator[int]:
+    """Yield a file that can be read from the first signal on; a second one does what it does to any program.
+
+    A handler runs between any two steps of the same thread: of a lock, as `threading.Event` has one, it would wait for itself.
+    """
+    ended, ending = os.pipe()
     heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def end(*_: object) -> None:
-        ended.set()
+        os.write(ending, b".")
         for number, handler in heard.items():
             signal.signal(number, handler)
 
@@ -43,6 +47,8 @@ def _ended() -> Iterator[threading.Event]:
     finally:
         for number, handler in heard.items():
             signal.signal(number, handler)
+        os.close(ended)
+        os.close(ending)
 
 
 def clock(text: str) -> str:

@@ -32,13 +32,17 @@ _UNTOUCHED = re.compile(r"password|connection|transport_url|^(host|backend_host|
 """Options that no hand of the stream writes: secrets, and what a service is known by, without which it would be another."""
 
 
-def options_of(desk: Workspace) -> Mapping[tuple[str, str], frozenset[tuple[str, str]]]:
-    """Return section and name of all options that the documents declare now, by host and path of the file."""
+def options_of(desk: Workspace, *, to_be_there: bool = False) -> Mapping[tuple[str, str], frozenset[tuple[str, str]]]:
+    """Return section and name of all options that the documents declare now, by host and path of the file.
+
+    Some are declared to be absent: `to_be_there` leaves them out.
+    """
     _, catalog, _ = compile_offline(desk.folder / "desired")
     found: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
     for address, unit in catalog.units.items():
         if isinstance(unit, ConfigFile):
-            names = [name[1:].partition("] ") for name in unit.desired or () if name.startswith("[")]
+            declared = (name for name, value in (unit.desired or {}).items() if value is not None or not to_be_there)
+            names = [name[1:].partition("] ") for name in declared if name.startswith("[")]
             found[address.target.name, address.name] = frozenset((section, key) for section, _, key in names)
     return found
 
@@ -77,7 +81,7 @@ class Documents:
 
     def begin(self) -> None:
         """Make the repository; the secrets beside it are none of its."""
-        self.options = shown_options(options_of(self.desk))
+        self.options = shown_options(options_of(self.desk, to_be_there=True))
         self._git("init", "--quiet", "--initial-branch", "main")
         self._commit("the demo's documents")
 

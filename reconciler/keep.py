@@ -16,11 +16,13 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from reconciler import log
+from reconciler.core.diff import Unobserved
 from reconciler.core.errors import BrokenPlanError
 from reconciler.core.plan import Verb
 from reconciler.core.portions import Portion, portions
 from reconciler.core.status import Outcome, Result
 from reconciler.core.undone import Corrections, corrected, declaration, hold_stalled, seen
+from reconciler.first_round import FirstRound
 from reconciler.mistakes import mistake, outlived
 from reconciler.observe import Heard
 from reconciler.permits import HEED_S
@@ -149,9 +151,7 @@ class Keeper:
         self._waited_for: set[TargetId] = set()
         self._undone: dict[Address, Corrections] = {}
         self._whole_since: dict[Address, float] = {}
-        # until each was asked once, nobody knows what must end before something else begins: and no patience shorter than that
-        # of the connection tells who is gone from who is slow, a loaded host or one of a thousand that connect in their turn
-        self._all_seen = False
+        self._first_round = FirstRound(self._stir.set)
         self._awaited: frozenset[TargetId] = frozenset()
         self._lookers: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -179,6 +179,7 @@ class Keeper:
         """Go on until `stop`; what is in hand then is finished."""
         self._observer.declare(self.reconciler.desired.catalog.units)
         self._awaited = frozenset(self._observer.asked)
+        self._first_round.begin()
         for target in sorted(self._observer.asked):
             self._queue.add(target, Priority.SWEEP)
         async with asyncio.TaskGroup() as group:
@@ -310,8 +311,8 @@ class Keeper:
             self.asks(self._observer.asked)
         with outlived("tell what is decided"):
             self._audience.decided(look)
-        self._all_seen = self._all_seen or not unasked
-        if self._acts and self._all_seen:
+        may_begin = self._first_round.is_over(unasked, lambda: _lost(look, desired))
+        if self._acts and may_begin:
             for portion in portions(look.plan, desired.catalog, self._busy(look.plan), self._rests.resting(look.plan)):
                 group.create_task(self._carry_out(look, portion, desired, self._take(portion)))
         self._forgive(look, began)
@@ -416,3 +417,10 @@ class Keeper:
         except Exception as error:  # noqa: BLE001 - others are in the middle of theirs
             why = mistake("carry a plan out", error)
         return {address: Result(address, Outcome.FAILED, why) for address in portion.units}
+
+
+def _lost(look: Look, desired: Desired) -> frozenset[TargetId]:
+    """Return the targets that are gone according to others."""
+    units = desired.catalog.units
+    seen = ((units[address], facts) for address, facts in look.observed.items() if not isinstance(facts, Unobserved))
+    return frozenset(target for unit, facts in seen for target in unit.lost(facts))

@@ -72,8 +72,8 @@ class Leader:
         self._confirmed: dict[str, float] = {}
         self._polls: dict[str, asyncio.Task[None]] = {}
         self._given_up = False
-        self.has_lost = False
-        """Whether it has led and does not any more; what is open may still have to be closed."""
+        self.leads = False
+        """Whether it has won the lead and not lost it; what is open may still have to be closed then."""
 
     @asynccontextmanager
     async def lead(self, endpoints: Mapping[TargetId, Endpoint]) -> AsyncIterator[Fence]:
@@ -90,6 +90,7 @@ class Leader:
             try:
                 self._poll_all()
                 await self._first_lease(fence)
+                self.leads = True
                 log.logger().info("leads", epoch=fence.number, node=self._node)
                 watching = asyncio.create_task(self._until_lost(fence, body))
                 yield fence
@@ -99,6 +100,7 @@ class Leader:
                 body.uncancel()
                 raise LeadError(f"{self._node} does not lead any more: {fence.closed}") from None
             finally:
+                self.leads = False
                 fence.lose("this daemon has ended")
                 for task in (*self._polls.values(), *((watching,) if watching else ())):
                     task.cancel()
@@ -237,7 +239,7 @@ class Leader:
         """Cancel the body as soon as we do not lead any more."""
         while not fence.closed:  # noqa: ASYNC110 - as above
             await asyncio.sleep(min(fence.left_s, REST_S))
-        self.has_lost = True
+        self.leads = False
         log.logger().error("lost_the_lead", epoch=fence.number, node=self._node, reason=fence.closed)
         body.cancel()
 

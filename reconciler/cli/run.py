@@ -63,7 +63,7 @@ def run(
     ] = None,
     beat: Annotated[
         Path | None,
-        typer.Option("--beat", metavar="FILE", help="Touch this file each second as a sign of life, for that agent."),
+        typer.Option("--beat", metavar="FILE", help="Touch this file each second while it leads, as a sign of life for that agent."),
     ] = None,
     settings: SettingsFile = None,
 ) -> None:
@@ -142,7 +142,7 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
         daemon = Daemon(source, operation, operation, terms)
 
         def ill() -> bool:
-            return bool(operation.ill) or (leader is not None and leader.has_lost)
+            return bool(operation.ill) or (leader is not None and not leader.leads)
 
         async with operation.around(first):
             beat = asyncio.create_task(notify.touch(wishes.beat, ill))

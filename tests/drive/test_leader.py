@@ -206,12 +206,13 @@ async def test_a_lost_lead_is_known_before_everything_is_closed() -> None:
     ring = Ring()
     leader = ring.leader()
     task = asyncio.create_task(lost(ring, leader))
+    assert not leader.leads
     await asyncio.sleep(5.0)
-    assert not leader.has_lost
+    assert leader.leads
     for member in ring.members.values():
         member.mode, member.closing_s = "silent", 30.0
     await asyncio.sleep(LEASE_S + 1.0)
-    assert leader.has_lost
+    assert not leader.leads
     assert not task.done()
     await task
 
@@ -286,11 +287,12 @@ async def test_nobody_leads_without_quorum() -> None:
     ring = Ring()
     ring.part("ctl1")
     ring.members["ctl2"].mode = ring.members["ctl3"].mode = "silent"
-    began = await time()
+    began, leader = await time(), ring.leader()
     with pytest.raises(LeadError) as error:
-        async with ring.leader().lead(ring.endpoints):
+        async with leader.lead(ring.endpoints):
             raise AssertionError
     assert await time() - began == pytest.approx(CLAIM_S)
+    assert not leader.leads
     assert error.value.exit_code == 5
     assert "ctl1 cannot take the lead within 20 s: ctl1: its part of the ring has no quorum; ssh:ctl" in error.value.message
 

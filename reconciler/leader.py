@@ -111,14 +111,20 @@ class Leader:
         self._given_up = True
 
     async def follow(self, endpoints: Mapping[TargetId, Endpoint]) -> None:
-        """Ask these members from now on."""
+        """Ask these members from now on. The lead ends where there is no ring any more, or the cloud is called otherwise."""
         if self._targets is None or self._fence is None:
             return
         try:
-            self._ring = _ring(endpoints)
+            ring = _ring(endpoints)
         except LeadError as error:
             self._fence.lose(error.message)
             return
+        if ring.target.name != self._fence.cloud:
+            # hosts know its leaders by that name: under another one nobody would refuse a former leader
+            named = f"the cloud is called {ring.target.name} now, and this leads {self._fence.cloud}"
+            self._fence.lose(f"{named}: the next start leads it by its new name")
+            return
+        self._ring = ring
         former = self._targets.replace(endpoints)
         self._confirmed = {name: at for name, at in self._confirmed.items() if name in self._ring.members}
         self._poll_all()  # before anything is awaited: the lease goes on running

@@ -343,6 +343,19 @@ async def test_documents_without_a_ring_have_no_leader() -> None:
     assert "the documents declare 0" in why
 
 
+async def test_a_renamed_cloud_ends_the_lead() -> None:
+    """Hosts remember epochs by the cloud's name: whoever leads the new one has to claim it, and the reason says so."""
+    ring = Ring()
+    other = TargetId("pacemaker", "cloud2")
+    renamed = {host: endpoint for host, endpoint in ring.endpoints.items() if host != RING}
+    renamed[other] = PacemakerEndpoint(other, {name: TargetId("ssh", name) for name in NAMES})
+    leader = ring.leader()
+    async with asyncio.TaskGroup() as group:
+        why, took_s = await lost(ring, leader, then=lambda: group.create_task(leader.follow(renamed)))
+    assert why.endswith("the cloud is called cloud2 now, and this leads demo: the next start leads it by its new name")
+    assert took_s <= 1.0
+
+
 async def test_other_members_are_asked_from_then_on() -> None:
     """The majority is one of those that are declared now: what a former member confirmed counts no more."""
     ring = Ring(*NAMES, "ctl4", "ctl5")

@@ -285,13 +285,21 @@ async def led(leader: Leader | None, endpoints: Mapping[TargetId, Endpoint]) -> 
 
 
 async def tell_hosts(fence: Fence, targets: Targets, endpoints: Mapping[TargetId, Endpoint]) -> None:
-    """Tell every host at once who leads; one that does not answer is told when it is back, or with the first write."""
+    """Tell every host at once who leads; one that does not answer is told when it is back, or with the first write.
+
+    One that refuses is told of in the log: what it has heard is its own, and the ring's word goes on being that we lead.
+    """
 
     async def tell(host: TargetId) -> None:
+        before = ""
         while not fence.closed:
             with outlived(f"tell {host} who leads"), suppress(TargetError):
-                if (await targets.get(host).do(Action("epoch.raise", {}))).ok:
+                reply = await targets.get(host).do(Action("epoch.raise", {}))
+                if reply.ok:
                     return
+                if reply.error != before:
+                    before = reply.error
+                    log.logger().error("host_refuses_the_leader", target=str(host), reason=reply.error)
             await asyncio.sleep(TELL_EVERY_S)
 
     async with asyncio.TaskGroup() as group:

@@ -63,7 +63,9 @@ def run(
     ] = None,
     beat: Annotated[
         Path | None,
-        typer.Option("--beat", metavar="FILE", help="Touch this file each second while it leads, as a sign of life for that agent."),
+        typer.Option(
+            "--beat", metavar="FILE", help="Touch this file each second while it leads, as a sign of life for that agent."
+        ),
     ] = None,
     settings: SettingsFile = None,
 ) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler import log
 from reconciler.core.errors import LeadError
 from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, TELL_EVERY_S, Leader, tell_hosts
 from reconciler.targets import TargetError
@@ -415,6 +417,38 @@ async def test_a_host_that_was_away_is_told_when_it_is_back() -> None:
         await tell_hosts(fence, targets, hosts)
     assert [len(times) for times in told.values()] == [1, 1]
     assert told["away"][0] - back_at <= TELL_EVERY_S
+
+
+async def test_a_host_that_has_heard_a_higher_number_is_told_of_and_ends_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    """A clock was far ahead once: the host refuses, which the log says once; when a person has mended it, it is told."""
+    refusals = 20
+    loop = asyncio.get_running_loop()
+    log.set_up(level="info", as_json=True)
+
+    class Host:
+        def __init__(self, name: str) -> None:
+            self._name = name
+            self._told = 0
+
+        async def do(self, _: Action) -> Reply:
+            self._told += 1
+            return Reply({}, "fenced", "epoch 99 was here") if self._name == "ahead" and self._told <= refusals else Reply({})
+
+        async def close(self) -> None:
+            """Have nothing to close."""
+
+    class Hosts(Targets):
+        def _make(self, endpoint: Endpoint) -> Any:
+            return Host(endpoint.target.name)
+
+    fence = Fence("demo", 7, "ctl1", loop.time)
+    fence.extend(loop.time() + 1000.0)
+    hosts = endpoints("ahead", "sound")
+    async with Hosts(hosts) as targets, asyncio.timeout((refusals + 1) * TELL_EVERY_S):
+        await tell_hosts(fence, targets, hosts)
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["target"], told["reason"]) == ("host_refuses_the_leader", "ssh:ahead", "epoch 99 was here")
 
 
 async def test_nobody_is_told_by_who_leads_no_more() -> None:

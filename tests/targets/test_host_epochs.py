@@ -27,6 +27,12 @@ def do(host: HostProcess, number: int, op: str = "epoch.raise", *, place: str = 
     return code
 
 
+def refusal(host: HostProcess) -> str:
+    """Return how a host refuses an older epoch: with the file by which it does, and the remedy."""
+    why = "another leads, or once did by a clock that was ahead"
+    return f"epoch 8 was here, and this is 7: {why}; if nobody else leads demo, remove {host.folder}/epochs/demo there"
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[HostProcess]:
     """Return a helper on a host that is no member of a ring."""
@@ -55,7 +61,7 @@ def test_an_older_epoch_is_refused(host: HostProcess, tmp_path: Path) -> None:
     assert do(host, OLD, "directory.make", path=str(made), mode="0755") == ""
     assert do(host, NEW) == ""
     host.send(epoch=["demo", OLD, ""], do=["directory.make", {"path": str(tmp_path / "late"), "mode": "0755"}])
-    assert host.receive()["reply"] == [{}, "fenced", "another leads: epoch 8 was here"]
+    assert host.receive()["reply"] == [{}, "fenced", refusal(host)]
     assert not (tmp_path / "late").exists()
     assert do(host, NEW, "directory.make", path=str(tmp_path / "late"), mode="0755") == ""
     assert (tmp_path / "late").exists()
@@ -136,7 +142,7 @@ def test_a_leader_has_a_plain_name(member: HostProcess, name: str) -> None:
 def test_a_member_sees_the_new_leader_in_its_cib(member: HostProcess) -> None:
     """Though nobody has told the host, its CIB has: the old one is refused there."""
     assert claim(member, 0, NEW, "ctl2") == ("", "")
-    assert do(member, OLD, place="member") == "fenced"
+    assert do(member, OLD, place="member") == "deposed"
     assert do(member, NEW, place="member") == ""
 
 
@@ -144,7 +150,7 @@ def test_a_leader_that_is_cut_off_is_refused_on_its_own_host(member: HostProcess
     """Without quorum the host of the leader itself refuses; elsewhere the leader may be about to repair just that."""
     assert claim(member, 0, OLD) == ("", "")
     ring.mode("alone")
-    assert do(member, OLD, place="here") == "fenced"
+    assert do(member, OLD, place="here") == "deposed"
     assert do(member, OLD, place="member") == ""
 
 
@@ -157,7 +163,7 @@ def test_a_restart_that_waited_is_judged_when_its_turn_comes(host: HostProcess) 
         waits_for(host, lock.fileno())
         assert do(other, NEW) == ""
         fcntl.flock(lock, fcntl.LOCK_UN)
-        assert host.receive()["reply"] == [{}, "fenced", "another leads: epoch 8 was here"]
+        assert host.receive()["reply"] == [{}, "fenced", refusal(host)]
 
 
 def waits_for(host: HostProcess, lock: int) -> None:

@@ -115,6 +115,27 @@ def test_of_two_who_claim_one_is_refused(member: HostProcess, tmp_path: Path, ri
     assert member.look("epoch.show") == {"quorate": True, "number": NEW, "leader": "ctl2"}
 
 
+@pytest.mark.parametrize(
+    "pair", ['<nvpair id="a" name="bivisor-leader" value="ctl9"/>', '<nvpair id="a" name="bivisor-epoch" value=""/>']
+)
+def test_a_set_without_a_number_is_in_nobodys_way(member: HostProcess, ring: SmallCib, pair: str) -> None:
+    """Somebody wrote or removed a part of it by hand: nobody leads, and the next claim puts a whole one in its place."""
+    ring.write(pair)
+    assert member.look("epoch.show") == {"quorate": True, "number": 0, "leader": ""}
+    assert claim(member, 0, OLD) == ("", "")
+    assert member.look("epoch.show") == {"quorate": True, "number": OLD, "leader": "ctl1"}
+    assert claim(member, 0, NEW, "ctl2")[0] == "conflict"
+
+
+def test_a_number_that_is_none_is_told_with_the_remedy(member: HostProcess, ring: SmallCib) -> None:
+    """Nobody guesses what it was, or who leads; a person is told what to remove."""
+    ring.write('<nvpair id="a" name="bivisor-epoch" value="seven"/>')
+    (_, code, error), *_ = member.ask(("epoch.show", {}))
+    assert code == "failed"
+    assert error.startswith("bivisor-epoch in the cluster's configuration is no number: 'seven'; remove it, ")
+    assert error.endswith("""cibadmin --delete --xpath "//cluster_property_set[@id='bivisor-lead']\"""")
+
+
 def test_a_member_tells_what_its_host_has_heard(member: HostProcess, tmp_path: Path) -> None:
     """Of that cloud, whatever the CIB says by now; nonsense in the file counts for nothing here, and refuses writes."""
     assert member.look("epoch.show", cloud="demo")["heard"] == 0

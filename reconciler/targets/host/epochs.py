@@ -60,7 +60,8 @@ def read() -> "dict[str, Any]":
         raise Refusal("failed", f"Pacemaker does not tell who leads: {said or f'exit code {code or unsure}'}")
     number = _value(out, EPOCH) if code == 0 else ""
     if number and not number.isdigit():
-        raise Refusal("failed", f"{EPOCH} in the cluster's configuration is no number: {number!r}")
+        remedy = f"where no Bivisor leads: cibadmin --delete --xpath \"//cluster_property_set[@id='{SET}']\""
+        raise Refusal("failed", f"{EPOCH} in the cluster's configuration is no number: {number!r}; remove it, {remedy}")
     return {"quorate": quorum.strip() == "1", "number": int(number or 0), "leader": _value(out, LEADER) if number else ""}
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler import log
 from reconciler.core.diff import Unobserved
 from reconciler.core.errors import BrokenPlanError
-from reconciler.core.plan import Verb
+from reconciler.core.plan import NOT_ASKED, Verb
 from reconciler.core.portions import Portion, portions
 from reconciler.core.status import Outcome, Result
 from reconciler.first_round import FirstRound
@@ -343,6 +343,5 @@ class Keeper:
 
 def _lost(look: Look, desired: Desired) -> frozenset[TargetId]:
     """Return the targets that are gone according to others."""
-    units = desired.catalog.units
-    seen = ((units[address], facts) for address, facts in look.observed.items() if not isinstance(facts, Unobserved))
-    return frozenset(target for unit, facts in seen for target in unit.lost(facts))
+    seen = ((unit, look.observed.get(address, NOT_ASKED)) for address, unit in desired.catalog.units.items())
+    return frozenset(target for unit, facts in seen if not isinstance(facts, Unobserved) for target in unit.lost(facts))

@@ -90,8 +90,11 @@ class Daemon:
         self._folder = Folder()
         self._stopping = False
 
-    async def run(self) -> None:
-        """Go on until `stop`. What is in hand then is finished; then everything that is open is closed. Raises LeadError."""
+    async def run(self) -> LeadError | None:
+        """Go on until `stop`. What is in hand then is finished; then everything that is open is closed.
+
+        Return why it does not lead any more, if that has ended it: raised, each group around would wrap it.
+        """
         lost: LeadError | None = None
         async with asyncio.TaskGroup() as group:
             source = group.create_task(self._source.run())
@@ -102,10 +105,9 @@ class Daemon:
                 try:
                     await self._keep(folder)
                 except LeadError as error:
-                    lost = error  # kept, since a group would wrap it
+                    lost = error
             source.cancel()
-        if lost is not None and not self._stopping:
-            raise lost
+        return None if self._stopping else lost
 
     def stop(self) -> None:
         """Begin nothing any more."""

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from reconciler.apply import Progress
     from reconciler.desired_source import Folder
-    from reconciler.keep import Inside, Keeper
+    from reconciler.inside import Inside
+    from reconciler.keep import Keeper
     from reconciler.news import Newsroom
     from reconciler.reconcile import Entry, Look, Records
     from reconciler.watch import Watches

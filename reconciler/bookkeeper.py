@@ -183,9 +183,13 @@ class Bookkeeper:
                 self.happened(of_condition(each))
         self._news.set()
 
+    def taking(self, origin: Origin) -> None:
+        """Hear that other documents are in force now. Of which commit they are is mostly told a moment later: see `taken`."""
+        self._keeper = replace(self._keeper, commit=origin.commit, branch=storable(origin.branch), dirty=origin.dirty)
+
     def taken(self, origin: Origin) -> None:
         """Hear of which commit the documents are that are in force now."""
-        self._keeper = replace(self._keeper, commit=origin.commit, branch=storable(origin.branch), dirty=origin.dirty)
+        self.taking(origin)
         branch, dirty = f" ({origin.branch})" if origin.branch else "", " with uncommitted changes" if origin.dirty else ""
         told = f"commit {origin.commit[:12]}{branch}{dirty}" if origin.commit else ""
         self.happened(Event(EventType.NORMAL, "Taken", DOCUMENTS, told))

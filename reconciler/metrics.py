@@ -161,7 +161,7 @@ class Metrics(Collector):
         """Count a decision that could not be made."""
         self._undecided.inc()
 
-    async def taking(self, folder: Folder) -> None:  # noqa: ARG002 - when is all that is told
+    def taking(self, folder: Folder) -> None:  # noqa: ARG002 - when is all that is told
         """Hear that other documents are in force."""
         self._taken_at = time.time()
 

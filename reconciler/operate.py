@@ -19,7 +19,7 @@ from reconciler.core.errors import InputError
 from reconciler.endpoint import application, bound, serving
 from reconciler.heart import Heart
 from reconciler.metrics import Metrics, State
-from reconciler.mistakes import mistake
+from reconciler.mistakes import mistake, outlived
 from reconciler.news import Newsroom
 from reconciler.settings import Settings, read_settings
 from reconciler.webhooks import Webhooks
@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 
         def over(self, plan: Plan) -> None:
             """Hear that nothing of that plan is in hand any more."""
+            ...
+
+        async def name(self, folder: Folder) -> bool:
+            """Find out of which commit these documents are; tell whether they are still in force by then."""
             ...
 
 
@@ -82,7 +86,8 @@ class Operation:
         self._webhooks = Webhooks({"host": socket.gethostname(), "desired": str(folder.absolute())}, self._metrics)
         self._heart = Heart(self._due)
         self._keeper: Keeper | None = None
-        self._taken = False
+        self._in_force: Folder | None = None
+        self._unnamed = asyncio.Event()
         self._undecided = ""
         self._stopping = False
         self.settings = Settings()
@@ -95,7 +100,7 @@ class Operation:
         self._use(settings)
         with self._webhooks:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._heart.run()), group.create_task(self._rereading())]
+                tasks = [group.create_task(each) for each in (self._heart.run(), self._rereading(), self._naming())]
                 if listener is None:
                     yield
                 else:
@@ -140,11 +145,12 @@ class Operation:
         for each in (self._first, self._metrics, self._newsroom):
             each.folder(folder)
 
-    async def taking(self, folder: Folder) -> None:
-        """Pass on that other documents are in force."""
-        for each in (self._first, self._metrics, self._newsroom):
-            await each.taking(folder)
-        self._taken = True
+    def taking(self, folder: Folder) -> None:
+        """Pass on that other documents are in force. Of which commit they are is asked meanwhile: git may hang."""
+        self._first.taking(folder)
+        self._metrics.taking(folder)
+        self._in_force = folder
+        self._unnamed.set()
 
     def decided(self, look: Look) -> None:
         """Pass on a decision."""
@@ -190,6 +196,15 @@ class Operation:
         self._first.keep(settings.retention)
         self.settings = settings
 
+    async def _naming(self) -> None:
+        """Find out of which commit the documents are whenever others are in force, and tell it."""
+        while True:
+            await self._unnamed.wait()
+            self._unnamed.clear()
+            with outlived("find out of which commit the documents are"):
+                if self._in_force is not None and await self._first.name(self._in_force):
+                    self._newsroom.taken()
+
     async def _rereading(self) -> None:
         """Take in the settings whenever somebody asks for that."""
         while True:
@@ -219,7 +234,7 @@ class Operation:
         """Say why it does not do its work."""
         if self._stopping:
             return ("it is told to stop",)
-        if not self._taken:
+        if self._in_force is None:
             return (self._newsroom.refused or "the documents are not read yet",)
         if self._undecided:
             return (f"nothing can be decided: {self._undecided}",)

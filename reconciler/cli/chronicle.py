@@ -16,6 +16,7 @@ from reconciler.core.status import Truth
 from reconciler.notify import notify
 from reconciler.recorder import Origin, Recorder, origin_of
 from reconciler.retention import RETENTION
+from reconciler.scribe import Threaded
 from reconciler.watch import WATCHED
 
 if TYPE_CHECKING:
@@ -47,9 +48,10 @@ class Chronicle:
         self._conditions: dict[str, Condition] = {}
         self._began: dict[Address, float] = {}
         self._standing: dict[Address, str] = {}
-        self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn, retention)
+        self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn, retention, Threaded)
         self.books = Bookkeeper(folder, log.masked, self._warn, retention, acts=acts)
         self._reconciler: Reconciler | None = None
+        self._in_force: Folder | None = None
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -58,7 +60,8 @@ class Chronicle:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Let go of the records."""
+        """Let go of the records. Both are written meanwhile, and waited for."""
+        self.recorder.end()
         self.books.__exit__(kind, error, trace)
         self.recorder.__exit__(kind, error, trace)
 
@@ -88,16 +91,25 @@ class Chronicle:
                 told = {"message": condition.message} if condition.message else {}
                 tell("desired", condition=condition.type, status=str(condition.status), reason=condition.reason, **told)
 
-    async def taking(self, folder: Folder) -> None:
-        """Say and remember of which commit the documents are."""
+    def taking(self, folder: Folder) -> None:
+        """Hear that these documents are in force from now on. Of a branch that is followed their commit is known."""
+        self._in_force, origin = folder, Origin(_COMMAND, folder.revision, folder.branch)
+        self.recorder.taken(origin)
+        self.books.taking(origin)
+
+    async def name(self, folder: Folder) -> bool:
+        """Ask git of which commit the documents are, say and remember it; tell whether they are still in force by then."""
         origin = await origin_of(self._folder, _COMMAND)
+        if folder is not self._in_force:
+            return False
         if folder.revision:  # what was read; by now another one may be checked out
             dirty = origin.dirty and origin.commit == folder.revision
             origin = replace(origin, commit=folder.revision, branch=folder.branch, dirty=dirty)
-        self.recorder.origin = origin
+        self.recorder.named(origin)
         self.books.taken(origin)
         if origin.commit:
             log.logger().info("commit", commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
+        return True
 
     def decided(self, look: Look) -> None:
         """Say what is to be done and what is being done, when that has changed; the first time, that the daemon is ready."""

@@ -10,7 +10,7 @@ import asyncio
 import threading
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ async def aside(do: Callable[..., T], *arguments: object) -> T:
         with suppress(RuntimeError):  # the loop may be closed by then
             loop.call_soon_threadsafe(told)
 
-    def _tell(tell: Callable[[object], None], what: object) -> None:
+    def _tell(tell: Callable[[Any], None], what: object) -> None:
         if not future.done():
             tell(what)
 

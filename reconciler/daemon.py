@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler import keep, log
 from reconciler.core.errors import LeadError
-from reconciler.desired_source import Folder
+from reconciler.folder import Folder
 from reconciler.keep import Keeper, Manner
 from reconciler.leader import led, tell_hosts
 from reconciler.mistakes import outlived

@@ -20,14 +20,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler import log
 from reconciler.core.errors import BivisorError
 from reconciler.core.status import Condition, Truth
-from reconciler.desired import compiled, load_folder, resolve
-from reconciler.desired_source import DesiredSource, Folder
+from reconciler.desired import compiled, load_folder
+from reconciler.desired_source import DesiredSource
+from reconciler.folder import Folder
 from reconciler.git_clone import SHORT, Clone, Patience, make_place
 from reconciler.git_remote import FollowError, Remote
 from reconciler.history import state_folder
 from reconciler.lock import only_one
 from reconciler.mistakes import mistake
 from reconciler.queue import JITTER
+from reconciler.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

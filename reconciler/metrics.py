@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reconciler.apply import Progress
-    from reconciler.desired_source import Folder
+    from reconciler.folder import Folder
     from reconciler.keep import Inside, Keeper
     from reconciler.news import Newsroom
     from reconciler.reconcile import Entry, Look, Records

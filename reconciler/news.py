@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply import Progress
     from reconciler.core.plan import Step
-    from reconciler.desired_source import Folder
+    from reconciler.folder import Folder
     from reconciler.keep import Keeper
     from reconciler.reconcile import Look
     from reconciler.recorder import Origin

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.apply import Progress
     from reconciler.core.plan import Plan
     from reconciler.daemon import Audience
-    from reconciler.desired_source import Folder
+    from reconciler.folder import Folder
     from reconciler.keep import Keeper
     from reconciler.news import News
     from reconciler.reconcile import Entry, Look

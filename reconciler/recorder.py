@@ -26,7 +26,6 @@ from reconciler.core.plan import PENDING, Verb
 from reconciler.core.status import GOOD
 from reconciler.reconcile import Entry
 from reconciler.retention import PORTION, RETENTION, Retention, prune_passes
-from reconciler.scribe import Direct
 from reconciler.status_file import read_keeper
 
 if TYPE_CHECKING:
@@ -78,22 +77,20 @@ class Recorder:
 
     def __init__(
         self,
-        folder: Path,
+        scribe: Scribe,
         origin: Origin,
         redact: Callable[[str], str],
-        warn: Callable[[str], None],
         retention: Retention | None = RETENTION,
-        scribe: Callable[[Path, Callable[[str], None]], Scribe] = Direct,
     ) -> None:
-        """Write to the history of that folder of documents.
+        """Write by that scribe.
 
-        Whatever is kept passes `redact`; `warn` is told once what stands against it. With None as `retention` whatever the
-        daemon keeps of that folder stays: how much that is stands in its settings. Where there is none the usual is kept.
+        Whatever is kept passes `redact`. With None as `retention` whatever the daemon keeps of that folder stays: how much that
+        is stands in its settings. Where there is none the usual is kept.
         """
         self.origin = origin
         self.retention = retention
         self._redact = redact
-        self._scribe = scribe(folder, warn)
+        self._scribe = scribe
         self._unnamed: list[_Row] | None = None
 
     def taken(self, origin: Origin) -> None:

@@ -25,15 +25,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from reconciler.aside import aside
 from reconciler.core.documents import read_documents
 from reconciler.core.errors import InputError, LocatedProblem
 from reconciler.core.fields import map_marked
 from reconciler.core.load import NAME_PATTERN
 from reconciler.core.validate import validate
 from reconciler.core.wording import dotted
-from reconciler.desired import UnresolvedError, read_secret
 from reconciler.news import Event
 from reconciler.redact import Redactor
+from reconciler.resolve import UnresolvedError, read_secret
 from reconciler.retention import RETENTION, Retention
 from resources.cloud import Spec
 from resources.contract import SecretText
@@ -153,7 +154,7 @@ class Settings:
 
 async def read_settings(path: Path) -> Settings:
     """Return what the file says, its secrets read. Raises InputError with every problem of it."""
-    document = _document(path)
+    document = await aside(_document, path)
     if document is None:
         return Settings()
     found = validate(SettingsModel, document.value, plain=document.plain)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.apply import Progress
     from reconciler.core.plan import Step
     from reconciler.core.status import Condition
-    from reconciler.desired_source import Folder
+    from reconciler.folder import Folder
     from reconciler.keep import Keeper
     from reconciler.reconcile import Look, Reconciler
     from reconciler.retention import Retention
@@ -48,7 +48,7 @@ class Chronicle:
         self._conditions: dict[str, Condition] = {}
         self._began: dict[Address, float] = {}
         self._standing: dict[Address, str] = {}
-        self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn, retention, Threaded)
+        self.recorder = Recorder(Threaded(folder, self._warn), Origin(_COMMAND), log.masked, retention)
         self.books = Bookkeeper(folder, log.masked, self._warn, retention, acts=acts)
         self._reconciler: Reconciler | None = None
         self._in_force: Folder | None = None

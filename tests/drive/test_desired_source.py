@@ -309,6 +309,40 @@ async def test_secrets_beside_the_folder_are_watched(folder: Path, tmp_path: Pat
     assert all("third" not in repr(state) for state in told.states)
 
 
+@pytest.mark.parametrize("name", ["secrets/account.yaml", "desired/more.yaml"])
+async def test_a_file_that_hangs_keeps_the_last_good_tree(folder: Path, tmp_path: Path, name: str) -> None:
+    """A pipe into which nobody writes stands for a file of a mount that hangs: that is told, and the loop goes on meanwhile.
+
+    When the file can be read again it is, and what was told is over.
+    """
+    path, text = tmp_path / name, (tmp_path / "secrets/account.yaml").read_text().replace("first", "second")
+    async with telling(folder) as (_, told):
+        good = (await told.nodes(*NODES)).desired
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "pipe").rename(path)
+        hangs = await told.until(lambda state: bool(state.waiting))
+        assert hangs.desired is good
+        assert "does not answer" in hangs.waiting
+        assert (hangs.conditions[0].status, hangs.conditions[0].reason) == (Truth.FALSE, "Unsettled")
+        number = os.open(path, os.O_RDWR)  # whoever waits for a writer goes on when this is closed
+        renamed(path, node("a") if path.suffix == ".yaml" and path.parent == folder else text)
+        os.close(number)
+        await told.until(lambda state: not state.waiting and state.refused is None and state.desired is not good)
+    assert told.now.desired is not None
+    changed = told.now.desired.secrets["account"]["password"].reveal == "second"
+    assert changed != ("a" in nodes_of(told.now))
+
+
+async def test_a_source_ends_though_a_file_hangs(folder: Path, tmp_path: Path) -> None:
+    """Whoever is told to stop does not wait for a mount."""
+    async with telling(folder) as (_, told):
+        await told.nodes(*NODES)
+        os.mkfifo(tmp_path / "pipe")
+        pipe = (tmp_path / "pipe").rename(tmp_path / "secrets/text")
+        await told.until(lambda state: bool(state.waiting))
+    os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
+
+
 async def test_documents_that_are_links_are_followed(folder: Path, tmp_path: Path) -> None:
     """What a link in the folder leads to is watched, wherever it is: a mounted volume changes its links in this way."""
     (tmp_path / "elsewhere.yaml").write_text(node("a"))

@@ -12,7 +12,7 @@ from reconciler.apply import Phase, Progress
 from reconciler.core.errors import BivisorError
 from reconciler.core.plan import Plan, Step, Verb
 from reconciler.core.status import Condition, Outcome, Result, Truth
-from reconciler.desired_source import Folder
+from reconciler.folder import Folder
 from reconciler.news import ENDS, MEANINGS, MOST_LISTED, Event, Newsroom
 from reconciler.reconcile import Look
 from reconciler.recorder import Origin

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
             ...
 
         async def name(self, folder: Folder) -> bool:
-            """Find out of which commit these documents are; tell whether they are still in force by then."""
+            """Find out of which commit these documents are; tell whether it is news that they are in force."""
             ...
 
 

@@ -52,6 +52,7 @@ class Chronicle:
         self.books = Bookkeeper(folder, log.masked, self._warn, retention, acts=acts)
         self._reconciler: Reconciler | None = None
         self._in_force: Folder | None = None
+        self._told: tuple[object, ...] = ()
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -93,12 +94,17 @@ class Chronicle:
 
     def taking(self, folder: Folder) -> None:
         """Hear that these documents are in force from now on. Of a branch that is followed their commit is known."""
-        self._in_force, origin = folder, Origin(_COMMAND, folder.revision, folder.branch)
+        before, self._in_force = self._in_force, folder
+        same = before is not None and _means(before) == _means(folder)
+        origin = self.recorder.origin if same else Origin(_COMMAND, folder.revision, folder.branch)
         self.recorder.taken(origin)
         self.books.taking(origin)
 
     async def name(self, folder: Folder) -> bool:
-        """Ask git of which commit the documents are, say and remember it; tell whether they are still in force by then."""
+        """Ask git of which commit the documents are, say and remember it; tell whether that is news.
+
+        It is none when they have been read anew and are as before, nor when others are in force by then.
+        """
         origin = await origin_of(self._folder, _COMMAND)
         if folder is not self._in_force:
             return False
@@ -106,6 +112,10 @@ class Chronicle:
             dirty = origin.dirty and origin.commit == folder.revision
             origin = replace(origin, commit=folder.revision, branch=folder.branch, dirty=dirty)
         self.recorder.named(origin)
+        told = (*_means(folder), origin)
+        if told == self._told:
+            return False
+        self._told = told
         self.books.taken(origin)
         if origin.commit:
             log.logger().info("commit", commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
@@ -175,6 +185,12 @@ class Chronicle:
 
     def _warn(self, text: str) -> None:
         log.logger().warning("history", message=text)
+
+
+def _means(folder: Folder) -> tuple[object, ...]:
+    """Return what the documents say, with what they point to, and the commit that was followed."""
+    desired = folder.desired
+    return folder.revision, *((desired.loaded.resources, desired.secrets, desired.files) if desired is not None else ())
 
 
 def _with_what_is_in_hand(plan: Plan, in_hand: Collection[Address]) -> Plan:

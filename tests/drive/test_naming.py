@@ -147,3 +147,27 @@ async def test_the_commit_of_a_branch_is_known_without_git(repository: Repositor
             await act(operation)
     assert [(one.commit, one.branch) for one in History(History.place(folder)).passes()] == [("c0ffee", "main")]
     assert keeper(folder).commit == "c0ffee"
+
+
+async def test_documents_that_are_read_anew_and_are_as_before_are_no_news(repository: Repository) -> None:
+    """SIGHUP tells of them again only where something is another: a document, or that what was changed is committed by now."""
+    folder = repository.folder
+    document = folder / "all.yaml"
+    document.write_text(document.read_text() + "\n")
+    news: list[bool] = []
+
+    async def read(chronicle: Chronicle) -> None:
+        found = Folder(desired_of((thing("a", "x", size=1),)))
+        chronicle.taking(found)
+        news.append(await chronicle.name(found))
+
+    with Chronicle(folder) as chronicle:
+        for _ in range(3):
+            await read(chronicle)
+        repository.commit("more", {})
+        for _ in range(2):
+            await read(chronicle)
+    assert news == [True, False, False, True, False]
+    told = [each for each in read_events(History.place(folder)) if each.event.reason == "Taken"]
+    assert [each.count for each in told] == [1, 1]
+    assert ["uncommitted" in each.event.message for each in told] == [True, False]

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 async def aside(do: Callable[..., T], *arguments: object) -> T:
     """Return what `do` returns, in a thread of its own. When this is cancelled that goes on, and nobody hears of it."""
+    return await begun(do, *arguments)
+
+
+def begun(do: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
+    """Have it done in a thread of its own; return what will be what it returns."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -36,4 +41,4 @@ async def aside(do: Callable[..., T], *arguments: object) -> T:
             tell(what)
 
     threading.Thread(target=work, name="aside", daemon=True).start()
-    return await future
+    return future

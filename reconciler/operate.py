@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
 from reconciler.core.errors import InputError
 from reconciler.endpoint import application, bound, serving
+from reconciler.gathered import Gathered
 from reconciler.heart import Heart
 from reconciler.metrics import Metrics, State
 from reconciler.mistakes import mistake, outlived
@@ -81,7 +82,8 @@ class Operation:
         self._given = given
         self._reread = asyncio.Event()
         self._state = State(acts)
-        self._newsroom = Newsroom(self._tell, lambda: recorder.origin)
+        self._gathered = Gathered(self._tell)
+        self._newsroom = Newsroom(self._gathered.take, lambda: recorder.origin)
         self._metrics = Metrics(self._newsroom, self._state, lambda: self._webhooks.waiting)
         self._webhooks = Webhooks({"host": socket.gethostname(), "desired": str(folder.absolute())}, self._metrics)
         self._heart = Heart(self._due)
@@ -98,7 +100,7 @@ class Operation:
         """Surround a daemon while it is entered. Raises ListenError."""
         listener = None if settings.listen is None else bound(*settings.listen)
         self._use(settings)
-        with self._webhooks:
+        with self._webhooks, closing(self._gathered):
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(each) for each in (self._heart.run(), self._rereading(), self._naming())]
                 if listener is None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Self
 
 from reconciler import log
 from reconciler.apply import Phase
-from reconciler.bookkeeper import Bookkeeper, Sight
+from reconciler.bookkeeper import Bookkeeper
 from reconciler.core.events import DAEMON, Event, EventType
 from reconciler.core.plan import NOT_ASKED, Plan, Verb
 from reconciler.core.status import Truth
 from reconciler.notify import notify
+from reconciler.outlook import Sight
 from reconciler.recorder import Origin, Recorder, origin_of
 from reconciler.retention import RETENTION
 from reconciler.scribe import Threaded

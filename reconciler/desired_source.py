@@ -285,5 +285,5 @@ class DesiredSource:
         return found
 
     def _late(self) -> None:
-        what = "a file system, or the command of a Secret, does not answer"
-        self._say(replace(self._state, waiting=f"{self._folder}: it cannot be read, nor what its documents name: {what}"))
+        what = "a file system, or the command of a Secret, may not answer"
+        self._say(replace(self._state, waiting=f"{self._folder}: to read it and what its documents name takes long: {what}"))

@@ -278,7 +278,7 @@ class GitSource:
 
     def _late(self, fetched: Condition, commit: str) -> None:
         """Say what is in force while a commit is not: nobody knows yet whether it can be."""
-        what = "git, a file system, or the command of a Secret, does not answer"
+        what = "that takes long: git, a file system, or the command of a Secret, may not answer"
         self._say(_Known(fetched, Condition("Current", Truth.UNKNOWN, "Unsettled", self._untaken(commit, what))))
 
     def _refused(self, commit: str, error: BivisorError | OSError) -> Condition:

@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.errors import BivisorError
 from reconciler.core.status import Condition, Truth
 from reconciler.daemon import Daemon, Terms
-from reconciler.desired_source import Folder
+from reconciler.folder import Folder
 from tests.drive.test_leader import Ring
 
 if TYPE_CHECKING:

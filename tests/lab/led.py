@@ -142,6 +142,7 @@ class Led:
         journals = {host.name: controllers.journal(self._lab, host.name, self._since) for host in HOSTS}
         found = (
             rivals.falling(claims),
+            rivals.untold(journals.values()),
             rivals.sent(claims, self._since, nova.splitlines()),
             *(rivals.written(claims, name, notes) for name, notes in journals.items()),
             *(rivals.acted(claims, name, controllers.lines(self._lab, name)) for name in NAMES),

@@ -44,6 +44,12 @@ def falling(claims: Sequence[Claim]) -> Iterator[str]:
         yield f"epochs do not rise: {numbers}"
 
 
+def untold(journals: Iterable[Iterable[Note]]) -> Iterator[str]:
+    """Yield that the hosts tell nothing of any leader: then nothing can be judged by it."""
+    if not any(" of epoch " in note.text for notes in journals for note in notes):
+        yield "no host's journal tells of a leader"
+
+
 def written(claims: Sequence[Claim], host: str, notes: Iterable[Note]) -> Iterator[str]:
     """Yield what a host accepted of a leader after it had heard of a newer one, or after the former's lease was over."""
     newest, heard = 0, 0.0

@@ -91,6 +91,7 @@ def test_a_killed_leader_is_followed(cloud: Cloud, leader: Epoch) -> None:
     cloud.drift()
     new, at = taken_over(cloud, leader, began)
     assert new.leader != leader.leader
+    assert cloud.written(began, new.number), "the journals tell of the new one"
     assert not cloud.written(at, leader.number)
 
 

@@ -17,7 +17,7 @@ from reconciler.adopted_files import AdoptError, Drafted
 from reconciler.core.compile import compile_units
 from reconciler.core.errors import BivisorError
 from reconciler.core.load import load
-from reconciler.desired import is_text
+from reconciler.resolve import is_text
 from reconciler.targets import TargetError
 from reconciler.targets.open import Targets
 from resources.adoption.draft import is_name

@@ -14,21 +14,22 @@ import os
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
 from reconciler.alive import mark_of
 from reconciler.core.errors import HistoryError
-from reconciler.core.events import DAEMON, DOCUMENTS, Event, EventType, Troubles, changed, of_condition, of_result, troubles
+from reconciler.core.events import DAEMON, DOCUMENTS, Event, EventType, of_condition, of_result
 from reconciler.core.past import kept, storable
-from reconciler.core.plan import NOT_ASKED, Verb
-from reconciler.core.standing import Former, dated, digest_of, of_time
-from reconciler.core.status import Hearing, Outcome, Status, Truth, fold
+from reconciler.core.plan import Verb
+from reconciler.core.standing import Former, of_time
+from reconciler.core.status import Hearing, Outcome, Status, Truth
 from reconciler.event_file import add_event
 from reconciler.ledger import Ledger
 from reconciler.mistakes import outlived
+from reconciler.outlook import Outlook, to_keep
 from reconciler.retention import RETENTION, Retention, prune_events, prune_passes, stamp
 from reconciler.status_file import Keeper, read_former, read_keeper, write_former, write_keeper
 
@@ -38,11 +39,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from reconciler.core.compile import Catalog
-    from reconciler.core.load import Loaded
-    from reconciler.core.plan import Plan, Step
-    from reconciler.core.policy import Rollout
+    from reconciler.core.plan import Step
     from reconciler.core.status import Condition, Result
+    from reconciler.outlook import Sight, Standing
     from reconciler.recorder import Origin
     from resources.contract import Address, Key, TargetId
 
@@ -52,9 +51,6 @@ TICK_S = 1.0
 REST_S, REST_SHARE, MOST_REST_S = 0.25, 10.0, 5.0
 """It rests for so many seconds after a round, or for so many times as long as the processor had to work for it, but not longer
 than the last."""
-
-FIRST_S = 10.0
-"""Seconds for which what was kept before stands after a start, while somebody was not asked yet."""
 
 SEEN_S = 15.0
 """Seconds after which it says again that all of this is so, though nothing has changed."""
@@ -73,27 +69,6 @@ MOST_EVENTS = 5_000
 
 MOST_CHARACTERS = 2_000
 """Of a longer sentence the beginning is kept."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sight:
-    """What was decided, and what else is known then: the documents, the rollout, and services that did not come through."""
-
-    plan: Plan
-    catalog: Catalog
-    loaded: Loaded
-    broken: Mapping[Address, str]
-    rollout: Rollout
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """How everything stands: when it was seen, with the digests of the documents and of what nobody has looked at yet."""
-
-    at: str
-    status: Status
-    declared: Mapping[Key, str]
-    unasked: frozenset[Key]
 
 
 class Bookkeeper:
@@ -129,11 +104,8 @@ class Bookkeeper:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name="bookkeeper", daemon=True)
         # what follows is the thread's own
-        self._folded: tuple[object, ...] = ()
-        self._waits_until = math.inf
-        self._digests: tuple[Loaded | None, Mapping[Key, str]] = (None, {})
-        self._troubles: Troubles = {}
-        self._standing: _Standing | None = None
+        self._outlook = Outlook()
+        self._standing: Standing | None = None
         self._differs = False
         self._former: Mapping[Key, Former] | None = None
         self._said: Keeper | None = None
@@ -183,9 +155,13 @@ class Bookkeeper:
                 self.happened(of_condition(each))
         self._news.set()
 
+    def taking(self, origin: Origin) -> None:
+        """Hear that other documents are in force now. Of which commit they are is mostly told a moment later: see `taken`."""
+        self._keeper = replace(self._keeper, commit=origin.commit, branch=storable(origin.branch), dirty=origin.dirty)
+
     def taken(self, origin: Origin) -> None:
         """Hear of which commit the documents are that are in force now."""
-        self._keeper = replace(self._keeper, commit=origin.commit, branch=storable(origin.branch), dirty=origin.dirty)
+        self.taking(origin)
         branch, dirty = f" ({origin.branch})" if origin.branch else "", " with uncommitted changes" if origin.dirty else ""
         told = f"commit {origin.commit[:12]}{branch}{dirty}" if origin.commit else ""
         self.happened(Event(EventType.NORMAL, "Taken", DOCUMENTS, told))
@@ -228,26 +204,15 @@ class Bookkeeper:
             self._warned = False
 
     def _look(self, now: str) -> None:
-        """Fold what was decided last, if it or what else is known is not what was folded last."""
-        sight, failed, deaf = self._sight, self._failed, dict(self.deaf())
-        if sight is None or (known := (sight, failed, deaf)) == self._folded:
+        """Take in what was decided last, if it or what else is known is not what was seen last."""
+        if self._sight is None:
             return
-        nobody = {step.address for step in sight.plan.steps if step.held == NOT_ASKED.reason}
-        self._waits_until = min(self._waits_until, time.monotonic() + FIRST_S) if nobody else -math.inf
-        if time.monotonic() < self._waits_until:
-            return  # what was kept before stands until each was asked once: a new start is no transition
-        self._folded = known
-        pending = {step.address for step in sight.plan.pending}
-        results = {address: result for address, result in failed.items() if address in pending}
-        status = fold(sight.plan, results, sight.catalog, Hearing(self.kinds, deaf))
-        unasked = (step for step in sight.plan.steps if step.address in nobody or step.root in nobody)
-        keys = frozenset(key for step in unasked for key in step.origins)
-        if self._digests[0] is not sight.loaded:
-            self._digests = sight.loaded, {key: digest_of(each) for key, each in sight.loaded.resources.items()}
-        standing = self._standing = _Standing(now, self._shown(status), self._digests[1], keys)
-        self._differs = self._differs or self._former is None or _after(standing, self._former) != self._former
-        before, self._troubles = self._troubles, troubles(sight.plan, deaf, sight.broken, sight.rollout)
-        for event in changed(before, self._troubles):
+        standing = self._outlook.seen(self._sight, self._failed, Hearing(self.kinds, dict(self.deaf())), now)
+        if standing is None:
+            return
+        self._standing = standing = replace(standing, status=self._shown(standing.status))
+        self._differs = self._differs or self._former is None or to_keep(standing, self._former) != self._former
+        for event in self._outlook.news:
             self._events.append((now, event))
 
     def _shown(self, status: Status) -> Status:
@@ -281,7 +246,8 @@ class Bookkeeper:
 
         self._ledger.together([write])
         self._former = written
-        for _ in events:
+        done = set(map(id, events))
+        while self._events and id(self._events[0]) in done:  # of too many the oldest are lost meanwhile
             self._events.popleft()
 
     def _write_status(self, connection: sqlite3.Connection) -> Mapping[Key, Former]:
@@ -291,7 +257,7 @@ class Bookkeeper:
             former = read_former(connection)
         if standing is None:
             return former
-        after = _after(standing, former)
+        after = to_keep(standing, former)
         write_former(
             connection, {key: each for key, each in after.items() if former.get(key) != each}, former.keys() - after.keys()
         )
@@ -309,12 +275,3 @@ class Bookkeeper:
         while more and not self._ending.is_set():
             self._ledger.together([write])
             self._ending.wait(PAUSE_S if more else 0.0)
-
-
-def _after(standing: _Standing, former: Mapping[Key, Former]) -> dict[Key, Former]:
-    """Return what is to be kept of everything; of what nobody has looked at yet that is what was kept before."""
-    after: dict[Key, Former] = {key: former[key] for key in standing.unasked if key in former}
-    for each in dated(standing.status, standing.declared, former, standing.at).resources:
-        known = former[each.key].declared if each.key in former else ""
-        after.setdefault(each.key, Former(standing.declared.get(each.key, known), each))
-    return after

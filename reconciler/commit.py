@@ -20,8 +20,10 @@ GIT_S = 10.0
 
 async def commit_of(folder: Path) -> Commit | None:
     """Return the commit, and the files below the folder that differ from it; None without git, or outside of a repository."""
-    head = await _git(folder, "rev-parse", "HEAD")
-    changed = await _git(folder, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", ".")
+    head, changed = await asyncio.gather(
+        _git(folder, "rev-parse", "HEAD"),
+        _git(folder, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", "."),
+    )
     if head is None or changed is None:
         return None
     return Commit(id=head.strip(), changed=tuple(line[3:] for line in changed.split("\0") if line))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler import keep, log
 from reconciler.core.errors import LeadError
-from reconciler.desired_source import Folder
+from reconciler.folder import Folder
 from reconciler.keep import Keeper, Manner
 from reconciler.leader import led, tell_hosts
 from reconciler.mistakes import outlived
@@ -47,7 +47,7 @@ class Audience(keep.Audience, Protocol):
         """Hear what is known of the documents."""
         ...
 
-    async def taking(self, folder: Folder) -> None:
+    def taking(self, folder: Folder) -> None:
         """Hear that these documents are about to be in force."""
         ...
 
@@ -90,8 +90,11 @@ class Daemon:
         self._folder = Folder()
         self._stopping = False
 
-    async def run(self) -> None:
-        """Go on until `stop`. What is in hand then is finished; then everything that is open is closed. Raises LeadError."""
+    async def run(self) -> LeadError | None:
+        """Go on until `stop`. What is in hand then is finished; then everything that is open is closed.
+
+        Return why it does not lead any more, if that has ended it: raised, each group around would wrap it.
+        """
         lost: LeadError | None = None
         async with asyncio.TaskGroup() as group:
             source = group.create_task(self._source.run())
@@ -102,10 +105,9 @@ class Daemon:
                 try:
                     await self._keep(folder)
                 except LeadError as error:
-                    lost = error  # kept, since a group would wrap it
+                    lost = error
             source.cancel()
-        if lost is not None and not self._stopping:
-            raise lost
+        return None if self._stopping else lost
 
     def stop(self) -> None:
         """Begin nothing any more."""
@@ -138,16 +140,16 @@ class Daemon:
         self._news.clear()
         return None if self._stopping else self._folder
 
-    async def _taken(self, folder: Folder) -> Desired:
+    def _taken(self, folder: Folder) -> Desired:
         if folder.desired is None:
             raise AssertionError("what is told as new was read")
         log.mask(folder.desired.redact)
         with outlived("tell which documents are taken"):
-            await self._audience.taking(folder)
+            self._audience.taking(folder)
         return folder.desired
 
     async def _keep(self, folder: Folder) -> None:
-        desired = await self._taken(folder)
+        desired = self._taken(folder)
         endpoints = desired.catalog.endpoints
         async with led(self._leader, endpoints) as fence, Targets(endpoints, fence) as targets, asyncio.TaskGroup() as group:
             reconciler = Reconciler(desired, targets, permits=self._permits)
@@ -158,7 +160,7 @@ class Daemon:
             group.create_task(keeper.run())
             telling = group.create_task(tell_hosts(fence, targets, endpoints))
             while (new := await self._next()) is not None:
-                before, desired = desired, await self._taken(new)
+                before, desired = desired, self._taken(new)
                 if desired is before:
                     continue  # another commit that declares the same
                 with outlived("take other documents"):

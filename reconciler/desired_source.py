@@ -14,23 +14,25 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeVar
 
+from reconciler.aside import aside
 from reconciler.core.errors import BivisorError
-from reconciler.core.status import Condition, Truth
-from reconciler.desired import Desired, compiled, load_folder, resolve
+from reconciler.desired import compiled, load_folder
 from reconciler.desired_files import Contents, Glance, Stamps, contents_of, git_at_work, glance_at, stamps_of
+from reconciler.folder import Folder
 from reconciler.folder_watch import FolderWatch
 from reconciler.mistakes import mistake
+from reconciler.resolve import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from reconciler.core.load import Loaded
+    from reconciler.desired import Desired
 
     T = TypeVar("T")
 
@@ -66,59 +68,6 @@ class _Time(Enum):
     READ = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """What is known of the desired folder.
-
-    `desired` is the last tree that could be read, None while there was none; the next reading that finds something else
-    makes another one. `refused` is why the present tree is not taken, `waiting` why it is not even read, `unwatched` why
-    changes are found by sweeps alone. Where a `branch` is followed, `revision` is the commit that `desired` was read from, and
-    `source` tells how following it goes.
-    """
-
-    desired: Desired | None = None
-    refused: BivisorError | None = None
-    waiting: str = ""
-    unwatched: str = ""
-    branch: str = ""
-    revision: str = ""
-    source: tuple[Condition, ...] = ()
-
-    @property
-    def stuck(self) -> bool:
-        """Whether there may be nothing to keep for long."""
-        return self.refused is not None or (self.desired is None and bool(self.source or self.waiting))
-
-    @property
-    def hopeless(self) -> str:
-        """Why there is nothing to keep until somebody or something else mends it, or ''.
-
-        A branch counts once it was asked for: what is there of former times may not fit, and be mended by what is fetched.
-        """
-        if self.desired is not None:
-            return ""
-        if self.refused is not None:
-            return str(self.refused)
-        asked = any(each.type == "Fetched" and each.status is not Truth.UNKNOWN for each in self.source)
-        return "; ".join(each.message for each in self.source if asked and each.status is Truth.FALSE)
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """The same as conditions: whether what is in force is what stands in the folder, and whether changes are heard."""
-        if self.refused is not None:
-            ready = Condition("Ready", Truth.FALSE, "Refused", str(self.refused))
-        elif self.waiting:
-            ready = Condition("Ready", Truth.FALSE, "Unsettled", self.waiting)
-        else:
-            ready = Condition("Ready", Truth.TRUE if self.desired else Truth.UNKNOWN, "Read" if self.desired else "NotYetRead")
-        if self.source and ready.status is Truth.UNKNOWN:
-            return ready, *self.source  # there may be no folder yet that could be watched
-        watch = Condition("WatchHealthy", Truth.TRUE, "Watching")
-        if self.unwatched:
-            watch = Condition("WatchHealthy", Truth.FALSE, "Sweeping", self.unwatched)
-        return ready, watch, *self.source
-
-
 class DesiredSource:
     """Watches one folder for as long as `run` runs."""
 
@@ -136,7 +85,6 @@ class DesiredSource:
         self._revision = revision
         self._stirred = asyncio.Event()
         self._watch = FolderWatch(self._loop, self._stirred.set, self._pace.writer)
-        self._thread = ThreadPoolExecutor(1, "desired")
         self._state = Folder()
         self._watched = ""
         self._named: frozenset[str] = frozenset()
@@ -158,17 +106,16 @@ class DesiredSource:
     async def run(self) -> None:
         """Tell what is known each time when it is something else, the first tree first, until cancelled. Once in its life.
 
-        All work on files is done in one thread of its own: never two readings at once, and never in the loop's.
+        All work on files is done aside: never two readings at once, and never in the loop's thread.
         """
         try:
-            with self._thread:
-                while True:
-                    try:
-                        await self._look()
-                        await self._something()
-                    except Exception as error:  # noqa: BLE001 - whoever watches for months is not ended by one look
-                        self._say(replace(self._state, refused=self._mistaken(error)))
-                        await asyncio.sleep(self._pace.again)
+            while True:
+                try:
+                    await self._look()
+                    await self._something()
+                except Exception as error:  # noqa: BLE001 - whoever watches for months is not ended by one look
+                    self._say(replace(self._state, refused=self._mistaken(error)))
+                    await asyncio.sleep(self._pace.again)
         finally:
             self._watch.stop()
 
@@ -290,7 +237,7 @@ class DesiredSource:
 
     async def _meant(self, loaded: Loaded) -> Desired | BivisorError:
         try:
-            secrets, files = await resolve(loaded)
+            secrets, files = await self._patiently(resolve(loaded))
             return await self._off(compiled, self._folder, loaded, secrets, files)
         except BivisorError as error:
             return error
@@ -323,4 +270,20 @@ class DesiredSource:
         self._times[what] = self._loop.time()
 
     async def _off(self, do: Callable[..., T], *arguments: object) -> T:
-        return await self._loop.run_in_executor(self._thread, do, *arguments)
+        return await self._patiently(aside(do, *arguments))
+
+    async def _patiently(self, reading: Awaitable[T]) -> T:
+        """Return what was read. When that takes long it is told meanwhile; the last good tree stays in force."""
+        before = self._state.waiting
+        late = self._loop.call_later(self._pace.patience, self._late)
+        try:
+            found = await reading
+        finally:
+            late.cancel()
+        if self._state.waiting != before:
+            self._say(replace(self._state, waiting=before))
+        return found
+
+    def _late(self) -> None:
+        what = "a file system, or the command of a Secret, may not answer"
+        self._say(replace(self._state, waiting=f"{self._folder}: to read it and what its documents name takes long: {what}"))

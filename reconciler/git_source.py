@@ -20,19 +20,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler import log
 from reconciler.core.errors import BivisorError
 from reconciler.core.status import Condition, Truth
-from reconciler.desired import compiled, load_folder, resolve
-from reconciler.desired_source import DesiredSource, Folder
+from reconciler.desired import compiled, load_folder
+from reconciler.desired_source import DesiredSource, Pace
+from reconciler.folder import Folder
 from reconciler.git_clone import SHORT, Clone, Patience, make_place
 from reconciler.git_remote import FollowError, Remote
 from reconciler.history import state_folder
 from reconciler.lock import only_one
 from reconciler.mistakes import mistake
 from reconciler.queue import JITTER
+from reconciler.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.desired_source import Pace
     from reconciler.git_signers import Signers
 
 BESIDE = "secrets"
@@ -244,11 +245,14 @@ class GitSource:
             self._say(self._known._replace(fetched=self._unfetched(error)))
             return False
         fetched, before = Condition("Fetched", Truth.TRUE, "Fetched"), self._follower.clone.in_force()
+        late = asyncio.get_running_loop().call_later((self.pace or Pace()).patience, self._late, fetched, commit)
         try:
             await self._follower.take(commit)
         except (BivisorError, OSError) as error:
             self._say(_Known(fetched, self._refused(commit, error)))
             return False
+        finally:
+            late.cancel()
         self._say(_Known(fetched, Condition("Current", Truth.TRUE, "InForce", f"{commit[:SHORT]} of {self.following.branch}")))
         if commit != before:
             self._documents.stir()
@@ -272,13 +276,20 @@ class GitSource:
         reason = error.reason if isinstance(error, FollowError) else "GitFailed"
         return Condition("Fetched", Truth.FALSE, reason, f"{error}. It is tried again every {self.following.every_s:g} s")
 
+    def _late(self, fetched: Condition, commit: str) -> None:
+        """Say what is in force while a commit is not: nobody knows yet whether it can be."""
+        what = "that takes long: git, a file system, or the command of a Secret, may not answer"
+        self._say(_Known(fetched, Condition("Current", Truth.UNKNOWN, "Unsettled", self._untaken(commit, what))))
+
     def _refused(self, commit: str, error: BivisorError | OSError) -> Condition:
         """Return why a commit is not in force, and what is."""
         reason = error.reason if isinstance(error, FollowError) else "GitFailed"
+        return Condition("Current", Truth.FALSE, reason, self._untaken(commit, error))
+
+    def _untaken(self, commit: str, why: object) -> str:
         before = self._folder.revision
         instead = f"{before[:SHORT]} stays in force" if before else "nothing is in force"
-        message = f"{commit[:SHORT]} of {self.following.branch} is not taken, {instead}: {error}"
-        return Condition("Current", Truth.FALSE, reason, message)
+        return f"{commit[:SHORT]} of {self.following.branch} is not taken, {instead}: {why}"
 
     def _heard(self, folder: Folder) -> None:
         self._folder = folder

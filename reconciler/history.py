@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.alive import runs
+from reconciler.called import called
 from reconciler.core.errors import HistoryError
 from reconciler.core.past import ChangeRecord, StepRecord
 from reconciler.followed import place_around
@@ -63,7 +64,7 @@ class History:
 
     @staticmethod
     def place(desired: Path) -> Path:
-        """Return where the history of that folder of documents is kept, one file for each folder.
+        """Return where the history of that folder of documents is kept, one file for each path: see `called`.
 
         In the first of BIVISOR_STATE, STATE_DIRECTORY (of a systemd unit), XDG_STATE_HOME/bivisor and
         ~/.local/state/bivisor. Raises HistoryError where there is none of them. Of a branch that is followed there is one,
@@ -71,9 +72,9 @@ class History:
         """
         if followed := place_around(desired):
             return followed.with_name(f"{followed.name}.sqlite")
-        folder = desired.absolute()
+        folder = called(desired)
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(folder.parts[-2:]).strip("/")) or "root"
-        digest = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:10]
+        digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:10]
         return state_folder() / f"{name}-{digest}.sqlite"
 
     def passes(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -109,11 +110,16 @@ _VERSIONS = (
 """What brings a file from one version to the next, the first one from nothing. Add to it, and never change what is there."""
 
 
+_MAKING = threading.Lock()
+"""Held while the file is made: by then no other thread may have it open, see `_make`."""
+
+
 def open_to_write(path: Path) -> sqlite3.Connection:
     """Return the file ready to be written, made where it is not there. Raises HistoryError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _make(path)
+        with _MAKING:
+            _make(path)
     except OSError as error:
         where = "" if error.filename in (None, str(path)) else f"{error.filename}: "
         raise HistoryError(

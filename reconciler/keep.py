@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
+from reconciler.core.diff import Unobserved
 from reconciler.core.errors import BrokenPlanError
-from reconciler.core.plan import Verb
+from reconciler.core.plan import NOT_ASKED, Verb
 from reconciler.core.portions import Portion, portions
 from reconciler.core.status import Outcome, Result
-from reconciler.core.undone import Corrections, corrected, declaration, hold_stalled, seen
+from reconciler.first_round import FirstRound
+from reconciler.forgiving import Forgiving
+from reconciler.in_hand import InHand
+from reconciler.inside import Inside
+from reconciler.loops import Loops
 from reconciler.mistakes import mistake, outlived
 from reconciler.observe import Heard
 from reconciler.permits import HEED_S
@@ -31,12 +36,12 @@ from reconciler.turns import Priority
 from reconciler.unseen import Unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from reconciler.apply import Progress
     from reconciler.core.plan import Plan
     from reconciler.desired import Desired
-    from reconciler.queue import Depth
+    from reconciler.in_hand import Hand
     from reconciler.reconcile import Reconciler, Records
     from resources.contract import Address, Query, TargetId
 
@@ -44,24 +49,9 @@ SWEEP_S = {"openstack": 10.0, "vcenter": 60.0, "pacemaker": 15.0, "ssh": 60.0}
 """Seconds after which a target is looked at again although nothing was heard of it; a part of it is jitter."""
 
 
-def when(at: float) -> str:
-    """Return a time of the clock as the log writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
-
-
 LOOKERS = 512
 """As many targets are looked at the same time. A look waits while its host is in the middle of a step, for minutes at
 times, and costs nothing meanwhile; how many connections are made at once is bounded elsewhere."""
-
-FORGIVEN_S = 120.0
-"""Seconds for which a service that did not come through its restart must be as declared before another one is interrupted."""
-
-
-class _InHand(NamedTuple):
-    """A portion that is being carried out; the services that it interrupts, each with what it is a part of, or ''."""
-
-    portion: Portion
-    interrupts: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,29 +66,6 @@ class Manner:
     acts: bool = True
     rng: Random = field(default_factory=Random)
     clock: Callable[[], float] = time.time
-
-
-@dataclass(frozen=True, slots=True)
-class Inside:
-    """What goes on in a keeper at a moment.
-
-    `depths`   how many targets wait to be looked at, and for how long.
-    `looking`  so many are looked at; `resting` are those that did not answer and wait for their time.
-    `due`      something was seen or done that was not decided on yet, though nothing is in the way of that.
-    `stalled`  what is left alone because it came undone again and again.
-    `broken`   the services that did not come through their restart, by the address of what was restarted.
-    `stopped`  why no other one is interrupted, when they are too many, or ''.
-    `closed`   why nothing may be interrupted at this time of the day, or ''.
-    """
-
-    depths: Mapping[Priority, Depth]
-    looking: int
-    resting: int
-    due: bool
-    stalled: frozenset[Address]
-    broken: Mapping[Address, str]
-    stopped: str
-    closed: str
 
 
 class Audience(Protocol):
@@ -133,25 +100,21 @@ class Keeper:
         """Who decides and acts for it."""
         self._observer = reconciler.observer
         reconciler.screen = self._without_loops
-        self._clock = manner.clock
         self._rng = manner.rng
         self._audience = audience
         self._records = records
         self._acts = manner.acts
         self._queue: Queue[TargetId] = Queue(manner.rng, hands=LOOKERS)
         self._stir = asyncio.Event()
-        self._in_hand: list[_InHand] = []
-        self._ongoing: set[asyncio.Future[None]] = set()
+        self._in_hand = InHand()
         self._unseen = Unseen()
         self._rests = Rests(manner.rng, self._stir.set)
         self._mistakes = 0  # in a row, in deciding
         self._hurry = asyncio.Event()
         self._waited_for: set[TargetId] = set()
-        self._undone: dict[Address, Corrections] = {}
-        self._whole_since: dict[Address, float] = {}
-        # until each was asked once, nobody knows what must end before something else begins: and no patience shorter than that
-        # of the connection tells who is gone from who is slow, a loaded host or one of a thousand that connect in their turn
-        self._all_seen = False
+        self._loops = Loops(manner.clock)
+        self._forgiving = Forgiving(reconciler)
+        self._first_round = FirstRound(self._stir.set)
         self._awaited: frozenset[TargetId] = frozenset()
         self._lookers: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -169,7 +132,7 @@ class Keeper:
             looking=len(queue.in_hand),
             resting=len(queue.resting),
             due=self._stir.is_set() and not (self._mistakes or self._stopping),
-            stalled=frozenset(address for address, known in self._undone.items() if known.stalled),
+            stalled=self._loops.stalled,
             broken=broken,
             stopped=self.reconciler.rollout.stopped,
             closed=self.reconciler.closed,
@@ -179,6 +142,7 @@ class Keeper:
         """Go on until `stop`; what is in hand then is finished."""
         self._observer.declare(self.reconciler.desired.catalog.units)
         self._awaited = frozenset(self._observer.asked)
+        self._first_round.begin()
         for target in sorted(self._observer.asked):
             self._queue.add(target, Priority.SWEEP)
         async with asyncio.TaskGroup() as group:
@@ -208,7 +172,7 @@ class Keeper:
         for target in before.keys() - self._observer.asked.keys():
             self._queue.forget(target)
             self._unseen.forget(target)
-        self._undone = {address: known for address, known in self._undone.items() if address in desired.catalog.units}
+        self._loops.keep_to(desired.catalog.units.keys())
         self._waited_for = set((asked | others) & self._observer.asked.keys())
         for target in self._waited_for:
             self._queue.add(target, Priority.USER)
@@ -217,18 +181,7 @@ class Keeper:
 
     async def over(self) -> None:
         """Return when all that goes on at this moment has ended, looks and steps: what begins meanwhile is not waited for."""
-        if self._ongoing:
-            await asyncio.wait(self._ongoing)
-
-    @contextmanager
-    def _goes_on(self) -> Iterator[None]:
-        ended = asyncio.get_running_loop().create_future()
-        self._ongoing.add(ended)
-        try:
-            yield
-        finally:
-            self._ongoing.discard(ended)
-            ended.set_result(None)
+        await self._in_hand.over()
 
     def look_again(self, target: TargetId, priority: Priority = Priority.DRIFT) -> None:
         """Look at a target soon: something was heard of it. One that nobody declares is left alone."""
@@ -243,7 +196,7 @@ class Keeper:
                 async with self._queue.take() as item:
                     began = loop.time()
                     heard = Heard.SILENCE
-                    with self._goes_on(), outlived(f"look at {item.key}"):
+                    with self._in_hand.goes_on(), outlived(f"look at {item.key}"):
                         heard = await self._observer.refresh(item.key)
                     if heard is Heard.SILENCE:
                         self._queue.retry(item.key)
@@ -300,7 +253,7 @@ class Keeper:
 
     def _once(self, group: asyncio.TaskGroup, began: float) -> None:
         """Decide, and begin what is free."""
-        look = self.reconciler.decide(self._interrupted())
+        look = self.reconciler.decide(self._in_hand.interrupted)
         self.decided_s = asyncio.get_running_loop().time() - began
         desired, unasked = self.reconciler.desired, self._observer.unasked
         for target in unasked - self._awaited:
@@ -310,11 +263,12 @@ class Keeper:
             self.asks(self._observer.asked)
         with outlived("tell what is decided"):
             self._audience.decided(look)
-        self._all_seen = self._all_seen or not unasked
-        if self._acts and self._all_seen:
+        may_begin = self._first_round.is_over(unasked, lambda: _lost(look, desired))
+        if self._acts and may_begin:
             for portion in portions(look.plan, desired.catalog, self._busy(look.plan), self._rests.resting(look.plan)):
                 group.create_task(self._carry_out(look, portion, desired, self._take(portion)))
-        self._forgive(look, began)
+        if self._forgiving.forgive(look.plan, began):
+            self._stir.set()
 
     async def _undecided(self, error: Exception) -> None:
         """Say loudly that nothing can be decided, and rest: longer each time, at most until there are other documents."""
@@ -327,18 +281,10 @@ class Keeper:
             async with asyncio.timeout(rest_s(self._mistakes, self._rng)):
                 await self._hurry.wait()
 
-    def _interrupted(self) -> dict[str, str]:
-        """Return the services that are being interrupted now, each with what it is a part of, or ''."""
-        return {service: whole for _, services in self._in_hand for service, whole in services.items()}
-
-    def _take(self, portion: Portion) -> _InHand:
+    def _take(self, portion: Portion) -> Hand:
         """Have a portion in hand."""
-        units = self.reconciler.desired.catalog.units
-        steps = (step for step in portion.plan.pending if step.disruption is not None)
-        hand = _InHand(portion, {step.disruption.service: units[step.address].exclusive() for step in steps if step.disruption})
         self.reconciler.begin(portion.plan)
-        self._in_hand.append(hand)
-        return hand
+        return self._in_hand.take(portion, self.reconciler.desired.catalog.units)
 
     def _busy(self, plan: Plan) -> frozenset[Address]:
         """Return what must be left alone now.
@@ -346,7 +292,7 @@ class Keeper:
         That is what somebody has in hand, what was acted on and not looked at since, what rests after a failure, and, until
         everything was looked at once, what is declared no more: how much that is nobody knows before.
         """
-        busy = {address for portion, _ in self._in_hand for address in portion.units}
+        busy = set(self._in_hand.units)
         busy |= self._unseen.among(self.reconciler.desired.catalog.units)
         busy |= self._rests.resting(plan)
         if self._observer.unasked:
@@ -355,37 +301,14 @@ class Keeper:
         return frozenset(busy)
 
     def _without_loops(self, plan: Plan) -> Plan:
-        """Hold what is made right and comes undone again and again: a person has to say who is to have it."""
-        units, now, busy = self.reconciler.desired.catalog.units, self._clock(), self._busy(plan)
-        for step in plan.steps:
-            address = step.address
-            if address not in busy and step.verb is not Verb.UNKNOWN and (step.changes or address in self._undone):
-                known = self._undone.get(address, Corrections())
-                self._undone[address] = seen(known, now, declaration(units[address], units), step.changes)
-        return hold_stalled(plan, self._undone, when)
+        """Hold what is made right and comes undone again and again."""
+        return self._loops.held(plan, self.reconciler.desired.catalog.units, self._busy(plan))
 
-    def _forgive(self, look: Look, now: float) -> None:
-        """Let the rollout go on when what did not come through its restart has been as declared for a while."""
-        known = self.reconciler.desired.catalog.units
-        whole = {step.address for step in look.plan.steps if step.verb is Verb.NOTHING}
-        for address in self._whole_since.keys() - self.reconciler.broken.keys():
-            del self._whole_since[address]
-        for address in tuple(self.reconciler.broken):
-            if address not in known:
-                self.reconciler.forgive(address)  # no document declares it any more
-                self._stir.set()
-            elif address not in whole:
-                self._whole_since.pop(address, None)
-            elif now - self._whole_since.setdefault(address, now) >= FORGIVEN_S:
-                self._whole_since.pop(address)
-                self.reconciler.forgive(address)
-                self._stir.set()
-
-    async def _carry_out(self, look: Look, portion: Portion, desired: Desired, hand: _InHand) -> None:
+    async def _carry_out(self, look: Look, portion: Portion, desired: Desired, hand: Hand) -> None:
         """Carry a portion out, as what was desired when it was decided on."""
-        with self._goes_on():
+        with self._in_hand.goes_on():
             results = await self._results(look, portion, desired)
-            self._in_hand.remove(hand)
+            self._in_hand.let_go(hand)
         with outlived("take note of what was done"):
             self._note(portion, results)
         self._stir.set()
@@ -395,7 +318,7 @@ class Keeper:
         for step in portion.plan.pending:
             self._rests.note(step, results[step.address])
             if results[step.address].outcome is Outcome.CONVERGED and step.verb is not Verb.WAIT:
-                self._undone[step.address] = corrected(self._undone.get(step.address, Corrections()), step.changes)
+                self._loops.corrected(step)
         graph = self.reconciler.desired.graph
         touched = {*portion.units, *(other for address in portion.units for other in graph.needed_by(address))}
         asked = dict(self._observer.asked_about(touched))
@@ -416,3 +339,9 @@ class Keeper:
         except Exception as error:  # noqa: BLE001 - others are in the middle of theirs
             why = mistake("carry a plan out", error)
         return {address: Result(address, Outcome.FAILED, why) for address in portion.units}
+
+
+def _lost(look: Look, desired: Desired) -> frozenset[TargetId]:
+    """Return the targets that are gone according to others."""
+    seen = ((unit, look.observed.get(address, NOT_ASKED)) for address, unit in desired.catalog.units.items())
+    return frozenset(target for unit, facts in seen if not isinstance(facts, Unobserved) for target in unit.lost(facts))

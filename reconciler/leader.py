@@ -72,8 +72,8 @@ class Leader:
         self._confirmed: dict[str, float] = {}
         self._polls: dict[str, asyncio.Task[None]] = {}
         self._given_up = False
-        self.has_lost = False
-        """Whether it has led and does not any more; what is open may still have to be closed."""
+        self.leads = False
+        """Whether it has won the lead and not lost it; what is open may still have to be closed then."""
 
     @asynccontextmanager
     async def lead(self, endpoints: Mapping[TargetId, Endpoint]) -> AsyncIterator[Fence]:
@@ -90,6 +90,7 @@ class Leader:
             try:
                 self._poll_all()
                 await self._first_lease(fence)
+                self.leads = True
                 log.logger().info("leads", epoch=fence.number, node=self._node)
                 watching = asyncio.create_task(self._until_lost(fence, body))
                 yield fence
@@ -99,6 +100,7 @@ class Leader:
                 body.uncancel()
                 raise LeadError(f"{self._node} does not lead any more: {fence.closed}") from None
             finally:
+                self.leads = False
                 fence.lose("this daemon has ended")
                 for task in (*self._polls.values(), *((watching,) if watching else ())):
                     task.cancel()
@@ -109,14 +111,20 @@ class Leader:
         self._given_up = True
 
     async def follow(self, endpoints: Mapping[TargetId, Endpoint]) -> None:
-        """Ask these members from now on."""
+        """Ask these members from now on. The lead ends where there is no ring any more, or the cloud is called otherwise."""
         if self._targets is None or self._fence is None:
             return
         try:
-            self._ring = _ring(endpoints)
+            ring = _ring(endpoints)
         except LeadError as error:
             self._fence.lose(error.message)
             return
+        if ring.target.name != self._fence.cloud:
+            # hosts know its leaders by that name: under another one nobody would refuse a former leader
+            named = f"the cloud is called {ring.target.name} now, and this leads {self._fence.cloud}"
+            self._fence.lose(f"{named}: the next start leads it by its new name")
+            return
+        self._ring = ring
         former = self._targets.replace(endpoints)
         self._confirmed = {name: at for name, at in self._confirmed.items() if name in self._ring.members}
         self._poll_all()  # before anything is awaited: the lease goes on running
@@ -237,7 +245,7 @@ class Leader:
         """Cancel the body as soon as we do not lead any more."""
         while not fence.closed:  # noqa: ASYNC110 - as above
             await asyncio.sleep(min(fence.left_s, REST_S))
-        self.has_lost = True
+        self.leads = False
         log.logger().error("lost_the_lead", epoch=fence.number, node=self._node, reason=fence.closed)
         body.cancel()
 
@@ -277,13 +285,21 @@ async def led(leader: Leader | None, endpoints: Mapping[TargetId, Endpoint]) -> 
 
 
 async def tell_hosts(fence: Fence, targets: Targets, endpoints: Mapping[TargetId, Endpoint]) -> None:
-    """Tell every host at once who leads; one that does not answer is told when it is back, or with the first write."""
+    """Tell every host at once who leads; one that does not answer is told when it is back, or with the first write.
+
+    One that refuses is told of in the log: what it has heard is its own, and the ring's word goes on being that we lead.
+    """
 
     async def tell(host: TargetId) -> None:
+        before = ""
         while not fence.closed:
             with outlived(f"tell {host} who leads"), suppress(TargetError):
-                if (await targets.get(host).do(Action("epoch.raise", {}))).ok:
+                reply = await targets.get(host).do(Action("epoch.raise", {}))
+                if reply.ok:
                     return
+                if reply.error != before:
+                    before = reply.error
+                    log.logger().error("host_refuses_the_leader", target=str(host), reason=reply.error)
             await asyncio.sleep(TELL_EVERY_S)
 
     async with asyncio.TaskGroup() as group:

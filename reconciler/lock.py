@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.called import called
 from reconciler.core.errors import TakenError
 
 if TYPE_CHECKING:
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 def only_one(what: Path | str) -> Iterator[None]:
     """Be the only daemon of that while it is entered: of a folder, or of whatever has that name. Raises TakenError.
 
-    A folder is known by the path that was given and by the one to which that leads now: neither another name for it nor a
-    link that leads to another release later lets a second one in. One that cannot be read is refused: it is a wrong path or a
-    file system that is not there yet, and whoever started this has to know.
+    A folder is known by the path that was given, by which its history and pauses are kept, and by the one to which that leads
+    now: neither another name for it nor a link that leads to another release later lets a second one in. Two daemons by two
+    links would fight over one cloud, with a history each, and pauses of which each knows half.
+
+    One that cannot be read is refused: it is a wrong path or a file system that is not there yet, and whoever started this has
+    to know.
     """
     if isinstance(what, Path):
         try:
@@ -50,7 +54,7 @@ def is_taken(folder: Path) -> bool:
 def _names(what: Path | str) -> list[str]:
     if isinstance(what, str):
         return [what]
-    return sorted({os.path.abspath(what), os.path.realpath(what)})  # noqa: PTH100 - a link is not followed in the first one
+    return sorted({str(called(what)), os.path.realpath(what)})
 
 
 def _address(name: str) -> str:

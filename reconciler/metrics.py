@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reconciler.apply import Progress
-    from reconciler.desired_source import Folder
-    from reconciler.keep import Inside, Keeper
+    from reconciler.folder import Folder
+    from reconciler.inside import Inside
+    from reconciler.keep import Keeper
     from reconciler.news import Newsroom
     from reconciler.reconcile import Entry, Look, Records
     from reconciler.watch import Watches
@@ -161,7 +162,7 @@ class Metrics(Collector):
         """Count a decision that could not be made."""
         self._undecided.inc()
 
-    async def taking(self, folder: Folder) -> None:  # noqa: ARG002 - when is all that is told
+    def taking(self, folder: Folder) -> None:  # noqa: ARG002 - when is all that is told
         """Hear that other documents are in force."""
         self._taken_at = time.time()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply import Progress
     from reconciler.core.plan import Step
-    from reconciler.desired_source import Folder
+    from reconciler.folder import Folder
     from reconciler.keep import Keeper
     from reconciler.reconcile import Look
     from reconciler.recorder import Origin
@@ -109,8 +109,8 @@ class Newsroom:
             self._tell(News(Event.DOCUMENTS_REFUSED, {"reason": refused}))
         self.refused = refused
 
-    async def taking(self, folder: Folder) -> None:  # noqa: ARG002 - of what is taken the record knows more
-        """Tell that other documents are in force from now on."""
+    def taken(self) -> None:
+        """Tell that other documents are in force."""
         origin = self._origin()
         self._tell(News(Event.DOCUMENTS_TAKEN, {"commit": origin.commit, "branch": origin.branch, "dirty": origin.dirty}))
 

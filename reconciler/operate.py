@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
 from reconciler.core.errors import InputError
 from reconciler.endpoint import application, bound, serving
+from reconciler.gathered import Gathered
 from reconciler.heart import Heart
 from reconciler.metrics import Metrics, State
-from reconciler.mistakes import mistake
+from reconciler.mistakes import mistake, outlived
 from reconciler.news import Newsroom
 from reconciler.settings import Settings, read_settings
 from reconciler.webhooks import Webhooks
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from reconciler.apply import Progress
     from reconciler.core.plan import Plan
     from reconciler.daemon import Audience
-    from reconciler.desired_source import Folder
+    from reconciler.folder import Folder
     from reconciler.keep import Keeper
     from reconciler.news import News
     from reconciler.reconcile import Entry, Look
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
 
         def over(self, plan: Plan) -> None:
             """Hear that nothing of that plan is in hand any more."""
+            ...
+
+        async def name(self, folder: Folder) -> bool:
+            """Find out of which commit these documents are; tell whether it is news that they are in force."""
             ...
 
 
@@ -77,12 +82,14 @@ class Operation:
         self._given = given
         self._reread = asyncio.Event()
         self._state = State(acts)
-        self._newsroom = Newsroom(self._tell, lambda: recorder.origin)
+        self._gathered = Gathered(self._tell)
+        self._newsroom = Newsroom(self._gathered.take, lambda: recorder.origin)
         self._metrics = Metrics(self._newsroom, self._state, lambda: self._webhooks.waiting)
         self._webhooks = Webhooks({"host": socket.gethostname(), "desired": str(folder.absolute())}, self._metrics)
         self._heart = Heart(self._due)
         self._keeper: Keeper | None = None
-        self._taken = False
+        self._in_force: Folder | None = None
+        self._unnamed = asyncio.Event()
         self._undecided = ""
         self._stopping = False
         self.settings = Settings()
@@ -93,9 +100,9 @@ class Operation:
         """Surround a daemon while it is entered. Raises ListenError."""
         listener = None if settings.listen is None else bound(*settings.listen)
         self._use(settings)
-        with self._webhooks:
+        with self._webhooks, closing(self._gathered):
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._heart.run()), group.create_task(self._rereading())]
+                tasks = [group.create_task(each) for each in (self._heart.run(), self._rereading(), self._naming())]
                 if listener is None:
                     yield
                 else:
@@ -140,11 +147,12 @@ class Operation:
         for each in (self._first, self._metrics, self._newsroom):
             each.folder(folder)
 
-    async def taking(self, folder: Folder) -> None:
-        """Pass on that other documents are in force."""
-        for each in (self._first, self._metrics, self._newsroom):
-            await each.taking(folder)
-        self._taken = True
+    def taking(self, folder: Folder) -> None:
+        """Pass on that other documents are in force. Of which commit they are is asked meanwhile: git may hang."""
+        self._first.taking(folder)
+        self._metrics.taking(folder)
+        self._in_force = folder
+        self._unnamed.set()
 
     def decided(self, look: Look) -> None:
         """Pass on a decision."""
@@ -190,6 +198,15 @@ class Operation:
         self._first.keep(settings.retention)
         self.settings = settings
 
+    async def _naming(self) -> None:
+        """Find out of which commit the documents are whenever others are in force, and tell it."""
+        while True:
+            await self._unnamed.wait()
+            self._unnamed.clear()
+            with outlived("find out of which commit the documents are"):
+                if self._in_force is not None and await self._first.name(self._in_force):
+                    self._newsroom.taken()
+
     async def _rereading(self) -> None:
         """Take in the settings whenever somebody asks for that."""
         while True:
@@ -219,7 +236,7 @@ class Operation:
         """Say why it does not do its work."""
         if self._stopping:
             return ("it is told to stop",)
-        if not self._taken:
+        if self._in_force is None:
             return (self._newsroom.refused or "the documents are not read yet",)
         if self._undecided:
             return (f"nothing can be decided: {self._undecided}",)

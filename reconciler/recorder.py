@@ -1,7 +1,7 @@
 """Records what an apply does, while it does it: each pass when it begins, each step when something comes of it.
 
 Whoever is killed leaves behind what had been begun. Recording never stops, fails or delays an apply for long: what cannot
-be written is told once, and tried again when the pass ends.
+be written is told once, and tried again. Who writes, and when, is the scribe's to know.
 """
 
 from __future__ import annotations
@@ -11,34 +11,31 @@ import getpass
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
 from reconciler.alive import mark_of
 from reconciler.apply import Phase, Progress
 from reconciler.commit import branch_of, commit_of
-from reconciler.core.errors import BivisorError, HistoryError
+from reconciler.core.errors import BivisorError
 from reconciler.core.past import BEGUN, StepRecord, kept, planned, storable
 from reconciler.core.plan import PENDING, Verb
 from reconciler.core.status import GOOD
-from reconciler.ledger import Ledger
 from reconciler.reconcile import Entry
 from reconciler.retention import PORTION, RETENTION, Retention, prune_passes
 from reconciler.status_file import read_keeper
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from reconciler.core.plan import Plan
-    from reconciler.ledger import Write
-
-MOST_UNWRITTEN = 5_000
-"""So many writes are kept while the file cannot be written; then all of them are dropped, and what comes is kept anew."""
+    from reconciler.scribe import Scribe
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +58,16 @@ async def origin_of(folder: Path, command: str) -> Origin:
 class _Row:
     """A pass that goes on.
 
-    `write`   writes its beginning: once more where the file has been exchanged meanwhile.
+    `origin`  of whoever began it.
     `mark`    by which it is known, when it began and in which process; a number alone may be another's in another file.
+    `steps`   what is to be done: written with its beginning, and once more where the file has been exchanged meanwhile.
     `number`  0 while it is not written.
     `began`   when its steps did (the loop's time).
     """
 
-    write: Write
+    origin: Origin
     mark: tuple[str, str]
+    steps: Sequence[StepRecord]
     number: int = 0
     began: dict[str, float] = field(default_factory=dict)
 
@@ -78,25 +77,32 @@ class Recorder:
 
     def __init__(
         self,
-        folder: Path,
+        scribe: Scribe,
         origin: Origin,
         redact: Callable[[str], str],
-        warn: Callable[[str], None],
         retention: Retention | None = RETENTION,
     ) -> None:
-        """Write to the history of that folder of documents.
+        """Write by that scribe.
 
-        Whatever is kept passes `redact`; `warn` is told once what stands against it. With None as `retention` whatever the
-        daemon keeps of that folder stays: how much that is stands in its settings. Where there is none the usual is kept.
+        Whatever is kept passes `redact`. With None as `retention` whatever the daemon keeps of that folder stays: how much that
+        is stands in its settings. Where there is none the usual is kept.
         """
         self.origin = origin
         self.retention = retention
         self._redact = redact
-        self._warn = warn
-        self._ledger = Ledger(folder, warn)
-        self._unwritten: list[Write] = []
-        self._troubled = False
-        self._warned = False
+        self._scribe = scribe
+        self._unnamed: list[_Row] | None = None
+
+    def taken(self, origin: Origin) -> None:
+        """Hear that other documents are in force; of which commit they are may be told later, by `named`."""
+        self.origin, self._unnamed = origin, []
+
+    def named(self, origin: Origin) -> None:
+        """Hear of which commit the documents in force are: so are the passes that began meanwhile."""
+        rows, self._unnamed, self.origin = self._unnamed or (), None, origin
+        for row in rows:
+            row.origin = replace(row.origin, commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
+            self._scribe.write(partial(_name, row=row))
 
     @contextmanager
     def one_pass(self, plan: Plan, report: Callable[[Progress], None]) -> Iterator[Entry]:
@@ -127,7 +133,11 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Let go of the file."""
-        self._ledger.close()
+        self._scribe.close()
+
+    def end(self) -> None:
+        """Hear that nothing is done any more."""
+        self._scribe.end()
 
     def not_begun(self, plan: Plan) -> None:
         """Record a pass that had nothing to carry out, and was not whole nevertheless: all is held, or nobody answers."""
@@ -136,23 +146,17 @@ class Recorder:
 
     def _begin(self, plan: Plan) -> _Row:
         now = datetime.now(UTC)
-        origin, mark = self.origin, (now.isoformat(timespec="microseconds"), mark_of(os.getpid()))
-        texts = (mark[0], origin.command, origin.commit, origin.branch, version("bivisor"), _user(), mark[1])
-        values = (*map(storable, texts), origin.dirty)
         steps = [planned(step, self._redact) for step in plan.steps if step.verb is not Verb.NOTHING]
-
-        def write(connection: sqlite3.Connection) -> None:
-            row.number = connection.execute(_BEGIN, values).lastrowid or 0
-            for step in steps:
-                _insert(connection, row, step)
+        row = _Row(self.origin, (now.isoformat(timespec="microseconds"), mark_of(os.getpid())), steps)
+        if self._unnamed is not None:
+            self._unnamed.append(row)
 
         def begin(connection: sqlite3.Connection) -> None:
-            write(connection)
+            _write(connection, row)
             if self.retention is not None or read_keeper(connection) is None:
                 prune_passes(connection, self.retention or RETENTION, now, max(PORTION, 2 * len(steps)))
 
-        row = _Row(write, mark)
-        self._write(begin, always=True)
+        self._scribe.write(begin, always=True)
         return row
 
     def _heard(self, row: _Row, progress: Progress, now: float) -> None:
@@ -164,7 +168,7 @@ class Recorder:
         outcome = BEGUN if result is None else str(result.outcome)
         message = "" if result is None else kept(result.message, self._redact)
         duration_s = now - row.began[address] if result is not None and address in row.began else None
-        self._write(lambda connection: self._update(connection, row, progress, (outcome, message, duration_s, address)))
+        self._scribe.write(lambda connection: self._update(connection, row, progress, (outcome, message, duration_s, address)))
 
     def _update(
         self, connection: sqlite3.Connection, row: _Row, progress: Progress, what: tuple[str, str, float | None, str]
@@ -182,24 +186,7 @@ class Recorder:
             _ensure(connection, row)
             connection.execute(_END, (*ended, row.number))
 
-        self._write(write, always=True)
-
-    def _write(self, write: Write, *, always: bool = False) -> None:
-        """Write this and all that could not be written before; after trouble only with `always`, else it is kept."""
-        self._unwritten.append(write)
-        if self._troubled and not always:
-            return
-        try:
-            self._ledger.together(self._unwritten)
-        except HistoryError as error:
-            if not self._warned:
-                self._warn(f"warning: what this apply does is not recorded; it goes on all the same. {error}")
-            self._troubled = self._warned = True
-            if len(self._unwritten) > MOST_UNWRITTEN:
-                self._unwritten.clear()
-        else:
-            self._unwritten.clear()
-            self._troubled = self._warned = False
+        self._scribe.write(write, always=True)
 
 
 _BEGIN = """
@@ -208,6 +195,7 @@ _BEGIN = """
 _STEP = "INSERT INTO steps (pass, pending, address, verb, outcome, message, reasons, changes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _ORIGIN = "INSERT INTO origins (step, key) VALUES (?, ?)"
 _OUTCOME = "UPDATE steps SET outcome = ?, message = ?, duration_s = ? WHERE address = ? AND pass = ?"
+_COMMIT = "UPDATE passes SET commit_id = ?, branch = ?, dirty = ? WHERE number = ?"
 _THERE = "SELECT 1 FROM passes WHERE number = ? AND began = ? AND process = ?"
 _END = "UPDATE passes SET result = ?, duration_s = ?, note = ? WHERE number = ?"
 
@@ -215,7 +203,20 @@ _END = "UPDATE passes SET result = ?, duration_s = ?, note = ? WHERE number = ?"
 def _ensure(connection: sqlite3.Connection, row: _Row) -> None:
     """Have the pass stand in the file: its beginning may not have been written, or to one that is there no more."""
     if connection.execute(_THERE, (row.number, *row.mark)).fetchone() is None:
-        row.write(connection)
+        _write(connection, row)
+
+
+def _write(connection: sqlite3.Connection, row: _Row) -> None:
+    origin = row.origin
+    texts = (row.mark[0], origin.command, origin.commit, origin.branch, version("bivisor"), _user(), row.mark[1])
+    row.number = connection.execute(_BEGIN, (*map(storable, texts), origin.dirty)).lastrowid or 0
+    for step in row.steps:
+        _insert(connection, row, step)
+
+
+def _name(connection: sqlite3.Connection, row: _Row) -> None:
+    _ensure(connection, row)
+    connection.execute(_COMMIT, (*map(storable, (row.origin.commit, row.origin.branch)), row.origin.dirty, row.number))
 
 
 def _insert(connection: sqlite3.Connection, row: _Row, step: StepRecord) -> None:

@@ -25,15 +25,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from reconciler.aside import aside
 from reconciler.core.documents import read_documents
 from reconciler.core.errors import InputError, LocatedProblem
 from reconciler.core.fields import map_marked
 from reconciler.core.load import NAME_PATTERN
 from reconciler.core.validate import validate
 from reconciler.core.wording import dotted
-from reconciler.desired import UnresolvedError, read_secret
 from reconciler.news import Event
 from reconciler.redact import Redactor
+from reconciler.resolve import UnresolvedError, read_secret
 from reconciler.retention import RETENTION, Retention
 from resources.cloud import Spec
 from resources.contract import SecretText
@@ -54,6 +55,11 @@ LARGEST_PORT = 65535
 
 STOP_WITHIN_S = 2700
 """Installing packages is the longest step: 30 minutes, and as long again where another installation is waited for."""
+
+LONGEST_STOP_S = 86_400
+
+MOST = 10**9
+"""What is kept is counted by numbers that SQLite has as well."""
 
 
 def _address(text: str) -> str:
@@ -87,11 +93,11 @@ class WebhookModel(Spec):
 class RetentionModel(Spec):
     """How much of what was done and of what happened is kept; what is over goes, the oldest first."""
 
-    passes: int = Field(default=RETENTION.passes, ge=1, description="As many passes at most.")
-    pass_days: int = Field(default=RETENTION.passes_days, ge=1, description="Passes of so many days at most.")
-    events: int = Field(default=RETENTION.events, ge=1, description="As many events at most.")
-    event_days: int = Field(default=RETENTION.events_days, ge=1, description="Events of so many days at most.")
-    megabytes: int = Field(default=RETENTION.most_bytes // 2**20, ge=1, description="Passes of so many MiB at most.")
+    passes: int = Field(default=RETENTION.passes, ge=1, le=MOST, description="As many passes at most.")
+    pass_days: int = Field(default=RETENTION.passes_days, ge=1, le=MOST, description="Passes of so many days at most.")
+    events: int = Field(default=RETENTION.events, ge=1, le=MOST, description="As many events at most.")
+    event_days: int = Field(default=RETENTION.events_days, ge=1, le=MOST, description="Events of so many days at most.")
+    megabytes: int = Field(default=RETENTION.most_bytes // 2**20, ge=1, le=MOST, description="Passes of so many MiB at most.")
 
     def retention(self) -> Retention:
         """Return it as the file of what was done knows it."""
@@ -119,6 +125,7 @@ class SettingsModel(Spec):
     stop_within_seconds: int = Field(
         default=STOP_WITHIN_S,
         ge=1,
+        le=LONGEST_STOP_S,
         description="How long the steps in hand may take after SIGTERM; then they are abandoned.",
     )
     retention: RetentionModel = Field(
@@ -153,7 +160,7 @@ class Settings:
 
 async def read_settings(path: Path) -> Settings:
     """Return what the file says, its secrets read. Raises InputError with every problem of it."""
-    document = _document(path)
+    document = await aside(_document, path)
     if document is None:
         return Settings()
     found = validate(SettingsModel, document.value, plain=document.plain)

@@ -244,6 +244,10 @@ class Unit:
         """Return why neither acting nor waiting can help (`vCenter refuses the credentials of Secret/vc1`), or ''."""
         return ""
 
+    def lost(self, facts: Facts | None) -> tuple[TargetId, ...]:  # noqa: ARG002 - the default knows nobody
+        """Return the targets that are gone according to who knows of them beside us: a ring, of its members."""
+        return ()
+
     def loading(self, digests: Mapping[Address, str]) -> Unit:  # noqa: ARG002 - the default loads nothing
         """Return the unit with the digests of what it `loads` (address to the `digest` of that unit)."""
         return self

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Self
 
 from reconciler import log
 from reconciler.apply import Phase
-from reconciler.bookkeeper import Bookkeeper, Sight
+from reconciler.bookkeeper import Bookkeeper
 from reconciler.core.events import DAEMON, Event, EventType
 from reconciler.core.plan import NOT_ASKED, Plan, Verb
 from reconciler.core.status import Truth
 from reconciler.notify import notify
+from reconciler.outlook import Sight
 from reconciler.recorder import Origin, Recorder, origin_of
 from reconciler.retention import RETENTION
+from reconciler.scribe import Threaded
 from reconciler.watch import WATCHED
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.apply import Progress
     from reconciler.core.plan import Step
     from reconciler.core.status import Condition
-    from reconciler.desired_source import Folder
+    from reconciler.folder import Folder
     from reconciler.keep import Keeper
     from reconciler.reconcile import Look, Reconciler
     from reconciler.retention import Retention
@@ -47,9 +49,11 @@ class Chronicle:
         self._conditions: dict[str, Condition] = {}
         self._began: dict[Address, float] = {}
         self._standing: dict[Address, str] = {}
-        self.recorder = Recorder(folder, Origin(_COMMAND), log.masked, self._warn, retention)
+        self.recorder = Recorder(Threaded(folder, self._warn), Origin(_COMMAND), log.masked, retention)
         self.books = Bookkeeper(folder, log.masked, self._warn, retention, acts=acts)
         self._reconciler: Reconciler | None = None
+        self._in_force: Folder | None = None
+        self._told: tuple[object, ...] = ()
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -58,7 +62,8 @@ class Chronicle:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Let go of the records."""
+        """Let go of the records. Both are written meanwhile, and waited for."""
+        self.recorder.end()
         self.books.__exit__(kind, error, trace)
         self.recorder.__exit__(kind, error, trace)
 
@@ -88,16 +93,34 @@ class Chronicle:
                 told = {"message": condition.message} if condition.message else {}
                 tell("desired", condition=condition.type, status=str(condition.status), reason=condition.reason, **told)
 
-    async def taking(self, folder: Folder) -> None:
-        """Say and remember of which commit the documents are."""
+    def taking(self, folder: Folder) -> None:
+        """Hear that these documents are in force from now on. Of a branch that is followed their commit is known."""
+        before, self._in_force = self._in_force, folder
+        same = before is not None and _means(before) == _means(folder)
+        origin = self.recorder.origin if same else Origin(_COMMAND, folder.revision, folder.branch)
+        self.recorder.taken(origin)
+        self.books.taking(origin)
+
+    async def name(self, folder: Folder) -> bool:
+        """Ask git of which commit the documents are, say and remember it; tell whether that is news.
+
+        It is none when they have been read anew and are as before, nor when others are in force by then.
+        """
         origin = await origin_of(self._folder, _COMMAND)
+        if folder is not self._in_force:
+            return False
         if folder.revision:  # what was read; by now another one may be checked out
             dirty = origin.dirty and origin.commit == folder.revision
             origin = replace(origin, commit=folder.revision, branch=folder.branch, dirty=dirty)
-        self.recorder.origin = origin
+        self.recorder.named(origin)
+        told = (*_means(folder), origin)
+        if told == self._told:
+            return False
+        self._told = told
         self.books.taken(origin)
         if origin.commit:
             log.logger().info("commit", commit=origin.commit, branch=origin.branch, dirty=origin.dirty)
+        return True
 
     def decided(self, look: Look) -> None:
         """Say what is to be done and what is being done, when that has changed; the first time, that the daemon is ready."""
@@ -163,6 +186,12 @@ class Chronicle:
 
     def _warn(self, text: str) -> None:
         log.logger().warning("history", message=text)
+
+
+def _means(folder: Folder) -> tuple[object, ...]:
+    """Return what the documents say, with what they point to, and the commit that was followed."""
+    desired = folder.desired
+    return folder.revision, *((desired.loaded.resources, desired.secrets, desired.files) if desired is not None else ())
 
 
 def _with_what_is_in_hand(plan: Plan, in_hand: Collection[Address]) -> Plan:

@@ -76,7 +76,8 @@ def file_of(folder: Path) -> PausesFile:
     if is_taken(folder) and not file.is_heeded:
         raise PausesError(
             f"{file.path}: the daemon that keeps {folder} does not read this file: name its folder with {STATE} "
-            "(a systemd unit with StateDirectory=bivisor-run has /var/lib/bivisor-run)"
+            "(a systemd unit with StateDirectory=bivisor-run has /var/lib/bivisor-run), and the documents with --desired by "
+            "the same path as the daemon was told, links included"
         )
     return file
 

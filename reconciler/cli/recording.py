@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 async def recorder(folder: Path, cloud: Session, command: str) -> AsyncIterator[Recorder]:
     """Yield who records what `command` does to the cloud of that folder; what stands against it is a warning."""
     from reconciler.recorder import Recorder, origin_of  # noqa: PLC0415 - keeps --help fast
+    from reconciler.scribe import Direct  # noqa: PLC0415 - as above
 
     warn = partial(print, file=sys.stderr)
-    with Recorder(folder, await origin_of(folder, command), cloud.desired.redact, warn, None) as found:
+    with Recorder(Direct(folder, warn), await origin_of(folder, command), cloud.desired.redact, None) as found:
         yield found

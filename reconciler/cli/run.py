@@ -23,7 +23,6 @@ SettingsFile = Annotated[
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.core.errors import LeadError
     from reconciler.daemon import Daemon, Opener
     from reconciler.git_source import Following
     from reconciler.operate import Operation
@@ -63,7 +62,9 @@ def run(
     ] = None,
     beat: Annotated[
         Path | None,
-        typer.Option("--beat", metavar="FILE", help="Touch this file each second as a sign of life, for that agent."),
+        typer.Option(
+            "--beat", metavar="FILE", help="Touch this file each second while it leads, as a sign of life for that agent."
+        ),
     ] = None,
     settings: SettingsFile = None,
 ) -> None:
@@ -142,28 +143,17 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
         daemon = Daemon(source, operation, operation, terms)
 
         def ill() -> bool:
-            return bool(operation.ill) or (leader is not None and leader.has_lost)
+            return bool(operation.ill) or (leader is not None and not leader.leads)
 
         async with operation.around(first):
             beat = asyncio.create_task(notify.touch(wishes.beat, ill))
             with _heeding(daemon, operation):
-                lost = await _ran(daemon)
+                lost = await daemon.run()
             beat.cancel()
         if lost is not None:
             raise lost
         log.logger().info("stopped")
     return 0
-
-
-async def _ran(daemon: Daemon) -> LeadError | None:
-    """Return why it does not lead any more, if it is that which ended it: a group around would wrap it."""
-    from reconciler.core.errors import LeadError  # noqa: PLC0415 - keeps --help fast
-
-    try:
-        await daemon.run()
-    except LeadError as error:
-        return error
-    return None
 
 
 @contextmanager

@@ -104,7 +104,7 @@ class SshTarget:
                 if not answered:  # lost, too late, or given up by the caller: the helper completes it alone
                     self._drop()
         reply = _reply(json.loads(line)["reply"])
-        if reply.code == "fenced":
+        if reply.code == "deposed":
             self._fence.lose(f"{self._endpoint.target} refuses us: {reply.error}")
         return reply
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
+from reconciler.aside import begun
 from reconciler.targets import TargetError
 
 if TYPE_CHECKING:
@@ -43,6 +44,25 @@ class ConnectGate:
     def __init__(self, at_once: int = AT_ONCE) -> None:
         """Make the gate; all targets of a run share one."""
         self.limit = asyncio.Semaphore(at_once)
+        self._reading: dict[tuple[str, str], asyncio.Future[asyncssh.SSHClientConnectionOptions]] = {}
+
+    async def options(self, user: str, key_file: str) -> asyncssh.SSHClientConnectionOptions:
+        """Return what all hosts of one account have in common. Raises OSError, and what asyncssh says of a key.
+
+        The key's file may be on a mount that hangs: it is read aside, and all who want it wait for one reading.
+        """
+        if not key_file:
+            return _options(user, "", 0)
+        reading = self._reading.get((user, key_file))
+        if reading is None:
+            reading = self._reading[user, key_file] = begun(lambda: _options(user, key_file, _written(key_file)))
+            reading.add_done_callback(lambda done: self._read((user, key_file), done))
+        return await asyncio.shield(reading)
+
+    def _read(self, what: tuple[str, str], done: asyncio.Future[asyncssh.SSHClientConnectionOptions]) -> None:
+        del self._reading[what]
+        if not done.cancelled():
+            done.exception()  # heard, though nobody may wait for it any more
 
 
 async def connect(endpoint: SshEndpoint, gate: ConnectGate) -> asyncssh.SSHClientConnection:
@@ -51,7 +71,7 @@ async def connect(endpoint: SshEndpoint, gate: ConnectGate) -> asyncssh.SSHClien
         guard = _Guard(endpoint)
         try:
             async with gate.limit, asyncio.timeout(CONNECT_S):
-                options = _options(endpoint.user, endpoint.key_file, _written(endpoint.key_file))
+                options = await gate.options(endpoint.user, endpoint.key_file)
                 return await asyncssh.connect(
                     endpoint.address, endpoint.port, options=options,
                     client_factory=lambda guard=guard: guard, **guard.algorithms(),
@@ -93,8 +113,8 @@ class _Guard(asyncssh.SSHClient):
 
 
 def _written(key_file: str) -> int:
-    """Return when a key's file was written (nanoseconds), 0 without one. Raises OSError."""
-    return Path(key_file).stat().st_mtime_ns if key_file else 0
+    """Return when a key's file was written (nanoseconds). Raises OSError."""
+    return Path(key_file).stat().st_mtime_ns
 
 
 @lru_cache(maxsize=16)

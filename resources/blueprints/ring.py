@@ -16,7 +16,7 @@ from resources.units.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from resources.contract import SecretText, TargetId, Unit
+    from resources.contract import Facts, SecretText, TargetId, Unit
     from resources.published import NodeFacts
 
 _CONF = "/etc/corosync/corosync.conf"
@@ -80,8 +80,9 @@ class Ring:
             for node in self.members
             for service in ("corosync", "pacemaker")
         )
-        members = tuple(sorted(node.name for node in self.members))
-        return Membership(address=self._formed().address, desired={"members": members, "quorate": True}, needs=needs)
+        hosts = {node.name: node.target for node in sorted(self.members, key=lambda node: node.name)}
+        desired: Facts = {"members": tuple(hosts), "quorate": True}
+        return Membership(address=self._formed().address, desired=desired, needs=needs, hosts=hosts)
 
     def _properties(self) -> tuple[Unit, ...]:
         return tuple(

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from reconciler.core.compile import Catalog, compile_units
 from reconciler.core.diff import diff
 from reconciler.core.load import load
-from reconciler.desired import is_text
+from reconciler.resolve import is_text
 from resources import cib
 from resources.adoption.questions import host_questions, openstack_questions
 from resources.adoption.seen import Host, Seen, asked

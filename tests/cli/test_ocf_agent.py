@@ -28,7 +28,7 @@ import pathlib, signal, sys, time
 beat = sys.argv[sys.argv.index("--beat") + 1]
 print(*sys.argv[1:], flush=True)
 if pathlib.Path("ends").exists():
-    sys.exit(5)
+    sys.exit("pacemaker:demo: ctl1 cannot take the lead within 20 s: ctl2: no route to host")
 if pathlib.Path("hangs").exists():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 while True:
@@ -44,6 +44,7 @@ class Agent:
         """Install it."""
         self.folder = folder
         self.within: tuple[str, ...] = ()
+        self.reason = ""
         (folder / "cloud/desired").mkdir(parents=True)
         self.program = folder / "program"
         self.program.write_text(_PROGRAM.format(python=sys.executable))
@@ -56,10 +57,12 @@ class Agent:
         }  # fmt: skip
 
     def call(self, action: str, **settings: str) -> int:
-        """Call it; return what Pacemaker takes from that."""
+        """Call it; return what Pacemaker takes from that, and keep in `reason` what it has said last."""
         environment = {**self.settings, **{f"OCF_RESKEY_{name}": value for name, value in settings.items()}}
         command = [*self.within, str(AGENT), action]
-        return subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE_S, check=False).returncode
+        called = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.reason = called.stderr.rpartition("ocf-exit-reason:")[2].strip()
+        return called.returncode
 
     @property
     def pid(self) -> int:
@@ -124,9 +127,11 @@ def test_one_that_does_not_stop_is_ended(agent: Agent) -> None:
 
 
 def test_one_that_ends_at_once_has_not_started(agent: Agent) -> None:
-    """Pacemaker is told, and tries elsewhere."""
+    """Pacemaker is told with the reason, and tries elsewhere."""
     (agent.folder / "cloud/ends").touch()
     assert agent.call("start") == GENERIC
+    why = "pacemaker:demo: ctl1 cannot take the lead within 20 s: ctl2: no route to host"
+    assert agent.reason == f"it has ended and does not lead: {why}"
 
 
 def test_one_that_cannot_be_found_again_is_not_left_behind(agent: Agent) -> None:
@@ -137,6 +142,7 @@ def test_one_that_cannot_be_found_again_is_not_left_behind(agent: Agent) -> None
     full = 'mount -t tmpfs -o size=4k none "$0" && echo full >"$0/full" && exec "$@"'
     agent.within = ("unshare", "-m", "sh", "-c", full, str(agent.folder / "run"))
     assert agent.call("start") == GENERIC
+    assert agent.reason.startswith("there is no room for its number in ")
     try:
         agent.until(lambda: not running(agent.program))
     finally:

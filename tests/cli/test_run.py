@@ -116,3 +116,12 @@ def test_who_leads_keeps(desk: Path) -> None:
         daemon = Running(desk, "--leader", "ctl1", other)
         assert daemon.process.wait(PATIENCE_S) == 1
         assert "--leader: goes with neither --once nor --observe-only" in daemon.log.read_text()
+
+
+def test_who_does_not_lead_gives_no_sign_of_life(desk: Path) -> None:
+    """With nothing to keep it ends with the reason before it leads, and Pacemaker's agent never takes it for started."""
+    (desk / "desired/broken.yaml").write_text("kind: Nonsense\n")
+    daemon = Running(desk, "--leader", "ctl1", "--beat", "beat")
+    assert daemon.process.wait(PATIENCE_S) == 5
+    assert "there is nothing to keep on this machine" in daemon.log.read_text()
+    assert not (desk / "beat").exists()

@@ -21,7 +21,7 @@ from tests.drive.told import QUICK, Told, nodes_of, ran, write_cloud
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from reconciler.desired_source import Folder
+    from reconciler.folder import Folder
 
 OFTEN_S = 0.2
 SHORT_PATIENCE = Patience(fetch=20.0, silence=1.0, local=20.0)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.bookkeeper import Bookkeeper, Sight
+from reconciler import bookkeeper
+from reconciler.bookkeeper import Bookkeeper
 from reconciler.core.diff import Unobserved
 from reconciler.core.events import Event, EventType
 from reconciler.core.load import Loaded
@@ -26,6 +27,7 @@ from reconciler.event_file import Wanted, last_event, read_abouts, read_events
 from reconciler.history import History
 from reconciler.history_file import _VERSIONS, open_to_write
 from reconciler.ledger import Ledger
+from reconciler.outlook import Sight
 from reconciler.recorder import Origin
 from reconciler.redact import Redactor
 from reconciler.retention import Retention
@@ -465,3 +467,22 @@ def test_what_is_too_old_or_too_much_goes(desk: Desk) -> None:
     books.round(datetime.now(UTC) + timedelta(days=31))
     assert read_events(desk.path) == ()
     assert desk.warned == []
+
+
+def test_what_happens_while_it_is_written_is_not_taken_for_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So much happens during a write that the oldest no longer waits: that is not why the newest is lost."""
+    monkeypatch.setenv("BIVISOR_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(bookkeeper, "MOST_EVENTS", 3)
+    late = list("de")
+
+    def meanwhile(text: str) -> str:
+        while late:
+            books.happened(Event(EventType.NORMAL, "Told", "it", late.pop(0)))
+        return text
+
+    books = Bookkeeper(tmp_path, meanwhile, print)
+    for message in "abc":
+        books.happened(Event(EventType.NORMAL, "Told", "it", message))
+    for _ in range(2):
+        books.round(datetime.now(UTC))
+    assert [each.event.message for each in read_events(History.place(tmp_path))] == list("abcde")

@@ -20,8 +20,8 @@ from reconciler.core.events import Event, EventType
 from reconciler.core.plan import NOT_ASKED, Plan, Step, Verb
 from reconciler.core.status import Outcome, Result
 from reconciler.daemon import _let_go
-from reconciler.desired_source import Folder
 from reconciler.event_file import add_event, read_events
+from reconciler.folder import Folder
 from reconciler.history import History
 from reconciler.history_file import open_to_write
 from reconciler.keep import Keeper

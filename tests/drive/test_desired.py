@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.core.errors import InputError
-from reconciler.core.load import load
-from reconciler.desired import read_folder, resolve
+from reconciler.core.load import Read, load
+from reconciler.desired import read_folder
 from reconciler.redact import Redactor
-from resources.contract import MASK, SecretText
+from reconciler.resolve import resolve
+from resources.contract import MASK, Key, SecretText
 from resources.kinds.registry import KINDS
+from tests.drive.test_aside import told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,3 +138,17 @@ def test_hidden_files_are_not_declared(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(name)
     assert list(read_folder(tmp_path).values()) == ["a/c.yml", "b.yaml"]
+
+
+@pytest.mark.parametrize("kind", ["secret", "file"])
+async def test_a_file_that_hangs_holds_up_nobody_else(tmp_path: Path, kind: str) -> None:
+    """A pipe stands for a file of a mount that hangs: what the loop does meanwhile is done, here the writing into it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    loaded = load({f"{tmp_path}/s.yaml": DOCUMENT + ("{file: pipe}" if kind == "secret" else "{env: PATH}")}, KINDS, ())
+    if kind == "file":
+        loaded = replace(loaded, reads=(Read(str(pipe), Key("Secret", "it"), ("spec",)),))
+    reading = asyncio.create_task(resolve(loaded))
+    await told(pipe, "text")
+    secrets, files = await reading
+    assert "text" in (*files.values(), secrets["it"]["value"].reveal)

@@ -95,6 +95,27 @@ async def test_a_commit_that_cannot_be_read_leaves_the_one_before_in_force(branc
         await told.until(lambda state: named(state, "Current").status is Truth.TRUE)
 
 
+async def test_a_secret_that_hangs_leaves_the_commit_before_in_force(branch: Branch) -> None:
+    """A pipe stands for a file of a mount that hangs: it is told that nobody knows yet, and when it is read that is over."""
+    async with followed(branch.following) as (_, told):
+        before = (await told.nodes(*NODES)).revision
+        account = branch.secrets / "account.yaml"
+        text = account.read_text()
+        os.mkfifo(branch.secrets / "pipe")
+        (branch.secrets / "pipe").rename(account)
+        branch.commit({"desired/more.yaml": node("a")})
+        hangs = await told.until(lambda state: named(state, "Current").reason == "Unsettled")
+        assert hangs.revision == before
+        assert named(hangs, "Current").status is Truth.UNKNOWN
+        assert f"{before[:SHORT]} stays in force" in named(hangs, "Current").message
+        number = os.open(account, os.O_RDWR)  # whoever waits for a writer goes on when this is closed
+        (branch.secrets / "new").write_text(text)
+        (branch.secrets / "new").rename(account)
+        os.close(number)
+        await told.nodes(*NODES, "a")
+        await told.until(lambda state: named(state, "Current").status is Truth.TRUE)
+
+
 async def test_rewritten_history_is_refused_until_somebody_allows_it(branch: Branch) -> None:
     """Both commits are named, and what helps; that lasts over a restart, and --allow-rewind takes it."""
     async with followed(branch.following) as (_, told):

@@ -14,7 +14,8 @@ from reconciler.core.compile import Catalog, introduce
 from reconciler.core.graph import build_graph
 from reconciler.core.load import Loaded
 from reconciler.desired import Desired
-from reconciler.keep import FORGIVEN_S, SWEEP_S, Keeper, Manner
+from reconciler.forgiving import FORGIVEN_S
+from reconciler.keep import SWEEP_S, Keeper, Manner
 from reconciler.reconcile import Reconciler
 from reconciler.redact import Redactor
 from reconciler.targets.fake import FakeTarget

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler import log
 from reconciler.core.errors import LeadError
 from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, TELL_EVERY_S, Leader, tell_hosts
 from reconciler.targets import TargetError
@@ -206,12 +208,13 @@ async def test_a_lost_lead_is_known_before_everything_is_closed() -> None:
     ring = Ring()
     leader = ring.leader()
     task = asyncio.create_task(lost(ring, leader))
+    assert not leader.leads
     await asyncio.sleep(5.0)
-    assert not leader.has_lost
+    assert leader.leads
     for member in ring.members.values():
         member.mode, member.closing_s = "silent", 30.0
     await asyncio.sleep(LEASE_S + 1.0)
-    assert leader.has_lost
+    assert not leader.leads
     assert not task.done()
     await task
 
@@ -286,11 +289,12 @@ async def test_nobody_leads_without_quorum() -> None:
     ring = Ring()
     ring.part("ctl1")
     ring.members["ctl2"].mode = ring.members["ctl3"].mode = "silent"
-    began = await time()
+    began, leader = await time(), ring.leader()
     with pytest.raises(LeadError) as error:
-        async with ring.leader().lead(ring.endpoints):
+        async with leader.lead(ring.endpoints):
             raise AssertionError
     assert await time() - began == pytest.approx(CLAIM_S)
+    assert not leader.leads
     assert error.value.exit_code == 5
     assert "ctl1 cannot take the lead within 20 s: ctl1: its part of the ring has no quorum; ssh:ctl" in error.value.message
 
@@ -339,6 +343,19 @@ async def test_documents_without_a_ring_have_no_leader() -> None:
     async with asyncio.TaskGroup() as group:
         why, _ = await lost(ring, leader, then=lambda: group.create_task(leader.follow(only)))
     assert "the documents declare 0" in why
+
+
+async def test_a_renamed_cloud_ends_the_lead() -> None:
+    """Hosts remember epochs by the cloud's name: whoever leads the new one has to claim it, and the reason says so."""
+    ring = Ring()
+    other = TargetId("pacemaker", "cloud2")
+    renamed = {host: endpoint for host, endpoint in ring.endpoints.items() if host != RING}
+    renamed[other] = PacemakerEndpoint(other, {name: TargetId("ssh", name) for name in NAMES})
+    leader = ring.leader()
+    async with asyncio.TaskGroup() as group:
+        why, took_s = await lost(ring, leader, then=lambda: group.create_task(leader.follow(renamed)))
+    assert why.endswith("the cloud is called cloud2 now, and this leads demo: the next start leads it by its new name")
+    assert took_s <= 1.0
 
 
 async def test_other_members_are_asked_from_then_on() -> None:
@@ -400,6 +417,38 @@ async def test_a_host_that_was_away_is_told_when_it_is_back() -> None:
         await tell_hosts(fence, targets, hosts)
     assert [len(times) for times in told.values()] == [1, 1]
     assert told["away"][0] - back_at <= TELL_EVERY_S
+
+
+async def test_a_host_that_has_heard_a_higher_number_is_told_of_and_ends_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    """A clock was far ahead once: the host refuses, which the log says once; when a person has mended it, it is told."""
+    refusals = 20
+    loop = asyncio.get_running_loop()
+    log.set_up(level="info", as_json=True)
+
+    class Host:
+        def __init__(self, name: str) -> None:
+            self._name = name
+            self._told = 0
+
+        async def do(self, _: Action) -> Reply:
+            self._told += 1
+            return Reply({}, "fenced", "epoch 99 was here") if self._name == "ahead" and self._told <= refusals else Reply({})
+
+        async def close(self) -> None:
+            """Have nothing to close."""
+
+    class Hosts(Targets):
+        def _make(self, endpoint: Endpoint) -> Any:
+            return Host(endpoint.target.name)
+
+    fence = Fence("demo", 7, "ctl1", loop.time)
+    fence.extend(loop.time() + 1000.0)
+    hosts = endpoints("ahead", "sound")
+    async with Hosts(hosts) as targets, asyncio.timeout((refusals + 1) * TELL_EVERY_S):
+        await tell_hosts(fence, targets, hosts)
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["target"], told["reason"]) == ("host_refuses_the_leader", "ssh:ahead", "epoch 99 was here")
 
 
 async def test_nobody_is_told_by_who_leads_no_more() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.core.errors import BivisorError
 from reconciler.core.status import Condition, Truth
-from reconciler.desired_source import Folder
+from reconciler.folder import Folder
 from reconciler.metrics import Metrics, State
 from reconciler.news import Newsroom
 from reconciler.recorder import Origin

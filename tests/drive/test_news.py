@@ -12,7 +12,7 @@ from reconciler.apply import Phase, Progress
 from reconciler.core.errors import BivisorError
 from reconciler.core.plan import Plan, Step, Verb
 from reconciler.core.status import Condition, Outcome, Result, Truth
-from reconciler.desired_source import Folder
+from reconciler.folder import Folder
 from reconciler.news import ENDS, MEANINGS, MOST_LISTED, Event, Newsroom
 from reconciler.reconcile import Look
 from reconciler.recorder import Origin
@@ -110,7 +110,7 @@ async def test_documents_are_refused_once_for_each_reason(heard: Heard) -> None:
     for reason in ("zones.yaml:1:1: no", "zones.yaml:1:1: no", "zones.yaml:2:1: no"):
         heard.room.folder(Folder(refused=BivisorError(reason)))
     heard.room.folder(Folder())
-    await heard.room.taking(Folder())
+    heard.room.taken()
     assert [(str(news.event), dict(news.data)) for news in heard] == [
         ("documents.refused", {"reason": "zones.yaml:1:1: no"}),
         ("documents.refused", {"reason": "zones.yaml:2:1: no"}),

@@ -23,6 +23,7 @@ from reconciler.history import ChangeRecord, History, HistoryError, PassRecord
 from reconciler.recorder import Origin, Recorder
 from reconciler.redact import Redactor
 from reconciler.retention import RETENTION, Retention, prune_passes
+from reconciler.scribe import Direct
 from resources.contract import Action, Key, Reply, SecretText
 from tests.drive.world import Thing, World, thing
 
@@ -54,7 +55,7 @@ class Desk:
         """Make it as declared, and have that recorded."""
         origin = Origin("apply", "0123456789abcdef", "main", dirty=True)
         redact = Redactor({"x": {"password": SecretText(SECRET)}})
-        with Recorder(self.folder, origin, redact, self.warned.append, self.retention) as recorder:
+        with Recorder(Direct(self.folder, self.warned.append), origin, redact, self.retention) as recorder:
             look = await reconciler.look()
             return [done async for done in reconciler.passes(look, unheard, recorder)]
 
@@ -171,6 +172,7 @@ KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from reconciler.recorder import Origin, Recorder
+from reconciler.scribe import Direct
 from tests.drive.world import World, thing
 
 async def main():
@@ -180,7 +182,7 @@ async def main():
     third = thing("a", "third", second, size=1)
     world.place("a").before_do = lambda action: os.kill(os.getpid(), 9) if action.args["name"] == "second" else None
     reconciler = world.reconciler(first, second, third)
-    with Recorder(Path(sys.argv[1]), Origin("apply"), str, print) as recorder:
+    with Recorder(Direct(Path(sys.argv[1]), print), Origin("apply"), str) as recorder:
         async for _ in reconciler.passes(await reconciler.look(), lambda _: None, recorder):
             pass
 
@@ -226,7 +228,7 @@ async def test_a_broken_plan_is_told_as_failed(desk: Desk) -> None:
     look = await reconciler.look()
     another = dict.fromkeys(reconciler.desired.catalog.units, thing("a", "y", size=1))
     reconciler._desired = replace(reconciler.desired, catalog=replace(reconciler.desired.catalog, units=another))
-    with Recorder(desk.folder, Origin("apply"), str, desk.warned.append) as recorder, pytest.raises(BrokenPlanError):
+    with Recorder(Direct(desk.folder, desk.warned.append), Origin("apply"), str) as recorder, pytest.raises(BrokenPlanError):
         await reconciler.carry_out(look, unheard, recorder)
     (done,) = desk.history.passes()
     assert done.result == "failed"
@@ -380,10 +382,11 @@ MANY = """
 import asyncio, sys
 from pathlib import Path
 from reconciler.recorder import Origin, Recorder
+from reconciler.scribe import Direct
 from tests.drive.world import World, thing
 
 async def main():
-    with Recorder(Path(sys.argv[1]), Origin(sys.argv[2]), str, print) as recorder:
+    with Recorder(Direct(Path(sys.argv[1]), print), Origin(sys.argv[2]), str) as recorder:
         for number in range(20):
             world = World()
             reconciler = world.reconciler(*(thing("a", f"x{i}", size=number) for i in range(5)))
@@ -466,12 +469,12 @@ async def test_an_apply_lets_nothing_go_where_a_daemon_keeps_the_books(desk: Des
         connection.execute("UPDATE passes SET began = ?", ("2020-01-01T00:00:00.000000+00:00",))
     look = await World().reconciler(of(thing("a", "x", size=1), ZONE)).look()
     Bookkeeper(desk.folder, str, desk.warned.append, long).round(datetime.now(UTC))
-    with Recorder(desk.folder, Origin("apply"), str, desk.warned.append, None) as recorder:
+    with Recorder(Direct(desk.folder, desk.warned.append), Origin("apply"), str, None) as recorder:
         recorder.not_begun(look.plan)
     assert desk.history.numbers() == (1, 3)
     with closing(sqlite3.connect(desk.history.path)) as connection, connection:
         connection.execute("DELETE FROM keeper")
-    with Recorder(desk.folder, Origin("apply"), str, desk.warned.append, None) as recorder:
+    with Recorder(Direct(desk.folder, desk.warned.append), Origin("apply"), str, None) as recorder:
         recorder.not_begun(look.plan)
     assert desk.history.numbers() == (3, 4)
 
@@ -520,7 +523,7 @@ async def test_a_pass_that_could_do_nothing_is_recorded(desk: Desk) -> None:
     world = World()
     world.place("a").silent = True
     look = await world.reconciler(of(thing("a", "x", size=1), ZONE)).look()
-    with Recorder(desk.folder, Origin("apply"), str, desk.warned.append) as recorder:
+    with Recorder(Direct(desk.folder, desk.warned.append), Origin("apply"), str) as recorder:
         recorder.not_begun(look.plan)
     (done,) = desk.history.passes()
     assert (done.result, [(step.outcome, step.message) for step in done.steps]) == (

@@ -114,6 +114,9 @@ async def test_a_key_that_cannot_be_one(tmp_path: Path, secret: str, said: str) 
         ("listen: a:70000\n", "run.yaml:1:1: listen: the port must be at most 65535"),
         ("listen: 9180\n", 'listen: must be text, but 9180 without quotes is a number in YAML: write "9180"'),
         ("listen: a:1\nlisten: a:2\n", 'run.yaml:2:1: "listen" stands here twice (first in line 1)'),
+        (f"stopWithinSeconds: {10**400}\n", "run.yaml:1:1: stopWithinSeconds: must be at most 86400, not "),
+        (f"retention: {{events: {10**30}}}\n", "run.yaml:1:13: retention.events: must be at most 1000000000, not "),
+        (f"retention: {{megabytes: {10**30}}}\n", "run.yaml:1:13: retention.megabytes: must be at most 1000000000, not "),
         (
             "webhooks:\n- {name: a, url: http://x, secret: {env: HOME}}\n- {name: a, url: http://y, secret: {env: HOME}}\n",
             'run.yaml:1:1: webhooks: the name "a" stands here twice',

@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.desired_source import DesiredSource, Folder, Pace
+from reconciler.desired_source import DesiredSource, Pace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from reconciler.daemon import Source
     from reconciler.desired import Desired
+    from reconciler.folder import Folder
 
 GOOD = (Path(__file__).parents[1] / "rules/good.yaml").read_text()
 QUICK = Pace(

@@ -6,8 +6,9 @@ import json
 import shutil
 import sysconfig
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.lab.errors import CommandError
 from tests.lab.layout import CONTROLLERS
@@ -25,6 +26,10 @@ FOLDER = Path("/srv/cloud")
 AGENT = Path("/usr/lib/ocf/resource.d/bivisor/bivisor")
 STATE = Path("/var/lib/bivisor-run")
 LOG = "/var/log/bivisor.log"
+NAMES = tuple(host.name for host in CONTROLLERS)
+
+RUNNING = r"/opt/bivisor/bin/bivisor .*run --leader"
+"""Finds the daemons by their arguments."""
 
 _DEVELOPMENT = ("mypy*", "*__mypyc*", "pip*", "setuptools*", "grimp*", "hypothesis*", "pytest*", "_pytest", "openstack",
                 "ruff*", "pygments*", "jsonschema*", "__pycache__", "__editable__*", "tests", "*-stubs")  # fmt: skip
@@ -74,12 +79,18 @@ def _program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def remove(lab: Lab) -> None:
-    """Take all of it away again, the epoch included."""
+def stop(lab: Lab) -> None:
+    """Have Pacemaker stop it, if it is there."""
     first = CONTROLLERS[0].name
     lab.exec(first, "crm_resource", "--resource", "bivisor", "--set-parameter", "target-role", "--meta",
              "--parameter-value", "Stopped", check=False)  # fmt: skip
     lab.exec(first, "crm_resource", "--wait", check=False, timeout_s=60)
+
+
+def remove(lab: Lab) -> None:
+    """Take all of it away again, the epoch included."""
+    first = CONTROLLERS[0].name
+    stop(lab)
     for host in CONTROLLERS:
         lab.exec(first, "cibadmin", "--delete", "--xml-text", f'<rsc_location id="bivisor-on-{host.name}"/>', check=False)
     lab.exec(first, "cibadmin", "--delete", "--xml-text", '<primitive id="bivisor"/>', check=False)
@@ -98,6 +109,12 @@ def declare(lab: Lab) -> None:
     for host in CONTROLLERS:
         place = f'<rsc_location id="bivisor-on-{host.name}" rsc="bivisor" node="{host.name}" score="0"/>'
         lab.exec(first, "cibadmin", "--create", "--scope", "constraints", "--xml-text", place)
+
+
+def prefer(lab: Lab, host: str, score: int) -> None:
+    """Have Pacemaker like it better there; one that runs elsewhere stays for its stickiness, which is 100."""
+    place = f'<rsc_location id="bivisor-on-{host}" rsc="bivisor" node="{host}" score="{score}"/>'
+    lab.exec(CONTROLLERS[0].name, "cibadmin", "--modify", "--scope", "constraints", "--xml-text", place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +137,39 @@ def epoch(lab: Lab, host: str) -> Epoch:
     return Epoch(int(values["bivisor-epoch"]), values["bivisor-leader"])
 
 
+def lines(lab: Lab, host: str) -> list[dict[str, Any]]:
+    """Return what the daemon of a controller has told in its log, all its lives one after the other."""
+    path = lab.root(host) / LOG.lstrip("/")
+    found = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in found if line.startswith("{") and line.endswith("}")]
+
+
 def told(lab: Lab, host: str, event: str) -> list[dict[str, Any]]:
     """Return the lines of that event in the log of a controller's daemon."""
-    path = lab.root(host) / LOG.lstrip("/")
-    lines = path.read_text().splitlines() if path.exists() else []
-    found = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-    return [line for line in found if line.get("event") == event]
+    return [line for line in lines(lab, host) if line.get("event") == event]
 
 
-def journal(lab: Lab, host: str, since: float) -> list[str]:
+def since_it_leads(lab: Lab, host: str) -> list[dict[str, Any]]:
+    """Return what a host's daemon has told since it took the lead last; nothing if it never did, or has begun anew since."""
+    found = lines(lab, host)
+    marks = [place for place, line in enumerate(found) if line.get("event") in ("leads", "starting")]
+    return found[marks[-1] + 1 :] if marks and found[marks[-1]]["event"] == "leads" else []
+
+
+def moment(timestamp: str) -> float:
+    """Return a time of a log as Unix time."""
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
+class Note(NamedTuple):
+    """A line of a host's journal, and when it was written (Unix time)."""
+
+    at: float
+    text: str
+
+
+def journal(lab: Lab, host: str, since: float) -> list[Note]:
     """Return what the helper told the host's journal since then (Unix time)."""
-    argv = ["journalctl", "--quiet", "--identifier=bivisor", "--output=cat", f"--since=@{since:.6f}"]
-    return lab.exec(host, *argv).stdout.splitlines()
+    argv = ["journalctl", "--quiet", "--identifier=bivisor", "--output=short-unix", f"--since=@{since:.6f}"]
+    words = (line.split(" ", 3) for line in lab.exec(host, *argv).stdout.splitlines())
+    return [Note(float(at), text) for at, _, _, text in words]

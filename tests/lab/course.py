@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tests.lab.witness import VCENTER
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
@@ -20,16 +22,22 @@ if TYPE_CHECKING:
 MOST_UNDONE = 3
 """A field that comes undone once more than this is left to whoever undoes it (reconciler.core.undone)."""
 
-LAST_S = 20.0
-"""Seconds at the end without commits for which something restarts: a rollout takes as long as its restarts, one by one."""
+LAST_S, UNLED_S = 20.0, 60.0
+"""Seconds at the end without anything for which something restarts: a rollout takes as long as its restarts, one by one.
 
-JUST_S = 20.0
-"""Seconds for which a hand's value may have been loaded by a process that was started meanwhile: it restarts once more."""
+The second while the lead goes from one to another: until that is over nothing is rolled out, and then it is as much more.
+"""
+
+JUST_S = 45.0
+"""Seconds for which a hand's value may have been loaded by a process that was started meanwhile: it restarts once more.
+
+A change of leaders, during which nobody repairs it, is a part of them.
+"""
 
 
 @dataclass(slots=True)
 class Course:
-    """`told` is what has happened, `foreign` what was written that is nobody's, `cut` who is cut off.
+    """`told` is what has happened, `foreign` what was written that is nobody's, `cut` who is cut off, or stands still.
 
     `edited` and `lost` say when a hand wrote last what a process loads, and when it was ended last; `end` is when the stream
     ends (monotonic seconds).
@@ -64,11 +72,27 @@ class Course:
 
     def too_late(self) -> bool:
         """Tell whether a rollout must not begin any more."""
-        return self.end - time.monotonic() < LAST_S
+        return self.end - time.monotonic() < (LAST_S if self.keeping.leads() else UNLED_S)
 
     def later(self, after_s: tuple[float, float], what: str, mend: Callable[[], object]) -> None:
         """Have something mended after a random time between these."""
         self.mends.append((time.monotonic() + self.rng.uniform(*after_s), what, mend))
+
+    def kept_node(self) -> str:
+        """Return where the vCenter's compute lives now, '' while it lives nowhere or anywhere twice."""
+        found = [host for host, alive in self.lab.processes(rf"/etc/nova/vcenter/{VCENTER}/").items() if alive]
+        return found[0] if len(found) == 1 else ""
+
+    def cut_off(self, host: str, for_s: tuple[float, float]) -> None:
+        """Pull a host's cable for a random time between these."""
+        self.cut.add(host)
+        self.lab.cut(host)
+
+        def mend() -> None:
+            self.lab.mend(host)
+            self.cut.discard(host)
+
+        self.later(for_s, f"{host}: its cable is back", mend)
 
     def mend(self, now: float) -> None:
         """Mend what is due by then."""
@@ -86,6 +110,8 @@ class Course:
     def changes(self, message: str, *who: str) -> str:
         """Let each of these start once more: other documents are declared for it. What was undone before counts no more."""
         self.witness.may_start(*who)
+        if not self.keeping.leads():
+            self.witness.may_start(*who)  # who has the restart in hand may be about to be lost
         for thing, name in tuple(self._undone):
             if thing in who:
                 del self._undone[thing, name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.lab.documents import with_option
@@ -17,6 +16,12 @@ if TYPE_CHECKING:
 
 KEPT_REST_S, KEPT_MOST = 150.0, 2
 """Pacemaker gives a node up after three failures, for two minutes: so many of them within that time leave it a choice."""
+
+ZONE, HOST = "kvm-az", "kvm1"
+"""The aggregate of the compute host, and that host."""
+
+NEVER_WRITTEN = "/etc/glance/glance-api.conf"
+"""Bivisor found it as declared: its process restarts after any edit, for nobody can tell what it has loaded."""
 
 HOSTS = ("kvm1", "vol1", "vol2", "ctl1", "ctl2", "ctl3")
 UNITS = {KVM: ("kvm1", "nova-compute"), VMDK: ("vol1", "cinder-volume"), NFS: ("vol2", "cinder-volume")}
@@ -75,8 +80,8 @@ def commit_image_property(course: Course) -> str:
 
 def invalid(course: Course) -> str:
     """Put a file that is no document beside the others, for some seconds."""
-    if course.documents.broken:
-        return ""
+    if course.documents.broken or course.cut or not course.keeping.leads():
+        return ""  # who begins with documents that are none gives its place to another one, and that one too
     course.documents.break_one(
         course.rng.choice(("kind: [", "apiVersion: bivisor/v1alpha1\nkind: Node\nmetadata: {name: x}\n"))
     )
@@ -101,6 +106,8 @@ def edit_owned(course: Course) -> str:
 def edit_foreign(course: Course) -> str:
     """Write what is nobody's business: it must stay, byte for byte."""
     host, path = course.rng.choice(sorted(course.witness.owned))
+    if path == NEVER_WRITTEN and course.too_late():
+        return ""
     line = f"{course.rng.choice(('# by hand', 'by_hand'))} = {course.next()}"
     with course.witness.writing(host, path) as foreign:
         text = f"[somebodys_{course.next()}]\n{line}  \n"
@@ -149,18 +156,12 @@ def stop_libvirtd(course: Course) -> str:
     return "kvm1: systemctl stop libvirtd"
 
 
-def kept_node(course: Course) -> str:
-    """Return where the vCenter's compute lives now, '' while it lives nowhere or anywhere twice."""
-    found = [host for host, alive in course.lab.processes(rf"/etc/nova/vcenter/{VCENTER}/").items() if alive]
-    return found[0] if len(found) == 1 else ""
-
-
 def kill_kept(course: Course) -> str:
     """End the vCenter's compute behind Pacemaker's back."""
     now = time.monotonic()
     while course.kept_lost and now - course.kept_lost[0] > KEPT_REST_S:
         course.kept_lost.popleft()
-    node = kept_node(course)
+    node = course.kept_node()
     if len(course.kept_lost) >= KEPT_MOST or not node or not course.may_undo(VCENTER, "running"):
         return ""
     course.kept_lost.append(now)
@@ -173,7 +174,7 @@ def kill_kept(course: Course) -> str:
 def unmask(course: Course) -> str:
     """Let the packaged compute be started where it must not."""
     host = course.rng.choice(("ctl1", "ctl2", "ctl3"))
-    if not course.may_undo(host, "masked"):
+    if host in course.cut or not course.may_undo(host, "masked"):
         return ""
     course.lab.exec(host, "systemctl", "unmask", "nova-compute")
     return f"{host}: systemctl unmask nova-compute"
@@ -212,21 +213,14 @@ def volume_type_spec(course: Course) -> str:
 
 
 def cut_cable(course: Course) -> str:
-    """Cut any host off but the one on which the vCenter's compute lives.
+    """Cut any host off but the one on which the vCenter's compute lives, or is about to.
 
     The lab has no fence device: what a part of a cluster that is cut off does then is Pacemaker's alone.
     """
-    host = course.rng.choice(HOSTS)
-    if course.cut or host == kept_node(course):
+    host, kept = course.rng.choice(HOSTS), course.kept_node()
+    if course.cut or kept in ("", host) or not course.keeping.loses(host, course):
         return ""
-    course.cut.add(host)
-    course.lab.cut(host)
-
-    def mend() -> None:
-        course.lab.mend(host)
-        course.cut.discard(host)
-
-    course.later((2, 15), f"{host}: its cable is back", mend)
+    course.cut_off(host, (2, 15))
     return f"{host}: its cable is pulled"
 
 
@@ -235,13 +229,16 @@ def drop_sessions(course: Course) -> str:
     return f"the vCenter forgets {course.lab.vcenter.drop_sessions()} sessions"
 
 
-def kill_daemon(course: Course) -> str:
-    """Kill whoever keeps the cloud and have another one begin; here leaders are killed, where there are several."""
-    course.witness.may_start(*(who for who in (KVM, VCENTER, VMDK, NFS) if course.documents.changed_lately(who)))
-    with suppress(ProcessLookupError):
-        course.keeping.kill()
-    course.keeping.start()
-    return "the daemon is killed, and begins anew"
+def take_out_of_zone(course: Course) -> str:
+    """Take the compute host out of its zone in Nova."""
+    if not course.may_undo("zone", "hosts"):
+        return ""
+    with course.witness.taking_out(ZONE, HOST), course.lab.openstack() as cloud:
+        (aggregate,) = [found for found in cloud.compute.aggregates() if found.name == ZONE]
+        if HOST not in aggregate.hosts:
+            return ""
+        cloud.compute.remove_host_from_aggregate(aggregate, HOST)
+    return f"{HOST} is taken out of the zone {ZONE}"
 
 
 KINDS: dict[str, Callable[[Course], str]] = {
@@ -265,6 +262,6 @@ KINDS: dict[str, Callable[[Course], str]] = {
     "volume type's spec": volume_type_spec,
     "cable": cut_cable,
     "sessions dropped": drop_sessions,
-    "daemon killed": kill_daemon,
+    "host out of its zone": take_out_of_zone,
 }
-"""The kinds by name; one that is to happen more often than others stands there twice."""
+"""The kinds by name; one that is to happen more often than others stands there twice. What befalls the daemon comes besides."""

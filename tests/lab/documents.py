@@ -13,7 +13,8 @@ from resources.units.config_file import ConfigFile
 from tests.lab.witness import KVM, NFS, VCENTER, VMDK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from tests.lab.workspace import Workspace
 
@@ -32,13 +33,17 @@ _UNTOUCHED = re.compile(r"password|connection|transport_url|^(host|backend_host|
 """Options that no hand of the stream writes: secrets, and what a service is known by, without which it would be another."""
 
 
-def options_of(desk: Workspace) -> Mapping[tuple[str, str], frozenset[tuple[str, str]]]:
-    """Return section and name of all options that the documents declare now, by host and path of the file."""
+def options_of(desk: Workspace, *, to_be_there: bool = False) -> Mapping[tuple[str, str], frozenset[tuple[str, str]]]:
+    """Return section and name of all options that the documents declare now, by host and path of the file.
+
+    Some are declared to be absent: `to_be_there` leaves them out.
+    """
     _, catalog, _ = compile_offline(desk.folder / "desired")
     found: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
     for address, unit in catalog.units.items():
         if isinstance(unit, ConfigFile):
-            names = [name[1:].partition("] ") for name in unit.desired or () if name.startswith("[")]
+            declared = (name for name, value in (unit.desired or {}).items() if value is not None or not to_be_there)
+            names = [name[1:].partition("] ") for name in declared if name.startswith("[")]
             found[address.target.name, address.name] = frozenset((section, key) for section, _, key in names)
     return found
 
@@ -63,9 +68,13 @@ def shown_options(
 
 @dataclass(slots=True)
 class Documents:
-    """The folder `desired/` under git; each change is a commit. `options` are those that a hand may write into."""
+    """The folder `desired/` under git; each change is a commit, and is brought to all copies.
+
+    `options` are those that a hand may write into.
+    """
 
     desk: Workspace
+    copies: Sequence[Path] = ()
     options: Mapping[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
     disk_mb: int | None = None
     broken: str = ""
@@ -77,7 +86,7 @@ class Documents:
 
     def begin(self) -> None:
         """Make the repository; the secrets beside it are none of its."""
-        self.options = shown_options(options_of(self.desk))
+        self.options = shown_options(options_of(self.desk, to_be_there=True))
         self._git("init", "--quiet", "--initial-branch", "main")
         self._commit("the demo's documents")
 
@@ -116,23 +125,38 @@ class Documents:
         """Put a document beside the others that is none; nobody commits that."""
         self.broken = text
         (self.desk.folder / "desired/broken.yaml").write_text(text)
+        self._carry()
 
     def mend(self) -> None:
         """Take it away."""
         self.broken = ""
         (self.desk.folder / "desired/broken.yaml").unlink()
+        self._carry()
 
     def restore(self) -> None:
         """Declare what the demo declares, all at once."""
         first = self._git("rev-list", "--max-parents=0", "HEAD").strip()
         self._git("checkout", "--quiet", first, "--", "desired")
         self._git("commit", "--quiet", "--allow-empty", "--message", "as in the beginning")
+        self._carry()
         self._changed.update(dict.fromkeys((KVM, VCENTER, VMDK, NFS), time.monotonic()))
 
     def _change(self, name: str, old: str, new: str, *who: str) -> None:
         self._changed.update(dict.fromkeys(who, time.monotonic()))
         self.desk.edit(f"desired/{name}", old, new)
         self._commit(new.strip() or f"without {old.strip()}")
+        self._carry()
+
+    def _carry(self) -> None:
+        """Bring what stands in the folder to every copy."""
+        own = {path.name: path.read_text() for path in (self.desk.folder / "desired").iterdir()}
+        for copy in self.copies:
+            there = {path.name: path.read_text() for path in copy.iterdir()}
+            for name in there.keys() - own.keys():
+                (copy / name).unlink()
+            for name, text in own.items():
+                if there.get(name) != text:
+                    (copy / name).write_text(text)
 
     def _commit(self, message: str) -> None:
         self._git("add", "desired", ":!desired/broken.yaml")

@@ -77,12 +77,13 @@ class Stream:
 
     def _happen(self) -> None:
         """Take the next kind from a shuffled deck, so that each has its turn; one for which there is no room is left out."""
+        kinds = {**KINDS, **self.course.keeping.troubles}
         what = ""
         while not what:
             if not self._deck:
-                self._deck = sorted(KINDS)
+                self._deck = sorted(kinds)
                 self.course.rng.shuffle(self._deck)
             kind = self._deck.pop()
-            what = KINDS[kind](self.course)
+            what = kinds[kind](self.course)
         self.happened[kind] += 1
         self.course.tell(what)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import contextmanager, suppress
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,11 +13,13 @@ from reconciler.targets.fence import Fence
 from reconciler.targets.ssh import SshTarget
 from resources.contract import Action, TargetId
 from resources.endpoints import SshEndpoint
-from tests.lab import controllers, keys, machines
+from tests.lab import controllers, keys
 from tests.lab.commands import wait_until
-from tests.lab.layout import CONTROLLERS, HOSTS, host_named
-from tests.lab.processes import Process, namespace_of, pids_in_namespace
-from tests.lab.test_converge import wait_for
+from tests.lab.controllers import NAMES, RUNNING
+from tests.lab.frozen import frozen
+from tests.lab.layout import host_named
+from tests.lab.led_cloud import Cloud, without_ssh
+from tests.lab.test_converge import compute_node, wait_for
 from tests.lab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,103 +30,12 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
-CONF = "/etc/nova/nova.conf"
 OWN = "/etc/corosync/corosync.conf"
 WITHIN_S = 15.0
 """Seconds in which another one goes on."""
 
 REPAIRED_S = 30.0
-
-ZONE = "kvm-az"
-"""The aggregate of the compute host."""
-
-RUNNING = r"/opt/bivisor/bin/bivisor .*run --leader"
-"""Finds the daemons by their arguments."""
-
-NAMES = tuple(host.name for host in CONTROLLERS)
-
-
-class Cloud:
-    """The demo's cloud, kept by a daemon on its controllers."""
-
-    def __init__(self, lab: Lab) -> None:
-        """Speak to it from outside."""
-        self.lab = lab
-
-    def epoch(self, *, but: str = "") -> Epoch:
-        """Return the newest epoch that any controller knows, but for that one."""
-        return max((controllers.epoch(self.lab, name) for name in NAMES if name != but), key=lambda found: found.number)
-
-    def quiet(self) -> bool:
-        """Tell whether the leader's last decision was that everything is as declared."""
-        leader = self.epoch().leader
-        decided = self.since_it_leads(leader, "decided") if leader else []
-        return bool(decided) and not _left(decided[-1])
-
-    def since_it_leads(self, host: str, event: str) -> list[dict[str, Any]]:
-        """Return the lines of that event in the log of a host's daemon since it took the lead last."""
-        began = controllers.told(self.lab, host, "leads")
-        return [
-            line for line in controllers.told(self.lab, host, event) if began and line["timestamp"] > began[-1]["timestamp"]
-        ]
-
-    def process(self, host: str) -> int:
-        """Return the daemon's number on the machine."""
-        ((pid, _),) = self.lab.processes(RUNNING)[host]
-        return pid
-
-    def has_ended(self, old: Epoch) -> bool:
-        """Tell whether a former leader runs no more, or has found out that it leads no more."""
-        lost = controllers.told(self.lab, old.leader, "lost_the_lead")
-        return not self.lab.processes(RUNNING)[old.leader] or any(line["epoch"] == old.number for line in lost)
-
-    def drift(self) -> None:
-        """Edit an option on a compute host by hand."""
-        self.lab.exec("kvm1", "sed", "-i", "s/^vif_plugging_timeout.*/vif_plugging_timeout = 3/", CONF)
-
-    def repaired(self) -> bool:
-        """Tell whether it is as declared."""
-        return "vif_plugging_timeout = 0" in self.lab.exec("kvm1", "cat", CONF).stdout
-
-    def drift_in_nova(self) -> None:
-        """Take the compute host out of its zone by hand."""
-        with self.lab.openstack() as cloud:
-            (aggregate,) = [found for found in cloud.compute.aggregates() if found.name == ZONE]
-            cloud.compute.remove_host_from_aggregate(aggregate, "kvm1")
-
-    def repaired_in_nova(self) -> bool:
-        """Tell whether it is there again."""
-        with self.lab.openstack() as cloud:
-            return any(found.name == ZONE and "kvm1" in found.hosts for found in cloud.compute.aggregates())
-
-    def written_in_nova(self, since: float, old: Epoch) -> tuple[list[str], list[str]]:
-        """Return the lines of Nova's own log on changes since then: those that an old leader sent, and those of others.
-
-        Its host may lead again later, with another epoch: when Pacemaker finds two after a host woke up, it ends both and
-        starts one. What is sent from there after that claim is another one's.
-        """
-        lines = (self.lab.root("api1") / "var/log/nova/nova-api.log").read_text(errors="replace").splitlines()
-        changes = [line for line in lines if "requestlog" in line and "] 10.77.0.1" in line and '"GET ' not in line]
-        claims = controllers.told(self.lab, old.leader, "claimed")
-        again = min((_moment(line["timestamp"]) for line in claims if line["epoch"] > old.number), default=float("inf"))
-        sent = f'] {host_named(old.leader).address} "'
-        later = [(line, _moment(f"{line[:10]}T{line[11:23]}Z")) for line in changes]
-        olds = [line for line, at in later if since < at < again and sent in line]
-        return olds, [line for line, at in later if at > since and line not in olds]
-
-    def written(self, since: float, number: int) -> list[str]:
-        """Return what hosts' journals tell of writes under that epoch since then."""
-        lines = [(host.name, line) for host in HOSTS for line in controllers.journal(self.lab, host.name, since)]
-        return [f"{host}: {line}" for host, line in lines if f"of epoch {number} " in line and not line.startswith("refused")]
-
-
-def _moment(timestamp: str) -> float:
-    """Return a time of a log as Unix time."""
-    return datetime.fromisoformat(timestamp).timestamp()
-
-
-def _left(decided: dict[str, object]) -> set[str]:
-    return decided.keys() - {"units", "event", "level", "timestamp"}
+STILL_S = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -154,8 +63,8 @@ def leader(cloud: Cloud) -> Epoch:
 def taken_over(cloud: Cloud, old: Epoch, began: float) -> tuple[Epoch, float]:
     """Wait until another one leads and has repaired a drift; return it, and when (Unix time) it had claimed.
 
-    It goes on when it has claimed the lead and decided. Before it acts it has asked every host once, and one that does not
-    answer, the old leader's own, takes the ten seconds of a connection.
+    It goes on when it has claimed the lead and decided. Before it acts it has asked every host once; the old leader's own,
+    where the ring has lost it, is waited for a second or two.
     """
 
     def claimed() -> bool:
@@ -175,24 +84,6 @@ def taken_over(cloud: Cloud, old: Epoch, began: float) -> tuple[Epoch, float]:
     return new, at
 
 
-@contextmanager
-def frozen(host: str) -> Iterator[None]:
-    """Stop every process of a host, those too that are made meanwhile; at the end all go on."""
-    first = machines.leader(host_named(host))
-    assert first is not None
-    stopped: dict[int, Process] = {}
-    try:
-        while fresh := set(pids_in_namespace("pid", namespace_of(first.pid, "pid"))) - stopped.keys():
-            for pid in fresh:
-                with suppress(ProcessLookupError):
-                    stopped[pid] = Process.of(pid)
-                    stopped[pid].send(signal.SIGSTOP)
-        yield
-    finally:
-        for process in stopped.values():
-            process.send(signal.SIGCONT)
-
-
 def test_a_killed_leader_is_followed(cloud: Cloud, leader: Epoch) -> None:
     """SIGKILL: within 15 s another one leads with a higher epoch, and repairs what came undone at that moment."""
     began = time.time()
@@ -200,7 +91,26 @@ def test_a_killed_leader_is_followed(cloud: Cloud, leader: Epoch) -> None:
     cloud.drift()
     new, at = taken_over(cloud, leader, began)
     assert new.leader != leader.leader
+    assert cloud.written(began, new.number), "the journals tell of the new one"
     assert not cloud.written(at, leader.number)
+
+
+def test_a_controller_without_secrets_leaves_its_place(cloud: Cloud, leader: Epoch) -> None:
+    """The one that Pacemaker prefers next cannot read its documents: it claims nothing, and within 20 s the third one leads."""
+    lacking, third = (name for name in NAMES if name != leader.leader)
+    secrets = cloud.lab.root(lacking) / "srv/cloud/secrets"
+    starts = len(controllers.told(cloud.lab, lacking, "starting"))
+    controllers.prefer(cloud.lab, lacking, 50)
+    secrets.rename(secrets.with_name("elsewhere"))
+    try:
+        os.kill(cloud.process(leader.leader), signal.SIGKILL)
+        wait_until(lambda: cloud.epoch(but=leader.leader).leader == third, what="the third one leads", timeout_s=20)
+        assert len(controllers.told(cloud.lab, lacking, "starting")) > starts, "the other one had its turn"
+        cloud.drift()
+        wait_for(cloud.repaired, "the third one repairs", REPAIRED_S)
+    finally:
+        secrets.with_name("elsewhere").rename(secrets)
+        controllers.prefer(cloud.lab, lacking, 0)
 
 
 def test_a_stopped_leader_is_followed(cloud: Cloud, leader: Epoch) -> None:
@@ -230,6 +140,29 @@ def test_a_frozen_host_wakes_up_to_nothing(cloud: Cloud, leader: Epoch) -> None:
     assert of_others
     assert not of_the_old_one
     assert cloud.epoch().number >= new.number
+
+
+def test_a_frozen_follower_changes_nothing(cloud: Cloud, leader: Epoch) -> None:
+    """Another controller stands still for 20 s: a drift is repaired meanwhile, and the lead stays where it is, then as well."""
+    other = next(name for name in NAMES if name not in (leader.leader, compute_node(cloud.lab)))
+    with frozen(other):
+        until = time.monotonic() + STILL_S
+        cloud.drift()
+        wait_for(cloud.repaired, "the drift is repaired", REPAIRED_S)
+        wait_for(lambda: time.monotonic() > until, "Corosync has missed it")
+    wait_for(cloud.quiet, "all is quiet", 120)
+    assert cloud.epoch() == leader
+
+
+def test_a_leader_without_ssh_is_followed(cloud: Cloud, leader: Epoch) -> None:
+    """Corosync hears its host and SSH reaches nobody from there: its lease ends, and within 15 s another one leads."""
+    with without_ssh(leader.leader):
+        began = time.time()
+        cloud.drift()
+        _, at = taken_over(cloud, leader, began)
+        wait_for(lambda: cloud.has_ended(leader), "the old one ends", 60)
+    wait_for(cloud.quiet, "all is quiet", 180)
+    assert not cloud.written(at, leader.number)
 
 
 def test_a_leader_that_is_cut_off_is_followed(cloud: Cloud, leader: Epoch) -> None:
@@ -280,6 +213,6 @@ async def test_hosts_and_the_cib_refuse_an_older_epoch(cloud: Cloud, leader: Epo
             reply = await target.do(action)
         finally:
             await target.close()
-        assert reply.code == "fenced", (name, reply)
-        assert fence.closed
+        assert reply.code == ("deposed" if place else "fenced"), (name, reply)
+        assert bool(fence.closed) == bool(place), "a number that one host has heard ends nobody's lead; the ring's word does"
     assert not cloud.written(0.0, leader.number - 1)

@@ -104,7 +104,7 @@ def test_an_aggregate_whose_zone_cannot_change(lab: Lab, desk: Workspace) -> Non
 def test_a_rollout_waits_until_nova_has_heard_of_what_was_restarted(lab: Lab, desk: Workspace) -> None:
     """Both computes restart, one after the other, and the second one only after Nova has heard of the first."""
     processes = invocations(lab)
-    desk.edit("desired/cluster.yaml", "report_interval: 5", "report_interval: 6")
+    desk.next_interval()
     desk.run("apply", "--yes")
     assert started(lab, processes) == {("kvm1", "nova-compute"), (compute_node(lab), COMPUTE)}
     began = sorted(

@@ -18,7 +18,7 @@ from tests.lab.test_converge import COMPUTE, compute_node, wait_for
 from tests.lab.workspace import Census, Workspace, invocations, started
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.lab.lab import Lab
@@ -75,6 +75,26 @@ def running(desk: Workspace) -> Iterator[Running]:
         daemon.process.wait()
 
 
+@contextmanager
+def watched(desk: Workspace, key: str) -> Iterator[Callable[[], str]]:
+    """Have `bivisor status --watch` run; yield what tells its last word on whether a resource's changes are heard, or ''."""
+    shown = desk.folder / "watched.json"
+    with shown.open("wb") as log:
+        process = desk.start("status", "--watch", "-o", "json", log=log)
+
+    def healthy() -> str:
+        documents = [json.loads(line) for line in shown.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        resources = documents[-1]["resources"] if documents else []
+        conditions = [each for resource in resources if resource["key"] == key for each in resource["conditions"]]
+        return next((each["status"] for each in conditions if each["type"] == "WatchHealthy"), "")
+
+    try:
+        yield healthy
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_hands_edit_and_a_dead_service_are_repaired_at_once(lab: Lab, desk: Workspace) -> None:
     """Long before any sweep the option is as declared again and the service runs; nothing else is touched."""
     with running(desk) as daemon:
@@ -111,11 +131,16 @@ def test_a_document_is_rolled_out_one_service_after_the_other(lab: Lab, desk: Wo
 
 
 def test_a_host_that_is_cut_off_holds_nobody_up(lab: Lab, desk: Workspace) -> None:
-    """Within half a minute it is told that a host is not heard; another one's drift is repaired meanwhile; then it is heard."""
-    with running(desk) as daemon:
+    """Within half a minute it is told that a host is not heard; another one's drift is repaired meanwhile; then it is heard.
+
+    `bivisor status --watch` says so of what is declared there, and `bivisor events` of the host.
+    """
+    with running(desk) as daemon, watched(desk, "VolumeBackend/vmdk") as healthy:
+        wait_for(lambda: healthy() == "True", "it is shown that it is heard", 30)
         lab.cut("vol1")
         try:
             wait_for(lambda: any(line["target"] == "ssh:vol1" for line in daemon.lines("deaf")), "the silence is told", 30)
+            wait_for(lambda: healthy() == "False", "the silence is shown", 30)
             lab.exec("kvm1", "sed", "-i", "s/^vif_plugging_timeout.*/vif_plugging_timeout = 3/", CONF)
             wait_for(
                 lambda: "vif_plugging_timeout = 0" in lab.exec("kvm1", "cat", CONF).stdout, "the drift is repaired", SOON_S
@@ -123,7 +148,11 @@ def test_a_host_that_is_cut_off_holds_nobody_up(lab: Lab, desk: Workspace) -> No
         finally:
             lab.mend("vol1")
         wait_for(lambda: any(line["target"] == "ssh:vol1" for line in daemon.lines("heard_again")), "it is heard again", 90)
+        wait_for(lambda: healthy() == "True", "it is shown that it is heard again", 30)
         wait_for(daemon.quiet, "all is quiet", 120)
+    events = json.loads(desk.run("events", "ssh:vol1", "-o", "json").stdout)["events"]
+    reasons = [each["reason"] for each in events if each["reason"] in ("Deaf", "HeardAgain")]
+    assert (reasons[0], reasons[-1]) == ("Deaf", "HeardAgain")
 
 
 REPOSITORY = "/srv/cloud.git"

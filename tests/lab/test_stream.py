@@ -16,18 +16,20 @@ import pytest
 import yaml
 
 from reconciler.core.plan import PENDING, Verb
-from reconciler.history import History
 from tests.lab.course import Course
 from tests.lab.documents import AT_TIMES, Documents, options_of
-from tests.lab.keeping import Keeping
+from tests.lab.keeping import Alone
+from tests.lab.led import Led
 from tests.lab.stream import Stream
 from tests.lab.test_converge import wait_for
 from tests.lab.witness import Witness
 from tests.lab.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from tests.lab.keeping import Keeping
     from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
@@ -52,20 +54,28 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.mark.parametrize(
-    "minutes", [SHORT, pytest.param(30, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids="{} minutes".format
+    ("minutes", "kept_by"),
+    [
+        pytest.param(SHORT, Led, id=f"{SHORT} minutes"),
+        pytest.param(30, Led, id="30 minutes", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
+        pytest.param(10, Alone, id="10 minutes, without controllers", marks=pytest.mark.soak),
+    ],
 )
-def test_a_stream_of_changes(lab: Lab, desk: Workspace, minutes: int) -> None:
-    """Nothing lives twice, is down or restarts without a reason, or is touched that is not ours; 60 s after it all is done."""
+def test_a_stream_of_changes(lab: Lab, desk: Workspace, minutes: int, kept_by: Callable[[Lab, Workspace], Keeping]) -> None:
+    """Nothing lives twice, is down or restarts without a reason, or is touched that is not ours; 60 s after it all is done.
+
+    And of several daemons one acts at a time, whatever befalls whoever leads.
+    """
     seed = int(os.environ.get(SEED) or (USUAL if minutes == SHORT else random.SystemRandom().randrange(1_000_000)))
     print(f"{SEED}={seed}")
     owned = {place: options | AT_TIMES for place, options in options_of(desk).items()}
     texts = {place: _path(lab, place).read_text() for place in owned}
     configured = _configured(lab)
-    documents = Documents(desk)
-    documents.begin()
-    keeping = Keeping(desk)
+    keeping = kept_by(lab, desk)
     try:
-        wait_for(keeping.now.quiet, "it finds everything as declared", QUIET_S)
+        documents = Documents(desk, keeping.folders)
+        documents.begin()
+        wait_for(keeping.quiet, "it finds everything as declared", QUIET_S)
         with Witness(lab, owned) as witness:
             chance = random.Random(seed)  # noqa: S311 - a seed that a failure can name
             stream = Stream(Course(lab, documents, witness, keeping, chance))
@@ -79,24 +89,25 @@ def test_a_stream_of_changes(lab: Lab, desk: Workspace, minutes: int) -> None:
             _until_converged(desk, keeping, witness, ROLLED_OUT_S)
         assert not witness.broken, "\n".join([*witness.broken, *stream.course.told[-30:]])
         keeping.stop()
+        _secrets_never_show(desk, keeping)
+        _whatever_was_done_was_planned(keeping)
+        assert not (rivals := keeping.rivals()), "\n".join([*rivals, *stream.course.told])
     finally:
-        keeping.kill()
+        keeping.end()
     assert witness.looks > minutes * 60
     assert stream.left_of({place: _path(lab, place).read_text() for place in owned}) == texts
     stream.clean()
     after = _configured(lab)
     assert {path for path in {*configured, *after} if configured.get(path) != after.get(path)} == set()
-    _secrets_never_show(desk, keeping)
-    _whatever_was_done_was_planned(desk, keeping)
 
 
 def _until_converged(desk: Workspace, keeping: Keeping, witness: Witness, within_s: float) -> float:
     """Wait until a plan has nothing to do and the daemon says so as well; return after how many seconds that was."""
     began = time.monotonic()
-    while not (keeping.now.quiet() and desk.run("plan", "--detailed-exitcode", exits=None).returncode == 0):
+    while not (keeping.quiet() and desk.run("plan", "--detailed-exitcode", exits=None).returncode == 0):
         if witness.broken or time.monotonic() - began > within_s:
             plan = desk.run("plan", exits=None).stdout
-            last = [keeping.now.lines(event)[-3:] for event in ("decided", "held", "result", "desired")]
+            last = [keeping.lines(event)[-3:] for event in ("leads", "decided", "held", "result", "desired")]
             pytest.fail(f"not converged within {within_s:g} s, or {witness.broken}:\n{plan}\n{last}", pytrace=False)
         witness.alarm.wait(0.2)
     return time.monotonic() - began
@@ -123,9 +134,7 @@ def _configured(lab: Lab) -> dict[str, str]:
 
 
 def _secrets_never_show(desk: Workspace, keeping: Keeping) -> None:
-    shown = (
-        "".join(life.log.read_text() for life in keeping.lives) + desk.run("history", "--limit", "10000", "-o", "json").stdout
-    )
+    shown = keeping.shown()
     for file in (desk.folder / "secrets").iterdir():
         for secret in _secrets_of(file):
             assert secret not in shown, f"a secret of {file.name} shows"
@@ -139,15 +148,9 @@ def _secrets_of(file: Path) -> list[str]:
     return [secret for secret in secrets if len(secret) >= LEAST_SECRET and not secret.startswith("-----")]
 
 
-def _whatever_was_done_was_planned(desk: Workspace, keeping: Keeping) -> None:
+def _whatever_was_done_was_planned(keeping: Keeping) -> None:
     """Each step that a log tells of stands in the history as planned, and none that does more than wait is without a reason."""
-    steps = [
-        step
-        for record in History(History.place(desk.folder / "desired")).passes(limit=100_000)
-        if record.command == "run"
-        for step in record.steps
-        if step.verb != Verb.WAIT
-    ]
+    steps = [step for record in keeping.passes() for step in record.steps if step.verb != Verb.WAIT]
     planned = {(step.address, step.verb) for step in steps if step.verb in PENDING}
     assert {(line["address"], line["verb"]) for line in keeping.lines("step") if line["verb"] != Verb.WAIT} <= planned
     unfounded = [step for step in steps if step.outcome in ("converged", "failed") and not (step.changes or step.reasons)]

@@ -9,8 +9,8 @@ import pytest
 
 from tests.lab import controllers
 from tests.lab.layout import host_named
+from tests.lab.led_cloud import CONF
 from tests.lab.test_converge import wait_for
-from tests.lab.test_leader import CONF
 from tests.lab.workspace import REPOSITORY, Workspace
 
 if TYPE_CHECKING:

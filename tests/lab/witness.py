@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 from openstack.exceptions import SDKException
 
+from tests.lab.frozen import Frozen
 from tests.lab.workspace import SERVICES, VCENTER_COMPUTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from openstack.compute.v2.aggregate import Aggregate
 
     from tests.lab.lab import Lab
 
@@ -87,6 +90,8 @@ class Witness:
     _alive: dict[str, dict[str, frozenset[int]]] = field(default_factory=dict)
     _down: dict[str, float] = field(default_factory=dict)
     _cloud: dict[str, object] = field(default_factory=dict)
+    _still: set[str] = field(default_factory=set)
+    _taken_out: set[tuple[str, str]] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _end: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -127,6 +132,25 @@ class Witness:
         """Hold the looks back while somebody writes into a file; add the foreign lines to what is yielded."""
         with self._lock:
             yield self._foreign[host, path]
+
+    @contextmanager
+    def taking_out(self, zone: str, host: str) -> Iterator[None]:
+        """Hold the looks back while somebody takes a host out of its zone; until it is in there again it may be missing."""
+        with self._lock:
+            self._taken_out.add((zone, host))
+            yield
+
+    def freeze(self, host: str) -> Callable[[], None]:
+        """Have a host stand still, between two looks: it answers nobody. What is returned lets it go on."""
+        with self._lock:
+            self._still.add(host)
+            frozen = Frozen(host)
+
+        def thaw() -> None:
+            frozen.thaw()
+            self._still.discard(host)
+
+        return thaw
 
     def say(self, what: str) -> None:
         """Note a broken promise."""
@@ -184,13 +208,20 @@ class Witness:
         """Return zones with their members, and who is registered: the stream changes none of that, nor must anybody."""
         cloud = self.lab.openstack()
         return {
-            "aggregates": {each.name: (each.availability_zone, each.hosts) for each in cloud.compute.aggregates()},
+            "aggregates": {each.name: self._members(each) for each in cloud.compute.aggregates()},
             "computes": {each.host for each in cloud.compute.services() if each.binary == "nova-compute"},
             "volume services": {each.host for each in cloud.block_storage.services() if each.binary == "cinder-volume"},
         }
 
+    def _members(self, aggregate: Aggregate) -> tuple[str, list[str]]:
+        """Return the zone of an aggregate and its hosts, with those whom somebody took out until they are in there again."""
+        out = {host for name, host in self._taken_out if name == aggregate.name}
+        hosts = set(aggregate.hosts or ())
+        self._taken_out -= {(aggregate.name, host) for host in out & hosts}
+        return aggregate.availability_zone, sorted(hosts | out)
+
     def _look_at_the_cloud(self) -> None:
-        with suppress(SDKException):  # an API that does not answer says nothing
+        with suppress(SDKException), self._lock:  # an API that does not answer says nothing
             found = self._held_by_openstack()
             if found != self._cloud:
                 self.say(f"in OpenStack there was {self._cloud} and is {found}")
@@ -199,6 +230,8 @@ class Witness:
     def _running(self) -> Iterator[tuple[str, str]]:
         """Yield who runs, as which invocation."""
         for host, units in SERVICES.items():
+            if host in self._still:
+                continue
             shown = self.lab.exec(host, "systemctl", "show", "-p", "ActiveState,InvocationID", *units).stdout
             for unit, block in zip(units, shown.strip().split("\n\n"), strict=True):
                 values = dict(line.split("=", 1) for line in block.splitlines())
@@ -206,8 +239,8 @@ class Witness:
                     yield service(host, unit), values["InvocationID"]
 
     def _look_at_starts(self) -> None:
-        running = set(self._running())
         with self._lock:
+            running = set(self._running())
             for who, _ in sorted(running - self._invocations):
                 self.starts[who] += 1
                 if self.starts[who] > self._may_start[who]:

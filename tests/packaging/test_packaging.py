@@ -175,3 +175,22 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     exposure = re.search(r"Overall exposure level for bivisor.service: ([\d.]+)", told.stdout)
     assert exposure, told.stdout + told.stderr
     assert float(exposure[1]) < 2.0
+
+
+def test_the_log_on_the_controllers_is_rotated_while_it_is_written(tmp_path: Path) -> None:
+    """The file names the log that the agent names; the daemon, which keeps it open, goes on writing into it."""
+    shipped = (PACKAGING / "logrotate/bivisor").read_text()
+    (default,) = re.findall(r"OCF_RESKEY_log:-(\S+)}", (PACKAGING / "ocf/bivisor").read_text())
+    assert re.findall(r"^(\S+) {$", shipped, re.MULTILINE) == [default]
+    if (logrotate := shutil.which("logrotate")) is None:
+        pytest.skip("logrotate is not installed (Debian: apt-get install logrotate)")
+    log, rules = tmp_path / "bivisor.log", tmp_path / "rules"
+    rules.write_text(shipped.replace(default, str(log)))
+    rules.chmod(0o644)
+    with log.open("a") as daemon:
+        print("before", file=daemon, flush=True)
+        command = [logrotate, "--force", "--state", str(tmp_path / "state"), str(rules)]
+        subprocess.run(command, check=True, capture_output=True)
+        print("after", file=daemon, flush=True)
+    assert log.read_text() == "after\n"
+    assert (tmp_path / "bivisor.log.1").read_text() == "before\n"

@@ -33,7 +33,7 @@ async def connect(sshd: Sshd) -> AsyncIterator[Connect]:
     """Return what makes targets of that server; their fields may be given otherwise."""
     targets: list[SshTarget] = []
 
-    def make(*, python: str = sys.executable, fence: Fence = UNFENCED, **other: Any) -> SshTarget:
+    def make(*, python: str = sys.executable, fence: Fence = UNFENCED, place: str = "", **other: Any) -> SshTarget:
         host_key = sshd.host_key.export_public_key().decode()
         known = {
             "address": "127.0.0.1",
@@ -43,7 +43,7 @@ async def connect(sshd: Sshd) -> AsyncIterator[Connect]:
             "key_file": str(sshd.key_file),
         }
         endpoint = SshEndpoint(target=TargetId("ssh", "host"), **{**known, **other})
-        targets.append(SshTarget(endpoint, python=python, folder=str(sshd.folder / "state"), fence=fence))
+        targets.append(SshTarget(endpoint, python=python, folder=str(sshd.folder / "state"), fence=fence, place=place))
         return targets[-1]
 
     yield make

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _CIBADMIN = """\
 #!{python} -IS
-import fcntl, sys
+import fcntl, os, sys
 folder, argv = {folder!r}, sys.argv[1:]
 with open(folder + "/lock", "a") as lock:  # the one who keeps the CIB does one thing after the other
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -23,12 +23,18 @@ with open(folder + "/lock", "a") as lock:  # the one who keeps the CIB does one 
         text = ""
     if open(folder + "/mode").read() == "off":
         sys.exit(102)
+    value = text.partition('name="bivisor-epoch" value="')[2].partition('"')[0]
     if argv[0] == "--query":
         print(text) if text else sys.exit(105)
+    elif argv[0] == "--delete":
+        half = "[not(nvpair[@name='bivisor-epoch'][@value!=''])]"
+        assert argv[1:] == ["--xpath", "//cluster_property_set[@id='bivisor-lead']" + half], argv
+        if text and not value:
+            os.unlink(folder + "/set")
     else:
         if argv[0] == "--create" and text:
             sys.exit(108)
-        if argv[0] == "--modify" and "[@value='" + text.partition('value="')[2].partition('"')[0] + "']" not in argv[2]:
+        if argv[0] == "--modify" and "[@value='" + value + "']" not in argv[2]:
             sys.exit(105)
         open(folder + "/set", "w").write(sys.stdin.read())
 """
@@ -53,6 +59,10 @@ class SmallCib:
             path = self.sbin / name
             path.write_text(text.format(python=sys.executable, folder=str(self.folder)))
             path.chmod(0o755)
+
+    def write(self, *pairs: str) -> None:
+        """Leave the set as somebody writes it by hand, with these nvpairs."""
+        (self.folder / "set").write_text(f'<cluster_property_set id="bivisor-lead">{"".join(pairs)}</cluster_property_set>')
 
     def mode(self, mode: str) -> None:
         """Let the ring be so from now on."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import sys
@@ -21,6 +23,7 @@ from reconciler.targets.fenced_http import fenced
 from reconciler.targets.openstack import OpenStackTarget
 from reconciler.targets.vcenter import VCenterTarget
 from resources.contract import Action, Query, TargetId
+from tests.targets.small_cib import SmallCib
 from tests.targets.small_openstack import Cloud, serving
 from tests.targets.test_openstack_target import KVM1, MAKE
 from tests.targets.test_openstack_target import endpoint as openstack
@@ -120,15 +123,34 @@ async def test_nothing_is_sent_to_a_host_after_the_lease(connect: Connect, sshd:
     assert (await target.ask((Query("file.stat", {"path": "/"}),)))[0].ok
 
 
-async def test_a_host_that_knows_better_ends_the_lead(connect: Connect, clock: Clock, fence: Fence) -> None:
-    """Refused by one host, an old leader writes to none any more."""
+async def test_a_host_that_has_heard_a_higher_number_refuses_for_itself(connect: Connect, clock: Clock, fence: Fence) -> None:
+    """It says by which file, and what to do; whether the lead is lost the ring knows, and one host alone ends no leader."""
     newer = Fence("demo", 8, "ctl2", clock)
     newer.extend(clock.now)
     assert (await connect(fence=newer).do(RAISE)).ok
     reply = await connect(fence=fence).do(RAISE)
-    assert (reply.code, reply.error) == ("fenced", "another leads: epoch 8 was here")
-    assert fence.closed == "ssh:host refuses us: another leads: epoch 8 was here"
+    assert reply.code == "fenced"
+    assert reply.error.startswith("epoch 8 was here, and this is 7: another leads, or once did by a clock that was ahead; ")
+    assert re.search(r"if nobody else leads demo, remove /\S+/epochs/demo there$", reply.error)
+    assert not fence.closed
     assert not newer.closed
+
+
+async def test_a_member_whose_cib_names_another_ends_the_lead(
+    connect: Connect, sshd: Sshd, fence: Fence, tmp_path: Path
+) -> None:
+    """Refused by one member in the ring's name, an old leader writes to no host any more."""
+    if os.geteuid():
+        pytest.skip("needs root, to put programs into /usr/sbin for the helper alone")
+    ring = SmallCib(tmp_path)
+    member = 'mount --bind "$0" /usr/sbin && exec sh -c "$1"'
+    sshd.rewrite = lambda command: shlex.join(["unshare", "-m", "sh", "-c", member, str(ring.sbin), command])
+    target = connect(fence=fence, place="member")
+    assert (await target.do(Action("epoch.claim", {"known": 0, "number": 7, "leader": "ctl1"}))).ok
+    assert (await target.do(RAISE)).ok
+    assert (await connect(place="member").do(Action("epoch.claim", {"known": 7, "number": 8, "leader": "ctl2"}))).ok
+    assert (await target.do(RAISE)).code == "deposed"
+    assert fence.closed == "ssh:host refuses us: ctl2 leads with epoch 8"
 
 
 _LEADER = """

@@ -27,6 +27,12 @@ def do(host: HostProcess, number: int, op: str = "epoch.raise", *, place: str = 
     return code
 
 
+def refusal(host: HostProcess) -> str:
+    """Return how a host refuses an older epoch: with the file by which it does, and the remedy."""
+    why = "another leads, or once did by a clock that was ahead"
+    return f"epoch 8 was here, and this is 7: {why}; if nobody else leads demo, remove {host.folder}/epochs/demo there"
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[HostProcess]:
     """Return a helper on a host that is no member of a ring."""
@@ -55,7 +61,7 @@ def test_an_older_epoch_is_refused(host: HostProcess, tmp_path: Path) -> None:
     assert do(host, OLD, "directory.make", path=str(made), mode="0755") == ""
     assert do(host, NEW) == ""
     host.send(epoch=["demo", OLD, ""], do=["directory.make", {"path": str(tmp_path / "late"), "mode": "0755"}])
-    assert host.receive()["reply"] == [{}, "fenced", "another leads: epoch 8 was here"]
+    assert host.receive()["reply"] == [{}, "fenced", refusal(host)]
     assert not (tmp_path / "late").exists()
     assert do(host, NEW, "directory.make", path=str(tmp_path / "late"), mode="0755") == ""
     assert (tmp_path / "late").exists()
@@ -109,6 +115,27 @@ def test_of_two_who_claim_one_is_refused(member: HostProcess, tmp_path: Path, ri
     assert member.look("epoch.show") == {"quorate": True, "number": NEW, "leader": "ctl2"}
 
 
+@pytest.mark.parametrize(
+    "pair", ['<nvpair id="a" name="bivisor-leader" value="ctl9"/>', '<nvpair id="a" name="bivisor-epoch" value=""/>']
+)
+def test_a_set_without_a_number_is_in_nobodys_way(member: HostProcess, ring: SmallCib, pair: str) -> None:
+    """Somebody wrote or removed a part of it by hand: nobody leads, and the next claim puts a whole one in its place."""
+    ring.write(pair)
+    assert member.look("epoch.show") == {"quorate": True, "number": 0, "leader": ""}
+    assert claim(member, 0, OLD) == ("", "")
+    assert member.look("epoch.show") == {"quorate": True, "number": OLD, "leader": "ctl1"}
+    assert claim(member, 0, NEW, "ctl2")[0] == "conflict"
+
+
+def test_a_number_that_is_none_is_told_with_the_remedy(member: HostProcess, ring: SmallCib) -> None:
+    """Nobody guesses what it was, or who leads; a person is told what to remove."""
+    ring.write('<nvpair id="a" name="bivisor-epoch" value="seven"/>')
+    (_, code, error), *_ = member.ask(("epoch.show", {}))
+    assert code == "failed"
+    assert error.startswith("bivisor-epoch in the cluster's configuration is no number: 'seven'; remove it, ")
+    assert error.endswith("""cibadmin --delete --xpath "//cluster_property_set[@id='bivisor-lead']\"""")
+
+
 def test_a_member_tells_what_its_host_has_heard(member: HostProcess, tmp_path: Path) -> None:
     """Of that cloud, whatever the CIB says by now; nonsense in the file counts for nothing here, and refuses writes."""
     assert member.look("epoch.show", cloud="demo")["heard"] == 0
@@ -136,7 +163,7 @@ def test_a_leader_has_a_plain_name(member: HostProcess, name: str) -> None:
 def test_a_member_sees_the_new_leader_in_its_cib(member: HostProcess) -> None:
     """Though nobody has told the host, its CIB has: the old one is refused there."""
     assert claim(member, 0, NEW, "ctl2") == ("", "")
-    assert do(member, OLD, place="member") == "fenced"
+    assert do(member, OLD, place="member") == "deposed"
     assert do(member, NEW, place="member") == ""
 
 
@@ -144,7 +171,7 @@ def test_a_leader_that_is_cut_off_is_refused_on_its_own_host(member: HostProcess
     """Without quorum the host of the leader itself refuses; elsewhere the leader may be about to repair just that."""
     assert claim(member, 0, OLD) == ("", "")
     ring.mode("alone")
-    assert do(member, OLD, place="here") == "fenced"
+    assert do(member, OLD, place="here") == "deposed"
     assert do(member, OLD, place="member") == ""
 
 
@@ -157,7 +184,7 @@ def test_a_restart_that_waited_is_judged_when_its_turn_comes(host: HostProcess) 
         waits_for(host, lock.fileno())
         assert do(other, NEW) == ""
         fcntl.flock(lock, fcntl.LOCK_UN)
-        assert host.receive()["reply"] == [{}, "fenced", "another leads: epoch 8 was here"]
+        assert host.receive()["reply"] == [{}, "fenced", refusal(host)]
 
 
 def waits_for(host: HostProcess, lock: int) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
@@ -18,7 +20,9 @@ from reconciler.targets.host.package_changes import INSTALL_S, SIMULATE_S
 from reconciler.targets.host.serve import ACTIONS, LOCK_S
 from reconciler.targets.host.service_changes import JOB_S
 from reconciler.targets.ssh import _limit_s
+from reconciler.targets.ssh_connection import ConnectGate
 from resources.contract import Action, Query, Reply
+from tests.drive.test_aside import told
 
 if TYPE_CHECKING:
     from reconciler.targets import Target
@@ -154,6 +158,32 @@ async def test_a_client_key_that_cannot_be_read(connect: Connect, sshd: Sshd, co
         path.write_bytes(content)
     error = await refusal(connect(key_file=str(path)))
     assert (error.retry, str(path) in error.reason, words in error.reason) == (False, True, True)
+
+
+async def test_a_client_key_that_hangs_holds_up_nobody_else(connect: Connect, sshd: Sshd) -> None:
+    """A pipe stands for a file of a mount that hangs: the loop goes on, here by writing the key."""
+    pipe = sshd.folder / "pipe"
+    os.mkfifo(pipe)
+    asking = asyncio.create_task(connect(key_file=str(pipe)).ask((ROOT,)))
+    await told(pipe, sshd.client_key.export_private_key().decode())
+    assert (await asking)[0].ok
+
+
+async def test_hosts_of_one_key_wait_for_one_reading(sshd: Sshd) -> None:
+    """While a file hangs there is one thread that waits for it, however many hosts are tried, and however often."""
+    pipe = sshd.folder / "pipe"
+    os.mkfifo(pipe)
+    gate = ConnectGate()
+    for _ in range(5):
+        asking = [asyncio.create_task(gate.options("root", str(pipe))) for _ in range(3)]
+        await asyncio.sleep(0)
+        for each in asking:
+            each.cancel()
+        await asyncio.wait(asking)
+    assert [thread.name for thread in threading.enumerate()].count("aside") == 1
+    last = asyncio.create_task(gate.options("root", str(pipe)))
+    await told(pipe, sshd.client_key.export_private_key().decode())
+    assert (await last).username == "root"
 
 
 @pytest.mark.parametrize("content", [b"@no-such-mark host\n", b"a-host-without-a-key\n", b"\xff\xfe\n"])

@@ -2,8 +2,8 @@
 
 A case has `case` (its promise in one sentence), `declared` (the arguments that the test's own builder turns into a
 unit), `replies` (data, or `[code, error]` for a failed question), and any of: `queries`, `facts` (null: it does not
-exist), `unreadable` (the message), `changes`, `actions`, `disruption`, `forbidden`, `down`, `blocked`, `remarks`.
-What a case does not mention is not looked at. A query to another target than the unit's own has that as a third
+exist), `unreadable` (the message), `changes`, `actions`, `disruption`, `forbidden`, `down`, `lost`, `blocked`,
+`remarks`. What a case does not mention is not looked at. A query to another target than the unit's own has that as a third
 part. `!secret TEXT` is a secret.
 """
 
@@ -69,6 +69,7 @@ def check(case: dict[str, Any], build: Callable[[dict[str, Any]], Unit]) -> None
         assert disruption is not None
         assert disruption.forbidden == case["forbidden"]
     assert unit.down(facts) == case.get("down", unit.down(facts))
+    assert [str(target) for target in unit.lost(facts)] == case.get("lost", [str(target) for target in unit.lost(facts)])
     assert unit.blocked(facts) == case.get("blocked", unit.blocked(facts))
     assert list(unit.remarks(facts)) == case.get("remarks", list(unit.remarks(facts)))
 

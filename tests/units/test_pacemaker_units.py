@@ -49,7 +49,8 @@ def _constraint(declared: dict[str, Any]) -> Constraint:
 def test_membership(case: dict[str, Any]) -> None:
     """A ring is what its online, clean members and their quorum say."""
     desired: Facts = {"members": tuple(case["declared"]["members"]), "quorate": True}
-    check(case, lambda _: Membership(address=Address(RING, "membership", "ring"), desired=desired))
+    hosts = {name: TargetId("ssh", name) for name in case["declared"]["members"]}
+    check(case, lambda _: Membership(address=Address(RING, "membership", "ring"), desired=desired, hosts=hosts))
 
 
 @pytest.mark.parametrize("case", cases("property"))

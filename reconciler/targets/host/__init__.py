@@ -5,7 +5,7 @@ It answers JSON lines on its standard input with JSON lines on its standard outp
     {"id": 1, "slot": 0, "ask": [[op, args], ...]}  ->  {"id": 1, "replies": [[data, code, error], ...]}
     {"id": 2, "again": 0}                           ->  the same, or {"id": 2, "same": true} if no reply has changed
     {"id": 3, "do": [op, args]}                     ->  {"id": 3, "reply": [data, code, error]}
-    {"id": 3, "epoch": [cloud, number, place], "do": [op, args]}      the same, or refused as `fenced`
+    {"id": 3, "epoch": [cloud, number, place], "do": [op, args]}      the same, or refused as `fenced` or `deposed`
     {"id": 4, "watch": {"paths": [...], "units": [...], "cib": true, "beat": 10}}
                                                     ->  {"id": 4, "reply": [{"deaf": [...]}, code, error]}
 

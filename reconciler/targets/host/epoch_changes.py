@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 EXISTS = 108
 """Exit code of cibadmin when what is to be created is there (CRM_EX_EXISTS)."""
 
+HALF = f"//cluster_property_set[@id='{SET}'][not(nvpair[@name='{EPOCH}'][@value!=''])]"
+"""Finds the set as somebody left it who wrote or removed a part of it by hand: it would be in the way of every claim."""
+
 CLAIM_S = 20
 
 
@@ -20,7 +23,7 @@ def epoch_claim(args: "Args", _folder: str) -> "dict[str, Any]":
     """Do `epoch.claim`: put `number` and `leader` into the CIB where `known` is the number there (0: none), else `conflict`.
 
     The condition is a part of the change, so the one who keeps the CIB judges it at the moment of the change: of two who
-    claim, one is refused. Only where the ring has quorum.
+    claim, one is refused. Only where the ring has quorum. A set without a number, which nobody claimed, is taken away first.
     """
     if not read()["quorate"]:
         raise Refusal("failed", "this part of the cluster has no quorum")
@@ -30,6 +33,7 @@ def epoch_claim(args: "Args", _folder: str) -> "dict[str, Any]":
         where = f"//cluster_property_set[@id='{SET}'][nvpair[@name='{EPOCH}'][@value='{int(args['known'])}']]"
         how = ["--modify", "--xpath", where]
     else:
+        run(["cibadmin", "--delete", "--xpath", HALF])
         how = ["--create", "--scope", "crm_config"]
     code, out, err = run(["cibadmin", *how, "--xml-pipe"], stdin=wanted.encode(), timeout_s=CLAIM_S)[0]
     if code in (NONE_SUCH, EXISTS):

@@ -31,6 +31,9 @@ NONE_SUCH = 105
 HERE = "here"
 """The place of the host on which the leader itself runs; any other member of the ring is a `member`."""
 
+REFUSALS = ("fenced", "deposed")
+"""The codes of what is refused to who leads no more."""
+
 LOCK_S = 20
 
 NOTE = "<85>bivisor: "
@@ -57,7 +60,8 @@ def read() -> "dict[str, Any]":
         raise Refusal("failed", f"Pacemaker does not tell who leads: {said or f'exit code {code or unsure}'}")
     number = _value(out, EPOCH) if code == 0 else ""
     if number and not number.isdigit():
-        raise Refusal("failed", f"{EPOCH} in the cluster's configuration is no number: {number!r}")
+        remedy = f"where no Bivisor leads: cibadmin --delete --xpath \"//cluster_property_set[@id='{SET}']\""
+        raise Refusal("failed", f"{EPOCH} in the cluster's configuration is no number: {number!r}; remove it, {remedy}")
     return {"quorate": quorum.strip() == "1", "number": int(number or 0), "leader": _value(out, LEADER) if number else ""}
 
 
@@ -70,14 +74,18 @@ def _value(text: str, name: str) -> str:
 
 
 def epoch_admit(args: "Args", folder: str) -> "dict[str, Any]":
-    """Let somebody write under `epoch`, [cloud, number, place], or refuse as `fenced`; remember a newer number."""
+    """Let somebody write under `epoch`, [cloud, number, place], or refuse; remember a newer number.
+
+    `deposed` is the word of this member's Pacemaker, which knows who leads. `fenced` is that of a remembered number, which one
+    host alone may have from a clock that was ahead, or from another ring: it refuses here, and ends nobody's lead.
+    """
     cloud, number, place = args["epoch"]
     try:
         if place:
             _compare(number, place)
         _raise(folder, cloud, number)
     except Refusal as refusal:
-        if refusal.code == "fenced":
+        if refusal.code in REFUSALS:
             tell(f"refused {args['op']} of epoch {number} of {cloud}: {refusal.error}")
         raise
     return {}
@@ -122,9 +130,9 @@ def _compare(number: int, place: str) -> None:
             raise
         return
     if seen["number"] > number:
-        raise Refusal("fenced", f"{seen['leader']} leads with epoch {seen['number']}")
+        raise Refusal("deposed", f"{seen['leader']} leads with epoch {seen['number']}")
     if place == HERE and not seen["quorate"]:
-        raise Refusal("fenced", "this part of the cluster has no quorum, and its leader is here")
+        raise Refusal("deposed", "this part of the cluster has no quorum, and its leader is here")
 
 
 def _raise(folder: str, cloud: str, number: int) -> None:
@@ -139,7 +147,8 @@ def _raise(folder: str, cloud: str, number: int) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
         known = _known(path)
         if number < known:
-            raise Refusal("fenced", f"another leads: epoch {known} was here")
+            clocks = f"another leads, or once did by a clock that was ahead; if nobody else leads {cloud}, remove {path} there"
+            raise Refusal("fenced", f"epoch {known} was here, and this is {number}: {clocks}")
         if number > known:
             replace(path, f"{number}\n".encode(), 0o600, os.geteuid(), os.getegid())
     except Expired:

@@ -1,0 +1,161 @@
+"""Who writes the passes into the history: in order, and once more when the file cannot be written.
+
+A command writes at once: what it has begun stands there before it acts, and is there when it is killed. A daemon must not
+wait for a disk: what it does is written in a thread, moments later, and a kill -9 may cost these.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from reconciler.core.errors import HistoryError
+from reconciler.ledger import Ledger
+from reconciler.mistakes import outlived
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from reconciler.ledger import Write
+
+MOST_UNWRITTEN = 5_000
+"""So many writes are kept while the file cannot be written; then all of them are dropped, and what comes is kept anew."""
+
+AGAIN_S = 1.0
+"""Seconds after which the thread tries again to write."""
+
+END_S = 5.0
+"""Seconds for which the thread's end is waited for."""
+
+
+class Scribe(Protocol):
+    """Writes what it is told."""
+
+    def write(self, write: Write, *, always: bool = False) -> None:
+        """Have that written, after all that was told before. After trouble it may be kept for later unless `always`."""
+        ...
+
+    def end(self) -> None:
+        """Hear that nothing is told any more."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file, with all written that can be."""
+        ...
+
+
+class Direct:
+    """Writes at once, by whoever tells it; an apply waits for that as long as for another writer at most."""
+
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        """Write to the history of that folder; `warn` is told once what stands against it."""
+        self._ledger = Ledger(folder, warn)
+        self._warn = warn
+        self._unwritten: list[Write] = []
+        self._warned = False
+        self.troubled = False
+        """Whether the last attempt failed."""
+
+    def write(self, write: Write, *, always: bool = False) -> None:
+        """Write this and all that could not be written before; after trouble only with `always`, else it is kept."""
+        self._unwritten.append(write)
+        if always or not self.troubled:
+            self.together()
+
+    def together(self, writes: Sequence[Write] = ()) -> None:
+        """Write these and all that could not be written before. What fails by a mistake of the program is lost alone."""
+        self._unwritten.extend(writes)
+        try:
+            self._ledger.together(self._unwritten)
+        except HistoryError as error:
+            if not self._warned:
+                self._warn(f"warning: what this apply does is not recorded; it goes on all the same. {error}")
+            self.troubled = self._warned = True
+            if len(self._unwritten) > MOST_UNWRITTEN:
+                self._unwritten.clear()
+        except Exception:
+            several, self._unwritten = self._unwritten, []
+            if len(several) == 1:
+                raise
+            for each in several:
+                with outlived("record what is done"):
+                    self.together([each])
+        else:
+            self._unwritten.clear()
+            self.troubled = self._warned = False
+
+    def end(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._ledger.close()
+
+
+class Threaded:
+    """Writes in a thread of its own, which alone has the file open: whoever tells it something never waits.
+
+    While the file cannot be written it is tried each second, and while a disk hangs things wait, but not without bound.
+    """
+
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        """Write to the history of that folder; `warn` is told, in the thread or by whoever tells too much, what is lost."""
+        self._direct = Direct(folder, warn)
+        self._warn = warn
+        self._waiting: deque[Write] = deque()
+        self._news = threading.Event()
+        self._ending = threading.Event()
+        self._until = 0.0
+        self._thread: threading.Thread | None = None
+
+    def write(self, write: Write, *, always: bool = False) -> None:  # noqa: ARG002 - it is always tried: nobody waits for it
+        """Have that written soon, with all else that waits by then."""
+        if len(self._waiting) >= MOST_UNWRITTEN:
+            self._waiting.clear()
+            self._warn(f"warning: {MOST_UNWRITTEN} records wait for a disk that does not answer: they are dropped")
+        self._waiting.append(write)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+            self._thread.start()
+        self._news.set()
+
+    def end(self) -> None:
+        """Write what waits, and end."""
+        if not self._ending.is_set():
+            self._until = time.monotonic() + END_S
+            self._ending.set()
+            self._news.set()
+
+    def close(self) -> None:
+        """Wait until all is written, but not for long: a disk may hang."""
+        self.end()
+        if self._thread is not None:
+            self._thread.join(max(0.0, self._until - time.monotonic()))
+
+    def _work(self) -> None:
+        while True:
+            self._news.wait(AGAIN_S if self._direct.troubled else None)
+            self._news.clear()
+            ending = self._ending.is_set()  # asked first: what was told before that is among what waits
+            writes = self._taken()
+            if writes or self._direct.troubled:
+                with outlived("record what is done"):
+                    self._direct.together(writes)
+            if ending:
+                break
+            if self._direct.troubled:
+                self._ending.wait(AGAIN_S)
+        self._direct.close()
+
+    def _taken(self) -> list[Write]:
+        """Return what waits; whoever tells more meanwhile appends to it, or drops all of it."""
+        writes: list[Write] = []
+        while self._waiting:
+            try:
+                writes.append(self._waiting.popleft())
+            except IndexError:
+                break
+        return writes

@@ -94,8 +94,13 @@ class Recorder:
         self._unnamed: list[_Row] | None = None
 
     def taken(self, origin: Origin) -> None:
-        """Hear that other documents are in force; of which commit they are may be told later, by `named`."""
-        self.origin, self._unnamed = origin, []
+        """Hear that other documents are in force; of which commit they are may be told later, by `named`.
+
+        The same `origin` again is the same documents, read anew: what began before is of the same commit still.
+        """
+        if origin is not self.origin or self._unnamed is None:
+            self._unnamed = []
+        self.origin = origin
 
     def named(self, origin: Origin) -> None:
         """Hear of which commit the documents in force are: so are the passes that began meanwhile."""

@@ -113,6 +113,7 @@ class Chronicle:
             dirty = origin.dirty and origin.commit == folder.revision
             origin = replace(origin, commit=folder.revision, branch=folder.branch, dirty=dirty)
         self.recorder.named(origin)
+        self.books.taking(origin)  # though it was told before: others may have been in force meanwhile
         told = (*_means(folder), origin)
         if told == self._told:
             return False

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,6 +86,11 @@ def keeper(folder: Path) -> Keeper:
     return kept
 
 
+def documents(size: int) -> Folder:
+    """Return documents that say something else for another size."""
+    return Folder(replace(desired_of((thing("a", "x", size=size),)), files={"x": str(size)}))
+
+
 async def act(operation: Operation) -> None:
     """Make something as declared, as the daemon does."""
     reconciler = World().reconciler(thing("a", "x", size=1))
@@ -126,10 +132,10 @@ async def test_documents_that_are_in_force_no_more_are_not_named(repository: Rep
     with Chronicle(folder) as chronicle:
         operation = Operation(folder, chronicle, chronicle.recorder, Given(), acts=True)
         async with operation.around(Settings()):
-            operation.taking(Folder(desired_of((thing("a", "x", size=1),))))
+            operation.taking(documents(1))
             await until(slow.asked.exists)
             await act(operation)
-            operation.taking(Folder(desired_of((thing("a", "x", size=2),))))
+            operation.taking(documents(2))
             await act(operation)
             slow.go_on()
             await until(lambda: chronicle.recorder.origin.commit)
@@ -171,3 +177,30 @@ async def test_documents_that_are_read_anew_and_are_as_before_are_no_news(reposi
     told = [each for each in read_events(History.place(folder)) if each.event.reason == "Taken"]
     assert [each.count for each in told] == [1, 1]
     assert ["uncommitted" in each.event.message for each in told] == [True, False]
+
+
+async def test_documents_that_are_back_are_of_their_commit_again(repository: Repository) -> None:
+    """Others were in force for a moment, of which git was never asked: status has the commit of those that are back."""
+    commit = head(repository)
+    folder = repository.folder
+    with Chronicle(folder) as chronicle:
+        for size in (1, 2, 1):
+            found = documents(size)
+            chronicle.taking(found)
+            if size == 1:
+                await chronicle.name(found)
+    assert keeper(folder).commit == commit
+
+
+async def test_passes_of_documents_that_are_read_anew_are_named_all_the_same(repository: Repository) -> None:
+    """SIGHUP before git answered: what was done before it and after it is of the commit that git tells then."""
+    commit = head(repository)
+    folder = repository.folder
+    with Chronicle(folder) as chronicle:
+        for _ in range(2):
+            found = documents(1)
+            chronicle.taking(found)
+            reconciler = World().reconciler(thing("a", "x", size=1))
+            await reconciler.carry_out(await reconciler.look(), chronicle.step, chronicle.recorder)
+        await chronicle.name(found)
+    assert [one.commit for one in History(History.place(folder)).passes()] == [commit] * 2

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import signal
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.history import History
+from tests.lab.controllers import moment
 from tests.lab.test_run import Running
 from tests.lab.witness import IDENTITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import TypeAlias
 
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
     Kind: TypeAlias = Callable[[Course], str]
     """Has one thing happen and says what; or nothing, where there is no room for it now."""
+
+
+LAST_S = 1.0
+"""Seconds in which what was done comes to stand in the history, on a machine that has much to do."""
 
 
 class Keeping(Protocol):
@@ -69,9 +75,30 @@ class Keeping(Protocol):
         """Return all that it has written: logs, and the files of its histories."""
         ...
 
+    def unrecorded(self) -> list[dict[str, Any]]:
+        """Return the lines of the steps that may stand in no history, because whoever told of them was killed then."""
+        ...
+
     def rivals(self) -> list[str]:
         """Return what was done by one that led no more, a sentence each."""
         ...
+
+
+def last_steps(told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the lines of the steps that each life has told of in its last second, unless it stopped as it was asked to.
+
+    A daemon tells of a step and begins it when its record is handed over to the thread that writes it (reconciler.scribe): it
+    waits for no disk. What a kill comes before is in the log, and not in the history. `told` is a log, life after life.
+    """
+    begins = [place for place, line in enumerate(told) if line.get("event") == "starting"]
+    lives = [told[begin:end] for begin, end in pairwise([*begins, len(told)])]
+    killed = [life for life in lives if not any(line.get("event") == "stopped" for line in life)]
+    return [
+        line
+        for life in killed
+        for line in life
+        if line.get("event") == "step" and moment(life[-1]["timestamp"]) - moment(line["timestamp"]) <= LAST_S
+    ]
 
 
 class Records:
@@ -168,6 +195,10 @@ class Alone:
     def shown(self) -> str:
         """Return the logs of all lives, and the one file."""
         return "".join(life.log.read_text() for life in self._lives) + self._records.shown([self._history])
+
+    def unrecorded(self) -> list[dict[str, Any]]:
+        """Return them of all lives."""
+        return last_steps([line for life in self._lives for line in life.lines()])
 
     def rivals(self) -> list[str]:
         """Return nothing: a lock of the kernel is tested elsewhere."""

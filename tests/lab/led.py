@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tests.lab import controllers, rivals
 from tests.lab.controllers import NAMES, RUNNING
 from tests.lab.course import UNLED_S
-from tests.lab.keeping import Records, excuse_restarts
+from tests.lab.keeping import Records, excuse_restarts, last_steps
 from tests.lab.layout import HOSTS
 
 if TYPE_CHECKING:
@@ -133,6 +133,10 @@ class Led:
         """Return all logs and files."""
         logs = (self._lab.root(name) / controllers.LOG.lstrip("/") for name in NAMES)
         return "".join(log.read_text() for log in logs if log.exists()) + self._records.shown(self._histories)
+
+    def unrecorded(self) -> list[dict[str, Any]]:
+        """Return them of all controllers."""
+        return [line for name in NAMES for line in last_steps(controllers.lines(self._lab, name))]
 
     def rivals(self) -> list[str]:
         """Judge by what hosts, Nova and the daemons themselves have told."""

@@ -45,10 +45,10 @@ class Running:
         with self.log.open("wb") as log:
             self.process = desk.start("--log-json", "--log-level", level, "run", log=log)
 
-    def lines(self, event: str) -> list[dict[str, Any]]:
-        """Return the lines of that event so far."""
+    def lines(self, event: str = "") -> list[dict[str, Any]]:
+        """Return the lines of that event so far, or all of them."""
         whole = [line for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        return [told for told in map(json.loads, filter(_is_json, whole)) if told["event"] == event]
+        return [told for told in map(json.loads, filter(_is_json, whole)) if event in ("", told["event"])]
 
     def quiet(self) -> bool:
         """Tell whether its last decision was that everything is as declared, and nothing is in hand."""

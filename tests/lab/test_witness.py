@@ -9,6 +9,7 @@ from tests.bench.latency import part
 from tests.lab import rivals
 from tests.lab.controllers import Note
 from tests.lab.documents import with_option
+from tests.lab.keeping import last_steps
 from tests.lab.rivals import Claim
 from tests.lab.witness import foreign_lines
 
@@ -41,6 +42,18 @@ def test_parts_are_by_nearest_rank() -> None:
     assert part([float(value) for value in range(1, 101)], 0.99) == 99.0
     assert part([3.0, 1.0, 2.0], 0.99) == 3.0
     assert part([3.0, 1.0, 2.0], 0.5) == 2.0
+
+
+def test_what_a_kill_may_have_kept_from_the_history() -> None:
+    """Of each life that was killed its last second's steps; of one that stopped, and of before that second, nothing."""
+
+    def life(begin: int, *, last: str) -> list[dict[str, Any]]:
+        events = ("starting", 0.0), ("step", 1.0), ("result", 1.5), ("step", 2.2), ("step", 2.8), (last, 3.0)
+        return [{"event": event, "timestamp": datetime.fromtimestamp(begin + at, UTC).isoformat()} for event, at in events]
+
+    killed, stopped, killed_last = life(10, last="result"), life(20, last="stopped"), life(30, last="step")
+    assert last_steps([*killed, *stopped, *killed_last]) == [*killed[3:5], *killed_last[3:6]]
+    assert last_steps([]) == []
 
 
 def test_what_a_host_accepts_of_a_former_leader_is_seen() -> None:

@@ -27,6 +27,7 @@ from reconciler.core.plan import Verb
 from reconciler.core.standing import Former, of_time
 from reconciler.core.status import Hearing, Outcome, Status, Truth
 from reconciler.event_file import add_event
+from reconciler.history_file import THREAD_PATIENCE_S
 from reconciler.ledger import Ledger
 from reconciler.mistakes import outlived
 from reconciler.outlook import Outlook, to_keep
@@ -94,7 +95,7 @@ class Bookkeeper:
         self._redact = redact
         self._warn = warn
         self._warned = False
-        self._ledger = Ledger(folder, warn)
+        self._ledger = Ledger(folder, warn, THREAD_PATIENCE_S)
         now = stamp(datetime.now(UTC))
         self._keeper = Keeper(mark_of(os.getpid()), ended=False, acts=acts, began=now, seen=now, version=version("bivisor"))
         self._sight: Sight | None = None

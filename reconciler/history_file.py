@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE_S = 1.0
-"""How long another writer is waited for. A write takes milliseconds; nothing else goes on meanwhile."""
+"""How long a command waits for another writer; nothing else goes on meanwhile. Most writes take milliseconds."""
+
+THREAD_PATIENCE_S = 5.0
+"""How long a thread waits for that, for which nobody waits: the beginning of a pass of 20,000 steps takes seconds."""
 
 STATE = "BIVISOR_STATE"
 """The environment variable that names the folder of such files."""
@@ -114,7 +117,7 @@ _MAKING = threading.Lock()
 """Held while the file is made: by then no other thread may have it open, see `_make`."""
 
 
-def open_to_write(path: Path) -> sqlite3.Connection:
+def open_to_write(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
     """Return the file ready to be written, made where it is not there. Raises HistoryError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -126,7 +129,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
             f"{path}: cannot be written: {where}{error.strerror}. Name a folder of your own with {STATE}"
         ) from None
     try:
-        connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=patience_s, isolation_level=None)
     except sqlite3.Error as error:
         raise trouble(path, error, "written") from None
     try:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.history import History
-from reconciler.history_file import open_to_write, trouble
+from reconciler.history_file import PATIENCE_S, open_to_write, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class Ledger:
     """The file of one folder of documents, open for writing from its first write on. One thread at a time uses it."""
 
-    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
-        """Write to the history of that folder; `warn` is told when it has to begin anew."""
+    def __init__(self, folder: Path, warn: Callable[[str], None], patience_s: float = PATIENCE_S) -> None:
+        """Write to the history of that folder; `warn` is told when it has to begin anew. Other writers have `patience_s`."""
+        self._patience_s = patience_s
         self._folder = folder
         self._warn = warn
         self._path: Path | None = None
@@ -62,7 +63,7 @@ class Ledger:
                 f"warning: {path} was deleted or exchanged while it was written to: what stood there is lost, it begins anew"
             )
         if self._connection is None:
-            self._connection = open_to_write(path)
+            self._connection = open_to_write(path, self._patience_s)
             self._file = _identity(path)
         return self._connection
 

@@ -1,7 +1,8 @@
 """Records what an apply does, while it does it: each pass when it begins, each step when something comes of it.
 
-Whoever is killed leaves behind what had been begun. Recording never stops, fails or delays an apply for long: what cannot
-be written is told once, and tried again. Who writes, and when, is the scribe's to know.
+Recording never stops, fails or delays an apply for long: what cannot be written is told once, and tried again. Who writes, and
+when, is the scribe's to know, and so is what a kill leaves behind: of a command all that it had begun, of a daemon all but its
+last moments.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.core.errors import HistoryError
+from reconciler.history_file import PATIENCE_S, THREAD_PATIENCE_S
 from reconciler.ledger import Ledger
 from reconciler.mistakes import outlived
 
@@ -50,9 +51,9 @@ class Scribe(Protocol):
 class Direct:
     """Writes at once, by whoever tells it; an apply waits for that as long as for another writer at most."""
 
-    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, warn: Callable[[str], None], *, patience_s: float = PATIENCE_S) -> None:
         """Write to the history of that folder; `warn` is told once what stands against it."""
-        self._ledger = Ledger(folder, warn)
+        self._ledger = Ledger(folder, warn, patience_s)
         self._warn = warn
         self._unwritten: list[Write] = []
         self._warned = False
@@ -98,12 +99,13 @@ class Direct:
 class Threaded:
     """Writes in a thread of its own, which alone has the file open: whoever tells it something never waits.
 
-    While the file cannot be written it is tried each second, and while a disk hangs things wait, but not without bound.
+    While the file cannot be written it is tried each second, and while a disk hangs things wait, but not without bound. Nobody
+    waits for the thread: it waits the longer for other writers.
     """
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
         """Write to the history of that folder; `warn` is told, in the thread or by whoever tells too much, what is lost."""
-        self._direct = Direct(folder, warn)
+        self._direct = Direct(folder, warn, patience_s=THREAD_PATIENCE_S)
         self._warn = warn
         self._waiting: deque[Write] = deque()
         self._news = threading.Event()

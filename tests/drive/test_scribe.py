@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from reconciler import scribe
+from reconciler.bookkeeper import Bookkeeper
 from reconciler.history import History
 from reconciler.recorder import Origin, Recorder
 from reconciler.scribe import Direct, Threaded
@@ -123,6 +124,20 @@ def test_what_waits_for_a_disk_is_bounded(tmp_path: Path, disk: threading.Event,
     writer.close()
     assert written == [10, 11, 12]
     assert len(warned) == 1
+
+
+def test_a_thread_waits_longer_for_other_writers_than_a_command(tmp_path: Path) -> None:
+    """A large pass is written for seconds: nobody waits for the thread that waits for that, but for an apply somebody does."""
+    waits: list[int] = []
+
+    def ask(connection: sqlite3.Connection) -> None:
+        waits.extend(connection.execute("PRAGMA busy_timeout").fetchone())
+
+    for writer in (Direct(tmp_path, print), Threaded(tmp_path, print)):
+        writer.write(ask)
+        writer.close()
+    Bookkeeper(tmp_path, str, print)._ledger.together([ask])
+    assert waits == [1000, 5000, 5000]
 
 
 @pytest.mark.parametrize("made", [Direct, Threaded])

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 MOST_UNWRITTEN = 5_000
 """So many writes are kept while the file cannot be written; then all of them are dropped, and what comes is kept anew."""
 
-AGAIN_S = 1.0
-"""Seconds after which the thread tries again to write."""
+AGAIN_S, SHORTLY_S = 1.0, 0.1
+"""Seconds after which the thread tries again to write, and at its end."""
 
 END_S = 5.0
-"""Seconds for which the thread's end is waited for."""
+"""Seconds for which the thread's end is waited for, and in which it tries again."""
 
 
 class Scribe(Protocol):
@@ -57,8 +57,13 @@ class Direct:
         self._warn = warn
         self._unwritten: list[Write] = []
         self._warned = False
-        self.troubled = False
-        """Whether the last attempt failed."""
+        self.troubled = self.held = False
+        """Whether the last attempt failed, and whether that was because another program holds the file."""
+
+    @property
+    def left(self) -> int:
+        """How many writes could not be written yet."""
+        return len(self._unwritten)
 
     def write(self, write: Write, *, always: bool = False) -> None:
         """Write this and all that could not be written before; after trouble only with `always`, else it is kept."""
@@ -75,31 +80,39 @@ class Direct:
             if not self._warned:
                 self._warn(f"warning: what this apply does is not recorded; it goes on all the same. {error}")
             self.troubled = self._warned = True
+            self.held = error.retry
             if len(self._unwritten) > MOST_UNWRITTEN:
                 self._unwritten.clear()
         except Exception:
             several, self._unwritten = self._unwritten, []
+            self.troubled = self.held = False  # the file was there to be written to
             if len(several) == 1:
                 raise
             for each in several:
+                if self.troubled:  # by now: each attempt may have to wait, and nothing is gained by one more
+                    self._unwritten.append(each)
+                    continue
                 with outlived("record what is done"):
                     self.together([each])
         else:
             self._unwritten.clear()
-            self.troubled = self._warned = False
+            self.troubled = self.held = self._warned = False
 
     def end(self) -> None:
         """Nothing waits."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Try once more to write what is left, and let go of the file."""
+        if self._unwritten:
+            with outlived("record what is done"):
+                self.together()
         self._ledger.close()
 
 
 class Threaded:
     """Writes in a thread of its own, which alone has the file open: whoever tells it something never waits.
 
-    While the file cannot be written it is tried each second, and while a disk hangs things wait, but not without bound. Nobody
+    While the file cannot be written that is tried again, and while a disk hangs things wait, but not without bound. Nobody
     waits for the thread: it waits the longer for other writers.
     """
 
@@ -136,10 +149,17 @@ class Threaded:
         self.end()
         if self._thread is not None:
             self._thread.join(max(0.0, self._until - time.monotonic()))
+        if lost := self._direct.left + len(self._waiting):
+            self._warn(
+                f"warning: what was done last is not recorded: it could not be written before the end. Records lost: {lost}"
+            )
 
     def _work(self) -> None:
         while True:
-            self._news.wait(AGAIN_S if self._direct.troubled else None)
+            if self._direct.troubled:
+                self._ending.wait(AGAIN_S)
+            else:
+                self._news.wait()
             self._news.clear()
             ending = self._ending.is_set()  # asked first: what was told before that is among what waits
             writes = self._taken()
@@ -147,9 +167,9 @@ class Threaded:
                 with outlived("record what is done"):
                     self._direct.together(writes)
             if ending:
-                break
-            if self._direct.troubled:
-                self._ending.wait(AGAIN_S)
+                if not self._direct.held or time.monotonic() >= self._until:
+                    break
+                time.sleep(SHORTLY_S)
         self._direct.close()
 
     def _taken(self) -> list[Write]:

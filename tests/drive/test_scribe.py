@@ -53,6 +53,48 @@ def passes(folder: Path) -> list[PassRecord]:
     return History(History.place(folder)).passes(limit=100)[::-1]
 
 
+class Beside:
+    """Another file of SQLite's, which somebody may hold: who writes needs it too."""
+
+    def __init__(self, folder: Path) -> None:
+        """Have it, held by nobody."""
+        self._path = folder / "beside.sqlite"
+        self._holder = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        self.tries: list[str] = []
+
+    def hold(self) -> None:
+        """Hold it."""
+        self._holder.execute("BEGIN IMMEDIATE")
+
+    def let_go(self) -> None:
+        """Hold it no more."""
+        self._holder.close()
+
+    def note(self, text: str) -> Callable[[sqlite3.Connection], object]:
+        """Return a write that fails while it is held, because it is."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            self.tries.append(text)
+            with closing(sqlite3.connect(self._path, timeout=0, isolation_level=None)) as mine:
+                mine.execute("BEGIN IMMEDIATE")
+            note(text)(connection)
+
+        return write
+
+
+def note(text: str) -> Callable[[sqlite3.Connection], object]:
+    """Return a write of that text."""
+    return lambda connection: connection.execute(
+        "INSERT INTO events (type, reason, about, message, first, last, count) VALUES ('', '', '', ?, '', '', 1)", (text,)
+    )
+
+
+def noted(folder: Path) -> list[str]:
+    """Return these texts, in the order in which they were written."""
+    with closing(sqlite3.connect(History.place(folder))) as connection:
+        return [row[0] for row in connection.execute("SELECT message FROM events ORDER BY number")]
+
+
 async def act(recorder: Recorder, size: int) -> None:
     """Make one thing as declared in one pass."""
     reconciler = World().reconciler(thing("a", "x", size=size))
@@ -95,12 +137,14 @@ async def test_what_another_program_kept_from_being_written_is_written_without_a
 def test_a_disk_that_never_answers_is_not_waited_for_at_the_end(
     tmp_path: Path, disk: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The end comes within its limit, and the thread is none that the interpreter waits for."""
+    """The end comes within its limit and says how much is lost; the thread is none that the interpreter waits for."""
     monkeypatch.setattr(scribe, "END_S", 0.1)
-    writer = Threaded(tmp_path, print)
+    warned: list[str] = []
+    writer = Threaded(tmp_path, warned.append)
     writer.write(lambda _: disk.wait(DEADLINE_S))
     writer.close()
     assert not disk.is_set()
+    assert warned == ["warning: what was done last is not recorded: it could not be written before the end. Records lost: 1"]
     assert all(each.daemon for each in threading.enumerate() if each.name == "recorder")
 
 
@@ -124,6 +168,55 @@ def test_what_waits_for_a_disk_is_bounded(tmp_path: Path, disk: threading.Event,
     writer.close()
     assert written == [10, 11, 12]
     assert len(warned) == 1
+
+
+def test_what_an_apply_could_not_write_is_tried_once_more_at_its_end(tmp_path: Path) -> None:
+    """Somebody held the file when the last was to be written, and holds it no more: nothing is left out."""
+    warned: list[str] = []
+    beside = Beside(tmp_path)
+    writer = Direct(tmp_path, warned.append)
+    beside.hold()
+    for text in "ab":
+        writer.write(beside.note(text), always=True)
+    beside.let_go()
+    writer.close()
+    assert noted(tmp_path) == ["a", "b"]
+    assert len(warned) == 1
+
+
+def test_at_its_end_a_daemon_tries_as_long_as_it_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody holds the file when the daemon ends: it is tried until that is over."""
+    monkeypatch.setattr(scribe, "END_S", DEADLINE_S)
+    warned: list[str] = []
+    beside = Beside(tmp_path)
+    writer = Threaded(tmp_path, warned.append)
+    beside.hold()
+    writer.write(beside.note("a"))
+    until(lambda: warned)
+    writer.end()
+    tries = len(beside.tries)
+    until(lambda: len(beside.tries) > tries + 2)  # one may have gone on when the end came, and one would follow in any case
+    beside.let_go()
+    writer.close()
+    assert noted(tmp_path) == ["a"]
+    assert len(warned) == 1
+
+
+def test_a_mistake_makes_nobody_wait_again_and_again(tmp_path: Path) -> None:
+    """After a mistake each record is tried alone; where the file is held by then, only the first one is."""
+    beside = Beside(tmp_path)
+
+    def fail(_: sqlite3.Connection) -> NoReturn:
+        if len(beside.tries) == 2:
+            beside.hold()
+        raise KeyError("canary")
+
+    writer = Direct(tmp_path, print)
+    writer.together([beside.note("a"), beside.note("b"), fail, beside.note("c"), beside.note("d")])
+    assert beside.tries == ["a", "b", "a"]
+    beside.let_go()
+    writer.close()
+    assert noted(tmp_path) == ["a", "b", "c", "d"]
 
 
 def test_a_thread_waits_longer_for_other_writers_than_a_command(tmp_path: Path) -> None:

@@ -22,14 +22,21 @@ if TYPE_CHECKING:
 
     from reconciler.ledger import Write
 
-MOST_UNWRITTEN = 5_000
-"""So many writes are kept while the file cannot be written; then all of them are dropped, and what comes is kept anew."""
+MOST_UNWRITTEN, HANGS_S = 5_000, 30.0
+"""So many writes are kept when nothing could be written for so many seconds; then all of them are dropped, and what comes is
+kept anew. A number alone says nothing of the disk: many things may be done at once."""
+
+MOST_AT_ALL = 200_000
+"""So many are kept in any case."""
 
 AGAIN_S, SHORTLY_S = 1.0, 0.1
 """Seconds after which the thread tries again to write, and at its end."""
 
 END_S = 5.0
 """Seconds for which the thread's end is waited for, and in which it tries again."""
+
+_APPLY = "what this apply does is not recorded; it goes on all the same."
+_DAEMON = "what is done is not recorded for now; it is kept, and tried again."
 
 
 class Scribe(Protocol):
@@ -51,12 +58,16 @@ class Scribe(Protocol):
 class Direct:
     """Writes at once, by whoever tells it; an apply waits for that as long as for another writer at most."""
 
-    def __init__(self, folder: Path, warn: Callable[[str], None], *, patience_s: float = PATIENCE_S) -> None:
-        """Write to the history of that folder; `warn` is told once what stands against it."""
+    def __init__(
+        self, folder: Path, warn: Callable[[str], None], *, patience_s: float = PATIENCE_S, means: str = _APPLY
+    ) -> None:
+        """Write to the history of that folder; `warn` is told once what stands against it, and what that `means`."""
         self._ledger = Ledger(folder, warn, patience_s)
         self._warn = warn
+        self._means = means
         self._unwritten: list[Write] = []
         self._warned = False
+        self._since = 0.0
         self.troubled = self.held = False
         """Whether the last attempt failed, and whether that was because another program holds the file."""
 
@@ -70,6 +81,8 @@ class Direct:
         self._unwritten.append(write)
         if always or not self.troubled:
             self.together()
+        else:
+            self._bounded()
 
     def together(self, writes: Sequence[Write] = ()) -> None:
         """Write these and all that could not be written before. What fails by a mistake of the program is lost alone."""
@@ -78,11 +91,12 @@ class Direct:
             self._ledger.together(self._unwritten)
         except HistoryError as error:
             if not self._warned:
-                self._warn(f"warning: what this apply does is not recorded; it goes on all the same. {error}")
+                self._warn(f"warning: {self._means} {error}")
+            if not self.troubled:
+                self._since = time.monotonic()
             self.troubled = self._warned = True
             self.held = error.retry
-            if len(self._unwritten) > MOST_UNWRITTEN:
-                self._unwritten.clear()
+            self._bounded()
         except Exception:
             several, self._unwritten = self._unwritten, []
             self.troubled = self.held = False  # the file was there to be written to
@@ -108,6 +122,11 @@ class Direct:
                 self.together()
         self._ledger.close()
 
+    def _bounded(self) -> None:
+        if _too_many(len(self._unwritten), self._since):
+            self._warn(_dropped(len(self._unwritten)))
+            self._unwritten.clear()
+
 
 class Threaded:
     """Writes in a thread of its own, which alone has the file open: whoever tells it something never waits.
@@ -118,19 +137,21 @@ class Threaded:
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
         """Write to the history of that folder; `warn` is told, in the thread or by whoever tells too much, what is lost."""
-        self._direct = Direct(folder, warn, patience_s=THREAD_PATIENCE_S)
+        self._direct = Direct(folder, warn, patience_s=THREAD_PATIENCE_S, means=_DAEMON)
         self._warn = warn
         self._waiting: deque[Write] = deque()
         self._news = threading.Event()
         self._ending = threading.Event()
-        self._until = 0.0
+        self._since = self._until = 0.0
         self._thread: threading.Thread | None = None
 
     def write(self, write: Write, *, always: bool = False) -> None:  # noqa: ARG002 - it is always tried: nobody waits for it
         """Have that written soon, with all else that waits by then."""
-        if len(self._waiting) >= MOST_UNWRITTEN:
+        if _too_many(waiting := len(self._waiting), self._since):
             self._waiting.clear()
-            self._warn(f"warning: {MOST_UNWRITTEN} records wait for a disk that does not answer: they are dropped")
+            self._warn(_dropped(waiting))
+        if not self._waiting:  # all was taken by the thread
+            self._since = time.monotonic()
         self._waiting.append(write)
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
@@ -181,3 +202,15 @@ class Threaded:
             except IndexError:
                 break
         return writes
+
+
+def _too_many(count: int, since: float) -> bool:
+    """Tell whether so many writes are too many to wait since then (the monotonic clock's time)."""
+    return count >= MOST_AT_ALL or (count >= MOST_UNWRITTEN and time.monotonic() - since >= HANGS_S)
+
+
+def _dropped(count: int) -> str:
+    return (
+        f"warning: {count} records of what was done are dropped: they could not be written to the history in time. "
+        "Look whether its disk answers, and has room"
+    )

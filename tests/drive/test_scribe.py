@@ -131,6 +131,7 @@ async def test_what_another_program_kept_from_being_written_is_written_without_a
             until(lambda: warned)
         until(lambda: [one.result for one in passes(tmp_path)] == ["converged"] * 2)
     (warning,) = warned
+    assert warning.startswith("warning: what is done is not recorded for now; it is kept, and tried again. ")
     assert "another program holds it" in warning
 
 
@@ -148,9 +149,21 @@ def test_a_disk_that_never_answers_is_not_waited_for_at_the_end(
     assert all(each.daemon for each in threading.enumerate() if each.name == "recorder")
 
 
-def test_what_waits_for_a_disk_is_bounded(tmp_path: Path, disk: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound what waits is dropped, which is told; what comes later is written."""
-    monkeypatch.setattr(scribe, "MOST_UNWRITTEN", 10)
+@pytest.mark.parametrize(
+    ("bounds", "kept"),
+    [
+        ({"MOST_UNWRITTEN": 10}, 0),
+        ({"MOST_UNWRITTEN": 10, "HANGS_S": 0.0}, 10),
+        ({"MOST_AT_ALL": 10}, 10),
+    ],
+    ids=["of a moment", "for long", "at all"],
+)
+def test_what_waits_for_a_disk_is_bounded(
+    tmp_path: Path, disk: threading.Event, monkeypatch: pytest.MonkeyPatch, bounds: dict[str, float], kept: int
+) -> None:
+    """Many at once are no hanging disk. Beyond the bound what waits is dropped, and that is told; the rest is not."""
+    for name, bound in bounds.items():
+        monkeypatch.setattr(scribe, name, bound)
     warned: list[str] = []
     written: list[int] = []
     entered = threading.Event()
@@ -166,8 +179,30 @@ def test_what_waits_for_a_disk_is_bounded(tmp_path: Path, disk: threading.Event,
         writer.write(lambda _, number=number: written.append(number))  # type: ignore[misc] # its default is the number
     disk.set()
     writer.close()
-    assert written == [10, 11, 12]
+    assert written == list(range(kept, 13))
+    assert [warning.startswith("warning: 10 records of what was done are dropped: ") for warning in warned] == [True] * bool(
+        kept
+    )
+
+
+def test_what_is_kept_while_the_file_is_held_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An apply keeps many at once until its end, and tries for none of them; beyond the bound it tells how many it drops."""
+    monkeypatch.setattr(scribe, "MOST_UNWRITTEN", 2)
+    warned: list[str] = []
+    beside = Beside(tmp_path)
+    writer = Direct(tmp_path, warned.append)
+    beside.hold()
+    for text in "abcd":
+        writer.write(beside.note(text))
+    assert beside.tries == ["a"]
     assert len(warned) == 1
+    monkeypatch.setattr(scribe, "MOST_AT_ALL", 5)
+    writer.write(beside.note("e"))
+    assert warned[1].startswith("warning: 5 records of what was done are dropped: ")
+    writer.write(beside.note("f"))
+    beside.let_go()
+    writer.close()
+    assert noted(tmp_path) == ["f"]
 
 
 def test_what_an_apply_could_not_write_is_tried_once_more_at_its_end(tmp_path: Path) -> None:

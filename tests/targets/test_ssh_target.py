@@ -169,6 +169,34 @@ async def test_a_client_key_that_hangs_holds_up_nobody_else(connect: Connect, ss
     assert (await asking)[0].ok
 
 
+async def test_a_client_key_that_hangs_is_told_as_such(connect: Connect, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is sent to a host that is well: the file is named, and what to look at."""
+    monkeypatch.setattr(ssh_connection, "KEY_S", 0.2)
+    pipe = sshd.folder / "pipe"
+    os.mkfifo(pipe)
+    error = await refusal(connect(key_file=str(pipe)))
+    why = f"the private key {pipe} is not read within 0 s: does its file system answer?"
+    assert (error.retry, error.reason, sshd.connections) == (True, why, 0)
+    await told(pipe, "")
+    for thread in threading.enumerate():
+        if thread.name == "aside":
+            thread.join(10)
+
+
+async def test_a_client_key_that_hangs_takes_no_place_at_the_gate(connect: Connect, sshd: Sshd) -> None:
+    """A gate that lets one in at a time: a host of another key comes through while the first still waits for its file."""
+    pipe, gate = sshd.folder / "pipe", ConnectGate(at_once=1)
+    os.mkfifo(pipe)
+    hanging = asyncio.create_task(connect(key_file=str(pipe), gate=gate).ask((ROOT,)))
+    async with asyncio.timeout(ssh_connection.KEY_S / 2):
+        while not any(thread.name == "aside" for thread in threading.enumerate()):  # noqa: ASYNC110 - threads tell nobody
+            await asyncio.sleep(0)
+        assert (await connect(gate=gate).ask((ROOT,)))[0].ok
+    assert not hanging.done()
+    await told(pipe, sshd.client_key.export_private_key().decode())
+    assert (await hanging)[0].ok
+
+
 async def test_hosts_of_one_key_wait_for_one_reading(sshd: Sshd) -> None:
     """While a file hangs there is one thread that waits for it, however many hosts are tried, and however often."""
     pipe = sshd.folder / "pipe"

@@ -147,6 +147,15 @@ def test_the_unit_leaves_time_for_the_daemons_own_limit() -> None:
     assert service["ExecStart"].endswith("run --settings /etc/bivisor/run.yaml")
 
 
+def test_the_unit_names_the_documents_in_full() -> None:
+    """systemd says by no PWD that /srv/cloud is a link: else what is paused would be forgotten with the next release."""
+    service = unit()["Service"]
+    folder = service["Environment"].removeprefix("BIVISOR_DESIRED=")
+    assert folder == f"{service['WorkingDirectory']}/desired"
+    asked = f"export BIVISOR_STATE=/var/lib/{service['StateDirectory']} BIVISOR_DESIRED={folder}\n"
+    assert asked in (ROOT / "docs/how-to/operate-the-daemon.md").read_text()
+
+
 async def test_the_shipped_settings_are_settings(tmp_path: Path) -> None:
     """As they are, and with everything in them that stands in comments."""
     text = (PACKAGING / "systemd/run.yaml").read_text()

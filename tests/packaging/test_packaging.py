@@ -165,7 +165,7 @@ def test_the_unit_leaves_time_for_the_daemons_own_limit() -> None:
 
 
 def test_the_unit_names_the_documents_in_full() -> None:
-    """systemd says by no PWD that /srv/cloud is a link: else what is paused would be forgotten with the next release."""
+    """Systemd says by no PWD that /srv/cloud is a link: else what is paused would be forgotten with the next release."""
     service = unit()["Service"]
     folder = service["Environment"].removeprefix("BIVISOR_DESIRED=")
     assert folder == f"{service['WorkingDirectory']}/desired"

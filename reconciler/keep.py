@@ -16,12 +16,11 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
-from reconciler.core.diff import Unobserved
 from reconciler.core.errors import BrokenPlanError
-from reconciler.core.plan import NOT_ASKED, Verb
+from reconciler.core.plan import Verb
 from reconciler.core.portions import Portion, portions
 from reconciler.core.status import Outcome, Result
-from reconciler.first_round import FirstRound
+from reconciler.first_round import FirstRound, said_lost
 from reconciler.forgiving import Forgiving
 from reconciler.in_hand import InHand
 from reconciler.inside import Inside
@@ -263,7 +262,7 @@ class Keeper:
             self.asks(self._observer.asked)
         with outlived("tell what is decided"):
             self._audience.decided(look)
-        may_begin = self._first_round.is_over(unasked, lambda: _lost(look, desired))
+        may_begin = self._first_round.is_over(unasked, lambda: said_lost(look.observed, desired.catalog.units))
         if self._acts and may_begin:
             for portion in portions(look.plan, desired.catalog, self._busy(look.plan), self._rests.resting(look.plan)):
                 group.create_task(self._carry_out(look, portion, desired, self._take(portion)))
@@ -339,9 +338,3 @@ class Keeper:
         except Exception as error:  # noqa: BLE001 - others are in the middle of theirs
             why = mistake("carry a plan out", error)
         return {address: Result(address, Outcome.FAILED, why) for address in portion.units}
-
-
-def _lost(look: Look, desired: Desired) -> frozenset[TargetId]:
-    """Return the targets that are gone according to others."""
-    seen = ((unit, look.observed.get(address, NOT_ASKED)) for address, unit in desired.catalog.units.items())
-    return frozenset(target for unit, facts in seen if not isinstance(facts, Unobserved) for target in unit.lost(facts))

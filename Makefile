@@ -5,9 +5,6 @@ BIN := .venv/bin
 # the lab needs root; a user with sudo is enough
 SUDO := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo -n -E)
 
-# the tests that need no lab, on every core
-UNIT := -m "not lab and not soak" -n auto --maxprocesses 4 --dist worksteal
-
 .PHONY: help setup lab-tools demo test unit check soak bench bench-latency lab-up lab-down format docs promtool
 
 help: ## this list
@@ -20,7 +17,7 @@ test: setup lab-tools promtool ## every test, the lab's included (about 47 min, 
 	$(SUDO) scripts/test.sh $(PYTEST_ARGS)
 
 unit: setup ## the tests that need no lab (seconds)
-	$(BIN)/python -m pytest $(UNIT) $(PYTEST_ARGS)
+	scripts/unit.sh $(PYTEST_ARGS)
 
 check: setup ## format, lint, types, imports
 	$(BIN)/ruff format --check .

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler import keep, log
 from reconciler.core.errors import LeadError
 from reconciler.folder import Folder
+from reconciler.hosts_told import tell_hosts
 from reconciler.keep import Keeper, Manner
-from reconciler.leader import led, tell_hosts
+from reconciler.leader import led
 from reconciler.mistakes import outlived
 from reconciler.permits import Permits
 from reconciler.reconcile import UNRECORDED, Reconciler, Records

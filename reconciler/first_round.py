@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from reconciler.core.diff import Unobserved
+from reconciler.core.plan import NOT_ASKED
 from reconciler.rests import A_MOMENT_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
-    from resources.contract import TargetId
+    from reconciler.core.diff import Observed
+    from resources.contract import Address, TargetId, Unit
 
 LOST_S = 1.0
 """Seconds for which a lost host is waited for at least, when all others have been seen."""
@@ -52,3 +55,9 @@ class FirstRound:
         else:
             self._is_over = now >= self._patient_until
         return self._is_over
+
+
+def said_lost(observed: Mapping[Address, Observed], units: Mapping[Address, Unit]) -> frozenset[TargetId]:
+    """Return the targets that are gone according to others."""
+    seen = ((unit, observed.get(address, NOT_ASKED)) for address, unit in units.items())
+    return frozenset(target for unit, facts in seen if not isinstance(facts, Unobserved) for target in unit.lost(facts))

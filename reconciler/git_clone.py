@@ -6,7 +6,6 @@ byte for byte, so that of a file in LFS there is the pointer. What was half done
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import git
+from reconciler.aside import aside
 from reconciler.core.errors import TakenError
 from reconciler.followed import CLONE, TREE, TREES
 from reconciler.git_remote import FollowError, Remote
@@ -85,7 +85,7 @@ class Clone:
                 raise
             raise FollowError("NoBranch", f'"{self.branch}" is no name of a branch: name one with --branch') from None
         try:
-            await asyncio.to_thread(self._tidy)
+            await aside(self._tidy)
         except OSError as error:
             raise FollowError("GitFailed", f"{self.place}: {error}") from None
         await self._git("init", "--quiet", "--bare", "--template=", str(self.path), where=())
@@ -102,11 +102,11 @@ class Clone:
                 within_s=patience.fetch, silence_s=patience.silence, variables=variables,
             )  # fmt: skip
         except TimeoutError:
-            await asyncio.to_thread(self._unlock)
+            await aside(self._unlock)
             silent = f"no answer within {patience.silence:g} s, or not all of it within {patience.fetch:g} s"
             raise FollowError("Unreachable", f"{self.remote.shown}: {silent}: it was given up") from None
         if answer.code:
-            await asyncio.to_thread(self._unlock)
+            await aside(self._unlock)
             raise self.remote.trouble(answer.said)
         return await self._git("rev-parse", "--verify", f"{FETCHED}^{{commit}}")
 
@@ -124,19 +124,19 @@ class Clone:
             if await self.clean(path, linked):
                 return path
         fresh = self.place / TREES / f".{commit}"
-        await asyncio.to_thread(self._prepare, fresh)
+        await aside(self._prepare, fresh)
         await self._git("init", "--quiet", "--template=", "--initial-branch", self.branch, str(fresh), where=())
-        await asyncio.to_thread(self._equip, fresh, linked)
+        await aside(self._equip, fresh, linked)
         await self._git("update-ref", f"refs/heads/{self.branch}", commit, where=("-C", str(fresh)))
         await self._git("read-tree", "--reset", "-u", "HEAD", where=("-C", str(fresh)))
         if linked is not None:
-            await asyncio.to_thread(_link, fresh / linked[0], linked[1])
+            await aside(_link, fresh / linked[0], linked[1])
         number = next(number for number in range(len(found) + 2) if not self._tree(commit, number).exists())
-        return await asyncio.to_thread(fresh.rename, self._tree(commit, number))
+        return await aside(fresh.rename, self._tree(commit, number))
 
     async def clean(self, tree: Path, linked: tuple[str, Path] | None = None) -> bool:
         """Tell whether a checkout is as it was made, and of the commit by which it is called. Raises FollowError."""
-        if linked is not None and not await asyncio.to_thread(_is_link, tree / linked[0], linked[1]):
+        if linked is not None and not await aside(_is_link, tree / linked[0], linked[1]):
             return False
         asked = await self._ask("status", "--porcelain=v2", "--branch", "--untracked-files=all", where=("-C", str(tree)))
         lines = asked.out.decode(errors="surrogateescape").splitlines()
@@ -145,8 +145,8 @@ class Clone:
     async def switch(self, tree: Path) -> None:
         """Have that checkout in force from now on, and no other one kept. Raises FollowError, OSError."""
         await self._git("update-ref", IN_FORCE, _commit(tree))
-        await asyncio.to_thread(_link_anew, self.tree, Path(TREES) / tree.name)
-        await asyncio.to_thread(self._remove_trees, tree)
+        await aside(_link_anew, self.tree, Path(TREES) / tree.name)
+        await aside(self._remove_trees, tree)
 
     async def pack(self) -> None:
         """Let git put its objects in order, when it finds that there are many. Raises FollowError."""

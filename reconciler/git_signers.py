@@ -6,7 +6,6 @@ runs this count. The file is read anew each time, so that a key that comes or go
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reconciler import git
+from reconciler.aside import aside
 from reconciler.git_remote import FollowError
 
 VERIFY_S = 60.0
@@ -34,7 +34,7 @@ class Signers:
         """Return if one of them signed that commit. Raises FollowError that says why not."""
         # kept short: gpg's agent, where it is begun, has a socket in there
         with TemporaryDirectory(prefix="bivisor-", ignore_cleanup_errors=True) as home:
-            options = await asyncio.to_thread(self._options, Path(home))
+            options = await aside(self._options, Path(home))
             variables = {"GNUPGHOME": home, "LC_ALL": "C"}
             try:
                 answer = await git.ask(

@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from reconciler import log
+from reconciler.aside import aside
+from reconciler.branch_conditions import FETCHED, Candidate, Known, unfetched
 from reconciler.core.errors import BivisorError
 from reconciler.core.status import Condition, Truth
 from reconciler.desired import compiled, load_folder
@@ -138,19 +140,19 @@ class Follower:
     async def _read(self, tree: Path) -> None:
         """Read the documents of a checkout, their secrets too, as they will be read. Raises BivisorError."""
         folder = tree / self._following.path
-        if not await asyncio.to_thread(folder.is_dir):
+        if not await aside(folder.is_dir):
             raise FollowError("NoFolder", f"it has no folder {self._following.path}: name that of the documents with --path")
         try:
-            loaded = await asyncio.to_thread(load_folder, folder)
+            loaded = await aside(load_folder, folder)
             secrets, files = await resolve(loaded)
-            await asyncio.to_thread(compiled, folder, loaded, secrets, files)
+            await aside(compiled, folder, loaded, secrets, files)
         except BivisorError as error:
             # where it stands in the repository, and not in a checkout that nobody will keep
-            raise FollowError("Refused", str(error).replace(f"{tree}/", "") + self._hint(tree, str(error))) from None
+            raise FollowError("Refused", str(error).replace(f"{tree}/", "") + await self._hint(tree, str(error))) from None
 
-    def _hint(self, tree: Path, said: str) -> str:
+    async def _hint(self, tree: Path, said: str) -> str:
         secrets = folder_beside(tree / self._following.path)
-        missed = f"{secrets}/" in said and not secrets.exists()
+        missed = f"{secrets}/" in said and not await aside(secrets.exists)
         return f"\nWhere {BESIDE} is in no repository, name its folder here with --secrets" if missed else ""
 
 
@@ -173,13 +175,6 @@ async def fetch_once(following: Following) -> Path:
     return follower.folder
 
 
-class _Known(NamedTuple):
-    """What is known of the branch."""
-
-    fetched: Condition = Condition("Fetched", Truth.UNKNOWN, "NotYetFetched")
-    current: Condition = Condition("Current", Truth.UNKNOWN, "NotYetFetched")
-
-
 @dataclass(slots=True)
 class GitSource:
     """Follows a branch for as long as `run` runs."""
@@ -192,7 +187,7 @@ class GitSource:
     _follower: Follower = field(init=False)
     _documents: DesiredSource = field(init=False)
     _folder: Folder = field(init=False, default_factory=Folder)
-    _known: _Known = field(init=False, default_factory=_Known)
+    _known: Known = field(init=False, default_factory=Known)
     _asked: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -231,10 +226,10 @@ class GitSource:
             resumed = await self._follower.resume()
         except (BivisorError, OSError) as error:
             if first:
-                self._say(self._known._replace(current=self._refused(self._follower.clone.in_force(), error)))
+                self._say(self._known._replace(current=self._candidate(self._follower.clone.in_force()).refused(error)))
             return False
         if resumed and self._known.fetched.status is Truth.FALSE:
-            self._say(self._known._replace(current=_Known().current))
+            self._say(self._known._replace(current=Known().current))
         return resumed
 
     async def _round(self) -> bool:
@@ -242,18 +237,18 @@ class GitSource:
         try:
             commit = await self._follower.clone.fetch()
         except (FollowError, OSError) as error:
-            self._say(self._known._replace(fetched=self._unfetched(error)))
+            self._say(self._known._replace(fetched=unfetched(error, self.following.every_s)))
             return False
-        fetched, before = Condition("Fetched", Truth.TRUE, "Fetched"), self._follower.clone.in_force()
-        late = asyncio.get_running_loop().call_later((self.pace or Pace()).patience, self._late, fetched, commit)
+        before = self._follower.clone.in_force()
+        late = asyncio.get_running_loop().call_later((self.pace or Pace()).patience, self._late, commit)
         try:
             await self._follower.take(commit)
         except (BivisorError, OSError) as error:
-            self._say(_Known(fetched, self._refused(commit, error)))
+            self._say(Known(FETCHED, self._candidate(commit).refused(error)))
             return False
         finally:
             late.cancel()
-        self._say(_Known(fetched, Condition("Current", Truth.TRUE, "InForce", f"{commit[:SHORT]} of {self.following.branch}")))
+        self._say(Known(FETCHED, self._candidate(commit).taken()))
         if commit != before:
             self._documents.stir()
             await self._pack()
@@ -272,30 +267,17 @@ class GitSource:
         except TimeoutError:
             return
 
-    def _unfetched(self, error: BivisorError | OSError) -> Condition:
-        reason = error.reason if isinstance(error, FollowError) else "GitFailed"
-        return Condition("Fetched", Truth.FALSE, reason, f"{error}. It is tried again every {self.following.every_s:g} s")
+    def _late(self, commit: str) -> None:
+        self._say(Known(FETCHED, self._candidate(commit).late()))
 
-    def _late(self, fetched: Condition, commit: str) -> None:
-        """Say what is in force while a commit is not: nobody knows yet whether it can be."""
-        what = "that takes long: git, a file system, or the command of a Secret, may not answer"
-        self._say(_Known(fetched, Condition("Current", Truth.UNKNOWN, "Unsettled", self._untaken(commit, what))))
-
-    def _refused(self, commit: str, error: BivisorError | OSError) -> Condition:
-        """Return why a commit is not in force, and what is."""
-        reason = error.reason if isinstance(error, FollowError) else "GitFailed"
-        return Condition("Current", Truth.FALSE, reason, self._untaken(commit, error))
-
-    def _untaken(self, commit: str, why: object) -> str:
-        before = self._folder.revision
-        instead = f"{before[:SHORT]} stays in force" if before else "nothing is in force"
-        return f"{commit[:SHORT]} of {self.following.branch} is not taken, {instead}: {why}"
+    def _candidate(self, commit: str) -> Candidate:
+        return Candidate(commit, self.following.branch, self._folder.revision)
 
     def _heard(self, folder: Folder) -> None:
         self._folder = folder
         self._tell()
 
-    def _say(self, known: _Known) -> None:
+    def _say(self, known: Known) -> None:
         if known != self._known:
             self._known = known
             self._tell()

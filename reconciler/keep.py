@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
-from reconciler.core.diff import Unobserved
 from reconciler.core.errors import BrokenPlanError
-from reconciler.core.plan import NOT_ASKED, Verb
+from reconciler.core.plan import Verb
 from reconciler.core.portions import Portion, portions
 from reconciler.core.status import Outcome, Result
-from reconciler.first_round import FirstRound
+from reconciler.deciding import Deciding
+from reconciler.first_round import FirstRound, said_lost
 from reconciler.forgiving import Forgiving
 from reconciler.in_hand import InHand
 from reconciler.inside import Inside
@@ -31,7 +30,7 @@ from reconciler.observe import Heard
 from reconciler.permits import HEED_S
 from reconciler.queue import JITTER, ClosedError, Queue
 from reconciler.reconcile import UNRECORDED, Look
-from reconciler.rests import Rests, rest_s
+from reconciler.rests import Rests
 from reconciler.turns import Priority
 from reconciler.unseen import Unseen
 
@@ -105,16 +104,13 @@ class Keeper:
         self._records = records
         self._acts = manner.acts
         self._queue: Queue[TargetId] = Queue(manner.rng, hands=LOOKERS)
-        self._stir = asyncio.Event()
+        self._deciding = Deciding(manner.rng)
         self._in_hand = InHand()
         self._unseen = Unseen()
-        self._rests = Rests(manner.rng, self._stir.set)
-        self._mistakes = 0  # in a row, in deciding
-        self._hurry = asyncio.Event()
-        self._waited_for: set[TargetId] = set()
+        self._rests = Rests(manner.rng, self._deciding.again)
         self._loops = Loops(manner.clock)
         self._forgiving = Forgiving(reconciler)
-        self._first_round = FirstRound(self._stir.set)
+        self._first_round = FirstRound(self._deciding.again)
         self._awaited: frozenset[TargetId] = frozenset()
         self._lookers: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -131,7 +127,7 @@ class Keeper:
             depths=queue.depths,
             looking=len(queue.in_hand),
             resting=len(queue.resting),
-            due=self._stir.is_set() and not (self._mistakes or self._stopping),
+            due=self._deciding.due and not self._stopping,
             stalled=self._loops.stalled,
             broken=broken,
             stopped=self.reconciler.rollout.stopped,
@@ -157,8 +153,7 @@ class Keeper:
         self._queue.close()
         for looker in self._lookers:
             looker.cancel()
-        self._stir.set()
-        self._hurry.set()
+        self._deciding.soon()
 
     def declare(self, desired: Desired, others: frozenset[TargetId] = frozenset()) -> None:
         """Keep that from now on. Only what is asked otherwise than before is looked at again, and what is reached otherwise.
@@ -173,11 +168,11 @@ class Keeper:
             self._queue.forget(target)
             self._unseen.forget(target)
         self._loops.keep_to(desired.catalog.units.keys())
-        self._waited_for = set((asked | others) & self._observer.asked.keys())
-        for target in self._waited_for:
+        anew = (asked | others) & self._observer.asked.keys()
+        self._deciding.wait_for(anew)
+        for target in anew:
             self._queue.add(target, Priority.USER)
-        self._stir.set()
-        self._hurry.set()
+        self._deciding.soon()
 
     async def over(self) -> None:
         """Return when all that goes on at this moment has ended, looks and steps: what begins meanwhile is not waited for."""
@@ -205,11 +200,11 @@ class Keeper:
             self._awaited -= {item.key}
             if heard is not Heard.NOTHING:
                 self._unseen.looked(item.key, began)
-                self._hurry_if_seen(item.key)
+                self._deciding.seen(item.key)
             if item.key in self._observer.asked:
                 pause = SWEEP_S[item.key.kind] * (1.0 - JITTER * self._rng.random())
                 self._queue.add_after(item.key, Priority.SWEEP, pause)
-            self._stir.set()
+            self._deciding.again()
 
     async def _heed(self) -> None:
         """Decide anew when a maintenance window opens or closes, and when something is paused or goes on."""
@@ -217,39 +212,23 @@ class Keeper:
             await asyncio.sleep(HEED_S)
             with outlived("find out what may be done now"):
                 if self.reconciler.heed():
-                    self._stir.set()
+                    self._deciding.again()
 
     async def _decide(self, group: asyncio.TaskGroup) -> None:
         """Decide anew whenever something was seen or done, and begin what is free."""
         loop = asyncio.get_running_loop()
         while True:
-            await self._stir.wait()
-            self._stir.clear()
-            self._hurry.clear()
+            await self._deciding.asked()
             if self._stopping:
                 return
             began = loop.time()
             try:
                 self._once(group, began)
             except Exception as error:  # noqa: BLE001 - a mistake in deciding about all may be gone with what is seen next
-                await self._undecided(error)
+                self._undecided(error)
+                await self._deciding.rest()
             else:
-                self._mistakes = 0
-                await self._breathe(loop.time() - began)
-
-    async def _breathe(self, spent_s: float) -> None:
-        """Let others have the processor for as long as deciding took; a person's change waits for a quarter of that."""
-        await asyncio.sleep(spent_s / 4)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(spent_s * 3 / 4):
-                await self._hurry.wait()
-
-    def _hurry_if_seen(self, target: TargetId) -> None:
-        """Decide soon when the last one was seen of those that a person's change is about; each of many costs a decision."""
-        if target in self._waited_for:
-            self._waited_for.discard(target)
-            if not self._waited_for:
-                self._hurry.set()
+                await self._deciding.breathe(loop.time() - began)
 
     def _once(self, group: asyncio.TaskGroup, began: float) -> None:
         """Decide, and begin what is free."""
@@ -263,23 +242,18 @@ class Keeper:
             self.asks(self._observer.asked)
         with outlived("tell what is decided"):
             self._audience.decided(look)
-        may_begin = self._first_round.is_over(unasked, lambda: _lost(look, desired))
+        may_begin = self._first_round.is_over(unasked, lambda: said_lost(look.observed, desired.catalog.units))
         if self._acts and may_begin:
             for portion in portions(look.plan, desired.catalog, self._busy(look.plan), self._rests.resting(look.plan)):
                 group.create_task(self._carry_out(look, portion, desired, self._take(portion)))
         if self._forgiving.forgive(look.plan, began):
-            self._stir.set()
+            self._deciding.again()
 
-    async def _undecided(self, error: Exception) -> None:
-        """Say loudly that nothing can be decided, and rest: longer each time, at most until there are other documents."""
-        self._mistakes += 1
+    def _undecided(self, error: Exception) -> None:
+        """Say loudly that nothing can be decided."""
         why = mistake("decide", error)
         with outlived("tell that nothing is decided"):
             self._audience.undecided(why)
-        self._stir.set()  # what is to be decided on is still there
-        with suppress(TimeoutError):
-            async with asyncio.timeout(rest_s(self._mistakes, self._rng)):
-                await self._hurry.wait()
 
     def _take(self, portion: Portion) -> Hand:
         """Have a portion in hand."""
@@ -311,7 +285,7 @@ class Keeper:
             self._in_hand.let_go(hand)
         with outlived("take note of what was done"):
             self._note(portion, results)
-        self._stir.set()
+        self._deciding.again()
 
     def _note(self, portion: Portion, results: Mapping[Address, Result]) -> None:
         """Remember what came of a portion, and look at whatever tells of it."""
@@ -339,9 +313,3 @@ class Keeper:
         except Exception as error:  # noqa: BLE001 - others are in the middle of theirs
             why = mistake("carry a plan out", error)
         return {address: Result(address, Outcome.FAILED, why) for address in portion.units}
-
-
-def _lost(look: Look, desired: Desired) -> frozenset[TargetId]:
-    """Return the targets that are gone according to others."""
-    seen = ((unit, look.observed.get(address, NOT_ASKED)) for address, unit in desired.catalog.units.items())
-    return frozenset(target for unit, facts in seen if not isinstance(facts, Unobserved) for target in unit.lost(facts))

@@ -38,9 +38,6 @@ CLAIM_S = 20.0
 REST_S = 0.5
 """Seconds in which the lead must be won, and between two attempts."""
 
-TELL_EVERY_S = 30.0
-"""Seconds after which a host that did not answer is told again who leads."""
-
 PAIR = 2
 """A ring of two has no majority but both: there one is enough, and fencing has to tell the two apart."""
 
@@ -282,30 +279,6 @@ async def led(leader: Leader | None, endpoints: Mapping[TargetId, Endpoint]) -> 
         return
     async with leader.lead(endpoints) as fence:
         yield fence
-
-
-async def tell_hosts(fence: Fence, targets: Targets, endpoints: Mapping[TargetId, Endpoint]) -> None:
-    """Tell every host at once who leads; one that does not answer is told when it is back, or with the first write.
-
-    One that refuses is told of in the log: what it has heard is its own, and the ring's word goes on being that we lead.
-    """
-
-    async def tell(host: TargetId) -> None:
-        before = ""
-        while not fence.closed:
-            with outlived(f"tell {host} who leads"), suppress(TargetError):
-                reply = await targets.get(host).do(Action("epoch.raise", {}))
-                if reply.ok:
-                    return
-                if reply.error != before:
-                    before = reply.error
-                    log.logger().error("host_refuses_the_leader", target=str(host), reason=reply.error)
-            await asyncio.sleep(TELL_EVERY_S)
-
-    async with asyncio.TaskGroup() as group:
-        for host in () if fence is UNFENCED else endpoints:
-            if host.kind == "ssh":
-                group.create_task(tell(host))
 
 
 def _ring(endpoints: Mapping[TargetId, Endpoint]) -> PacemakerEndpoint:

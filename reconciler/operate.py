@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import log
-from reconciler.core.errors import InputError
+from reconciler.core.errors import InputError, LocatedProblem
 from reconciler.endpoint import application, bound, serving
 from reconciler.gathered import Gathered
 from reconciler.heart import Heart
@@ -59,6 +59,9 @@ if TYPE_CHECKING:
 DEFAULT_LEVEL = "info"
 """The least level of log lines of a daemon, unless somebody says otherwise."""
 
+READ_S = 60.0
+"""Seconds in which the settings and the secrets that they name must be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -68,8 +71,16 @@ class Given:
     log_level: str | None = None
 
     async def read(self) -> Settings:
-        """Return the settings that are in the file now. Raises InputError."""
-        return Settings() if self.file is None else await read_settings(self.file)
+        """Return the settings that are in the file now. Raises InputError, also when that takes too long: a mount may hang."""
+        if self.file is None:
+            return Settings()
+        try:
+            async with asyncio.timeout(READ_S):
+                return await read_settings(self.file)
+        except TimeoutError:
+            asked = "does the file system of it and of its secrets answer, and do their commands end? Then reload it"
+            why = f"is not read, with the secrets that it names, within {READ_S:g} s: {asked}"
+            raise InputError([LocatedProblem(str(self.file), 0, 0, None, "", why)]) from None
 
 
 class Operation:

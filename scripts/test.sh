@@ -12,7 +12,7 @@ pytest() { .venv/bin/python -m pytest "$@"; }
 # In a session of its own, and that one has to yield: what the lab's hosts do comes first, with or without groups by session.
 aside() {
     echo 10 2>/dev/null >/proc/self/autogroup
-    pytest --timeout 900 --junitxml=build/unit.xml -m "not lab and not soak" -n auto --maxprocesses 4 --dist worksteal "$@"
+    scripts/unit.sh --timeout 900 --junitxml=build/unit.xml "$@"
     unit=$?
     pytest --junitxml=build/image.xml --require-lab -m "image and not soak" "$@"
     image=$?

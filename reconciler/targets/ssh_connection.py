@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CONNECT_S = 10.0
 """Seconds until a host must have let us in."""
 
+KEY_S = 10.0
+"""Seconds until the file of a private key must be read: it is no host's fault when it is not."""
+
 ATTEMPTS = 3
 JITTER_S = 0.3
 """How often a handshake is begun that the host breaks off (sshd drops some when many knock at once), and the longest
@@ -67,11 +70,11 @@ class ConnectGate:
 
 async def connect(endpoint: SshEndpoint, gate: ConnectGate) -> asyncssh.SSHClientConnection:
     """Return a connection to the very host that is declared. Raises TargetError."""
+    options = await _shared(endpoint, gate)
     for attempt in range(1, ATTEMPTS + 1):
         guard = _Guard(endpoint)
         try:
             async with gate.limit, asyncio.timeout(CONNECT_S):
-                options = await gate.options(endpoint.user, endpoint.key_file)
                 return await asyncssh.connect(
                     endpoint.address, endpoint.port, options=options,
                     client_factory=lambda guard=guard: guard, **guard.algorithms(),
@@ -83,6 +86,22 @@ async def connect(endpoint: SshEndpoint, gate: ConnectGate) -> asyncssh.SSHClien
         except (OSError, asyncssh.Error, ValueError) as error:
             raise _refused(endpoint, guard, error) from error
     raise AssertionError
+
+
+async def _shared(endpoint: SshEndpoint, gate: ConnectGate) -> asyncssh.SSHClientConnectionOptions:
+    """Return what it has in common with others. Raises TargetError.
+
+    It is read before the gate lets us in: who waits for a file that hangs must not stand in the way of hosts of other keys.
+    """
+    guard = _Guard(endpoint)
+    try:
+        async with asyncio.timeout(KEY_S):
+            return await gate.options(endpoint.user, endpoint.key_file)
+    except TimeoutError as error:
+        why = f"the private key {endpoint.key_file} is not read within {KEY_S:.0f} s: does its file system answer?"
+        raise TargetError(endpoint.target, why) from error
+    except (OSError, asyncssh.Error, ValueError) as error:
+        raise _refused(endpoint, guard, error) from error
 
 
 class _Guard(asyncssh.SSHClient):

@@ -95,6 +95,15 @@ def test_what_is_pushed_is_seen_to_and_its_commit_stands_in_the_history(reposito
     assert second[:10] in why.stdout.partition("Last changes")[0], why.stdout + why.stderr
 
 
+def test_it_can_be_stopped_while_a_file_that_it_reads_hangs(repository: Path) -> None:
+    """A pipe that nobody writes to stands for the signers' file on a mount that hangs: it says what it waits for, and ends."""
+    desk, signers = repository, repository / "signers"
+    push(desk)
+    os.mkfifo(signers)
+    with running(desk, *options(desk), "--verify-signatures", str(signers)) as daemon:
+        daemon.until(lambda: daemon.lines("desired")[-1:] and daemon.lines("desired")[-1]["reason"] == "Unsettled", "it waits")
+
+
 def test_once_it_brings_about_what_the_branch_declares(repository: Path) -> None:
     """It fetches, applies and ends; what cannot be fetched or taken is an error."""
     desk, state = repository, str(repository / "state")

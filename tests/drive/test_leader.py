@@ -11,7 +11,8 @@ import pytest
 
 from reconciler import log
 from reconciler.core.errors import LeadError
-from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, TELL_EVERY_S, Leader, tell_hosts
+from reconciler.hosts_told import TELL_EVERY_S, tell_hosts
+from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, Leader
 from reconciler.targets import TargetError
 from reconciler.targets.fence import LEASE_S, Fence
 from reconciler.targets.open import Targets

@@ -123,6 +123,23 @@ def promtool() -> str:
     return found
 
 
+def test_the_tests_go_on_where_promtool_cannot_be_fetched(tmp_path: Path) -> None:
+    """On a machine whose apt reaches no mirror `make test` says so, and leaves the rules unchecked."""
+    for name in ("scripts", ".venv/bin", "bin"):
+        (tmp_path / name).mkdir(parents=True)
+    shutil.copy(ROOT / "scripts/promtool.sh", tmp_path / "scripts")
+    for name in ("sh", "dirname", "mktemp", "chmod", "id", "rm"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or name)
+    (tmp_path / "bin/apt-get").write_text("#!/bin/sh\necho E: no mirror answers >&2\nexit 100\n")
+    (tmp_path / "bin/apt-get").chmod(0o755)
+    done = subprocess.run(
+        [tmp_path / "scripts/promtool.sh"], env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no mirror answers" in done.stderr
+    assert "promtool: it is missing, and apt-get cannot fetch it: the alert rules stay unchecked" in done.stderr
+
+
 @pytest.mark.parametrize("words", [("check", "rules", RULES), ("test", "rules", RULES.with_suffix(".test.yml"))])
 def test_prometheus_takes_the_rules(words: tuple[object, ...]) -> None:
     """Promtool finds no mistake, and each alert fires when it is to, and only then."""
@@ -145,6 +162,15 @@ def test_the_unit_leaves_time_for_the_daemons_own_limit() -> None:
     assert int(service["TimeoutStopSec"].removesuffix("min")) * 60 > STOP_WITHIN_S + 60
     assert 10 <= int(service["WatchdogSec"]) <= 120
     assert service["ExecStart"].endswith("run --settings /etc/bivisor/run.yaml")
+
+
+def test_the_unit_names_the_documents_in_full() -> None:
+    """Systemd says by no PWD that /srv/cloud is a link: else what is paused would be forgotten with the next release."""
+    service = unit()["Service"]
+    folder = service["Environment"].removeprefix("BIVISOR_DESIRED=")
+    assert folder == f"{service['WorkingDirectory']}/desired"
+    asked = f"export BIVISOR_STATE=/var/lib/{service['StateDirectory']} BIVISOR_DESIRED={folder}\n"
+    assert asked in (ROOT / "docs/how-to/operate-the-daemon.md").read_text()
 
 
 async def test_the_shipped_settings_are_settings(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from reconciler.targets.ssh_connection import ConnectGate
     from tests.targets.sshd import Connect
 
 
@@ -33,7 +34,9 @@ async def connect(sshd: Sshd) -> AsyncIterator[Connect]:
     """Return what makes targets of that server; their fields may be given otherwise."""
     targets: list[SshTarget] = []
 
-    def make(*, python: str = sys.executable, fence: Fence = UNFENCED, place: str = "", **other: Any) -> SshTarget:
+    def make(
+        *, python: str = sys.executable, fence: Fence = UNFENCED, place: str = "", gate: ConnectGate | None = None, **other: Any
+    ) -> SshTarget:
         host_key = sshd.host_key.export_public_key().decode()
         known = {
             "address": "127.0.0.1",
@@ -43,7 +46,8 @@ async def connect(sshd: Sshd) -> AsyncIterator[Connect]:
             "key_file": str(sshd.key_file),
         }
         endpoint = SshEndpoint(target=TargetId("ssh", "host"), **{**known, **other})
-        targets.append(SshTarget(endpoint, python=python, folder=str(sshd.folder / "state"), fence=fence, place=place))
+        folder = str(sshd.folder / "state")
+        targets.append(SshTarget(endpoint, gate, python=python, folder=folder, fence=fence, place=place))
         return targets[-1]
 
     yield make

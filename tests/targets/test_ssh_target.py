@@ -38,6 +38,11 @@ async def refusal(target: Target) -> TargetError:
     return refused.value
 
 
+def threads() -> set[threading.Thread]:
+    """Return those that read something aside; others' may hang yet."""
+    return {thread for thread in threading.enumerate() if thread.name == "aside"}
+
+
 async def test_replies_in_order(connect: Connect) -> None:
     """Questions come back answered, in their order."""
     replies = await connect().ask((ROOT, Query("file.stat", {"path": "/none"}), Query("no.such", {})))
@@ -169,9 +174,33 @@ async def test_a_client_key_that_hangs_holds_up_nobody_else(connect: Connect, ss
     assert (await asking)[0].ok
 
 
+async def test_a_client_key_that_hangs_is_told_as_such(connect: Connect, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is sent to a host that is well: the file is named, and what to look at."""
+    monkeypatch.setattr(ssh_connection, "KEY_S", 0.2)
+    pipe = sshd.folder / "pipe"
+    os.mkfifo(pipe)
+    error = await refusal(connect(key_file=str(pipe)))
+    why = f"the private key {pipe} is not read within 0 s: does its file system answer?"
+    assert (error.retry, error.reason, sshd.connections) == (True, why, 0)
+
+
+async def test_a_client_key_that_hangs_takes_no_place_at_the_gate(connect: Connect, sshd: Sshd) -> None:
+    """A gate that lets one in at a time: a host of another key comes through while the first still waits for its file."""
+    pipe, gate, before = sshd.folder / "pipe", ConnectGate(at_once=1), threads()
+    os.mkfifo(pipe)
+    hanging = asyncio.create_task(connect(key_file=str(pipe), gate=gate).ask((ROOT,)))
+    async with asyncio.timeout(ssh_connection.KEY_S / 2):
+        while threads() <= before:  # noqa: ASYNC110 - threads tell nobody
+            await asyncio.sleep(0)
+        assert (await connect(gate=gate).ask((ROOT,)))[0].ok
+    assert not hanging.done()
+    await told(pipe, sshd.client_key.export_private_key().decode())
+    assert (await hanging)[0].ok
+
+
 async def test_hosts_of_one_key_wait_for_one_reading(sshd: Sshd) -> None:
     """While a file hangs there is one thread that waits for it, however many hosts are tried, and however often."""
-    pipe = sshd.folder / "pipe"
+    pipe, before = sshd.folder / "pipe", threads()
     os.mkfifo(pipe)
     gate = ConnectGate()
     for _ in range(5):
@@ -180,7 +209,7 @@ async def test_hosts_of_one_key_wait_for_one_reading(sshd: Sshd) -> None:
         for each in asking:
             each.cancel()
         await asyncio.wait(asking)
-    assert [thread.name for thread in threading.enumerate()].count("aside") == 1
+    assert len(threads() - before) == 1
     last = asyncio.create_task(gate.options("root", str(pipe)))
     await told(pipe, sshd.client_key.export_private_key().decode())
     assert (await last).username == "root"

@@ -9,7 +9,7 @@ import os
 
 from reconciler.targets.host.commands import NO_SUCH_PROGRAM, Alarm, Expired, last_lines, run
 from reconciler.targets.host.pacemaker import DISCONNECTED, NotRunning
-from reconciler.targets.host.wire import Refusal
+from reconciler.targets.host.wire import REFUSALS, Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ NONE_SUCH = 105
 
 HERE = "here"
 """The place of the host on which the leader itself runs; any other member of the ring is a `member`."""
-
-REFUSALS = ("fenced", "deposed")
-"""The codes of what is refused to who leads no more."""
 
 LOCK_S = 20
 

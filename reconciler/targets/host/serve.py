@@ -8,7 +8,7 @@ import sys
 
 from reconciler.targets.host.commands import Alarm, Expired, write_all
 from reconciler.targets.host.inventory import Inventory
-from reconciler.targets.host.wire import Refusal, from_json, to_json
+from reconciler.targets.host.wire import REFUSALS, Refusal, from_json, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def _led(op: str, args: "dict[str, Any]", folder: str, epoch: "list[Any] | None"
     if admitted[1]:
         return admitted
     reply = _led(op, {**args, "epoch": epoch} if op in PATIENT else args, folder, None)
-    if reply[1] in ("fenced", "deposed"):
+    if reply[1] in REFUSALS:
         return reply  # while it waited somebody else took the lead; that is told already
     what = next((str(args[name]) for name in ("path", "unit", "resource") if args.get(name)), "")
     _reply(LEADING, "epoch.note", {"epoch": epoch, "op": op, "what": what, "code": reply[1]}, folder)

@@ -6,6 +6,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+REFUSALS = ("fenced", "deposed")
+"""The codes of what is refused to who leads no more."""
+
+
 class Refusal(Exception):  # noqa: N818 - it becomes a reply; it is no fault of the program
     """Why a query or an action was not answered as hoped; it becomes the reply's code and error."""
 

@@ -13,7 +13,7 @@ help: ## this list
 demo: setup lab-tools ## the main job: from YAML to one OpenStack with two hypervisors, on real daemons in a lab (about 6 min the first time, 3 then)
 	@$(SUDO) $(BIN)/python -m tests.lab.demo
 
-test: setup lab-tools promtool ## every test, the lab's included (about 47 min, a few more the first time; see docs/how-to/run-the-lab.md)
+test: setup lab-tools promtool ## every test, the lab's included (about 40 min, a few more the first time; see docs/how-to/run-the-lab.md)
 	$(SUDO) scripts/test.sh $(PYTEST_ARGS)
 
 unit: setup ## the tests that need no lab (seconds)
@@ -25,7 +25,7 @@ check: setup ## format, lint, types, imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-soak: setup lab-tools ## the long runs: 50 kills of bivisor, 30 minutes of a random stream of changes for the daemon, a compute that hangs, rarer modes of volumes and images, a vCenter compute of OpenStack 2026.2 (almost two hours)
+soak: setup lab-tools ## the long runs: 50 kills of bivisor, 30 minutes of a random stream of changes for the daemon on three controllers and 10 for one alone, a compute that hangs, rarer modes of volumes and images, a vCenter compute of OpenStack 2026.2 (about two hours)
 	$(SUDO) $(BIN)/python -m pytest --require-lab -m soak $(PYTEST_ARGS)
 
 bench: setup ## measure: ratios against two peers, CPU per host, start-up time

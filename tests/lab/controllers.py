@@ -37,6 +37,9 @@ _DEVELOPMENT = ("mypy*", "*__mypyc*", "pip*", "setuptools*", "grimp*", "hypothes
 
 _START = f"#!{PROGRAM}/bin/python3\nfrom reconciler.cli.start import main\n\nmain()\n"
 
+STOP_S = 150
+"""Seconds in which Pacemaker must have stopped it: a start of something else that it has in hand comes first."""
+
 RESOURCE = """
 <primitive id="bivisor" class="ocf" provider="bivisor" type="bivisor">
   <operations>
@@ -84,7 +87,12 @@ def stop(lab: Lab) -> None:
     first = CONTROLLERS[0].name
     lab.exec(first, "crm_resource", "--resource", "bivisor", "--set-parameter", "target-role", "--meta",
              "--parameter-value", "Stopped", check=False)  # fmt: skip
-    lab.exec(first, "crm_resource", "--wait", check=False, timeout_s=60)
+    lab.exec(first, "crm_resource", "--wait", "--timeout", str(STOP_S), check=False, timeout_s=STOP_S + 30)
+
+
+def at_rest(lab: Lab, host: str) -> bool:
+    """Tell whether Pacemaker has nothing in hand, as that host sees it: it starts no leader before that is done."""
+    return lab.exec(host, "crm_resource", "--wait", "--timeout", "1", check=False).returncode == 0
 
 
 def remove(lab: Lab) -> None:

@@ -93,7 +93,7 @@ def edit_owned(course: Course) -> str:
     """Write another value for an option that is Bivisor's."""
     host, path = course.rng.choice([place for place in course.witness.owned if place[0] in LOADED_BY])
     section, key = course.rng.choice(sorted(course.documents.options[host, path]))
-    if host in course.cut or not course.may_undo(f"{host}:{path}", f"[{section}] {key}"):
+    if host in course.cut or _unrepaired(course, path) or not course.may_undo(f"{host}:{path}", f"[{section}] {key}"):
         return ""
     course.edits(LOADED_BY[host])
     value = course.next()
@@ -120,10 +120,18 @@ def edit_foreign(course: Course) -> str:
 def remove_whole(course: Course) -> str:
     """Remove a file that is Bivisor's as a whole."""
     host, path = course.rng.choice(WHOLE)
-    if host in course.cut or not course.may_undo(f"{host}:{path}", "exists"):
+    if host in course.cut or _unrepaired(course, path) or not course.may_undo(f"{host}:{path}", "exists"):
         return ""
     course.lab.exec(host, "rm", "-f", path)
     return f"{host}: {path} is removed"
+
+
+def _unrepaired(course: Course, path: str) -> bool:
+    """Tell whether nobody would repair in time what a start of the kept compute needs.
+
+    Pacemaker starts no leader while such a start hangs, and that hangs until a leader has repaired the file or its time is over.
+    """
+    return "/nova/vcenter/" in path and not course.keeping.leads()
 
 
 def end_service(course: Course, *how: str) -> str:
@@ -162,7 +170,7 @@ def kill_kept(course: Course) -> str:
     while course.kept_lost and now - course.kept_lost[0] > KEPT_REST_S:
         course.kept_lost.popleft()
     node = course.kept_node()
-    if len(course.kept_lost) >= KEPT_MOST or not node or not course.may_undo(VCENTER, "running"):
+    if len(course.kept_lost) >= KEPT_MOST or not node or not course.keeping.leads() or not course.may_undo(VCENTER, "running"):
         return ""
     course.kept_lost.append(now)
     course.loses(VCENTER)

@@ -90,14 +90,15 @@ class Led:
         return bool(leader) and course.end - time.monotonic() > UNLED_S and self._lost_one(course)
 
     def _lost_one(self, course: Course) -> bool:
-        """Take note that a leader is about to be lost, unless it were one too many, or nobody could read the documents now.
+        """Take note that a leader is about to be lost, unless it were one too many, or the next one could not begin now.
 
-        A daemon that starts with documents that are none leaves its place to another controller, and so does that.
+        A daemon that starts with documents that are none leaves its place to another controller, and so does that. And while
+        Pacemaker has a start in hand, that of a compute for instance, it begins none of a leader.
         """
         now = time.monotonic()
         while self._lost and now - self._lost[0] > LOST_REST_S:
             self._lost.popleft()
-        if len(self._lost) >= LOST_MOST or course.documents.broken:
+        if len(self._lost) >= LOST_MOST or course.documents.broken or not controllers.at_rest(self._lab, self.leader):
             return False
         self._lost.append(now)
         self._unsettled(course)

@@ -193,6 +193,13 @@ class Metrics(Collector):
         """When it was decided last, in seconds since 1970; 0 before the first decision."""
         return self._decided_at
 
+    def tells(self, webhooks: Iterable[str]) -> None:
+        """Count for these from nothing: the rise from a number that was not there is none, and no alert would see it."""
+        for webhook in webhooks:
+            self._attempts.labels(webhook)
+            for result in ("sent", "dropped"):
+                self._deliveries.labels(webhook, result)
+
     def delivery(self, webhook: str, result: str) -> None:
         """Count what came of a request. Called in any thread."""
         if result == "failed":

@@ -194,6 +194,7 @@ class Operation:
         log.mask(settings.redact, own=True)
         if self._given.log_level is None:
             log.set_level(settings.log_level or DEFAULT_LEVEL)
+        self._metrics.tells(hook.name for hook in settings.webhooks)
         self._webhooks.use(settings.webhooks)
         self._first.keep(settings.retention)
         self.settings = settings

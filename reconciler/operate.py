@@ -62,10 +62,14 @@ DEFAULT_LEVEL = "info"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the command line says: the file of the settings, if there is one, and the level of the log, which has precedence."""
+    """What the command line says: the file of the settings, if there is one, and the level of the log, which has precedence.
+
+    `epoch` tells under which it leads at the moment, where it is to lead; else 0.
+    """
 
     file: Path | None = None
     log_level: str | None = None
+    epoch: Callable[[], int] = int
 
     async def read(self) -> Settings:
         """Return the settings that are in the file now. Raises InputError."""
@@ -81,7 +85,7 @@ class Operation:
         self._recorder = recorder
         self._given = given
         self._reread = asyncio.Event()
-        self._state = State(acts)
+        self._state = State(acts, epoch=given.epoch)
         self._gathered = Gathered(self._tell)
         self._newsroom = Newsroom(self._gathered.take, lambda: recorder.origin)
         self._metrics = Metrics(self._newsroom, self._state, lambda: self._webhooks.waiting)

@@ -130,14 +130,14 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
     from reconciler.pauses_file import heeded  # noqa: PLC0415 - as above
     from reconciler.permits import Permits  # noqa: PLC0415 - as above
 
-    given = Given(wishes.settings, session.LOGGING.get("level"))
+    leader = Leader(wishes.node) if wishes.node else None
+    given = Given(wishes.settings, session.LOGGING.get("level"), (lambda: leader.epoch) if leader is not None else int)
     first = await given.read()
     gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
     gc.enable()
     log.set_up(**{"level": DEFAULT_LEVEL, **session.LOGGING})
     log.take_in_libraries()
     with heeded(folder), Chronicle(folder, acts=acts, retention=first.retention) as chronicle:
-        leader = Leader(wishes.node) if wishes.node else None
         terms = Terms(acts, Permits.of(folder), leader)
         operation = Operation(folder, chronicle, chronicle.recorder, given, acts=acts)
         daemon = Daemon(source, operation, operation, terms)

@@ -69,6 +69,21 @@ ENDS = {
 }
 """What begins and lasts, with its end."""
 
+_ABOUT = {
+    Event.STEP_FAILED: ("the unit's address", "how it failed"),
+    Event.STEP_HELD: ("the unit's address", "what stands against it"),
+    Event.STEP_STALLED: ("the unit's address", "why it is left alone"),
+    Event.ROLLOUT_STOPPED: ("the service", "the address of its unit"),
+    Event.TARGET_DEAF: ("the target", "why it is not heard"),
+}
+DATA = {
+    **{event: f"`count`; `subjects` with `name`: {name}, and `reason`: {why}" for event, (name, why) in _ABOUT.items()},
+    **{ENDS[event]: "`count`; `subjects` with `name` and `reason` as when it began" for event in _ABOUT},
+    Event.DOCUMENTS_REFUSED: "`reason`: every mistake with its place, or why they are not taken; one in a line",
+    Event.DOCUMENTS_TAKEN: "`commit` and `branch`, empty where no commit is known; `dirty`: whether something is not committed",
+}
+"""What the data of each event holds, for people; names of fields in backquotes."""
+
 
 @dataclass(frozen=True, slots=True)
 class News:

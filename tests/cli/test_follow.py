@@ -112,6 +112,8 @@ def test_once_it_brings_about_what_the_branch_declares(repository: Path) -> None
     ("arguments", "told"),
     [
         (("--branch", "main"), "name its repository with --git"),
+        (("--once", "--settings", "run.yaml"), "--settings: goes not with --once"),
+        (("--beat", "beat"), "say as which node by --leader"),
         (("--git", "x", "--desired", "y"), "goes not with --git: name the folder within the repository with --path"),
         (("--git", "x", "--path", "../y"), "is a folder within the repository"),
         (("--git", "x", "--every", "0s"), "is at least 1s"),

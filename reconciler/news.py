@@ -55,7 +55,7 @@ MEANINGS = {
     Event.ROLLOUT_RESUMED: "No service stands against the restart of others any more.",
     Event.TARGET_DEAF: "Nothing is heard of a target: what changes there is found by looking from time to time.",
     Event.TARGET_HEARD: "A target is heard again, or is no longer listened to.",
-    Event.DOCUMENTS_REFUSED: "The documents cannot be read as declared: the last good ones stay in force.",
+    Event.DOCUMENTS_REFUSED: "The documents cannot be read as declared: the last good ones stay in force, if there are any.",
     Event.DOCUMENTS_TAKEN: "Documents are in force that were not before.",
 }
 """What each event says, for people."""

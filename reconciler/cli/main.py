@@ -171,6 +171,8 @@ def _tell(error: Exception) -> int:
             _say(1, "Nothing was changed.")
         case typer.TyperException() if show is not None:
             error.message = error.message.removeprefix("Value error, ")  # pydantic's words, which tell a person nothing
+            if "unexpected extra argument" in error.message and _takes_a_folder(error):
+                error.message += ". The folder of the documents is named by --desired"
             _say(1, error.format_message(), show)
         case OSError() if error.errno in FULL and error.filename is None:
             _say(1, f"bivisor: the output cannot be written: {error.strerror}")
@@ -184,6 +186,12 @@ def _tell(error: Exception) -> int:
             text = f"{trace}bivisor: {what}; please report it."
             _say(1, f"{what}: report it with the exception", lambda: print(text, file=sys.stderr), exception=trace)
     return 1
+
+
+def _takes_a_folder(error: Exception) -> bool:
+    """Tell whether the command that was called has the option --desired."""
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    return any(each.name == "desired" for each in getattr(command, "params", ()))
 
 
 def _say(code: int, message: str, show: Callable[[], None] | None = None, **more: str) -> None:

@@ -102,9 +102,11 @@ def _refuse_what_makes_no_sense(context: typer.Context, wishes: _Wishes, *, once
     if wishes.node and (once or observe_only):
         raise typer.BadParameter("goes with neither --once nor --observe-only: who leads keeps", param_hint="--leader")
     if once and observe_only:
-        raise typer.BadParameter("goes not with --observe-only: to look once, bivisor plan", param_hint="--once")
+        raise typer.BadParameter("does not go with --observe-only: to look once, bivisor plan", param_hint="--once")
     if once and _said(context, "settings"):
-        raise typer.BadParameter("goes not with --once: nothing listens then, and no webhook is told", param_hint="--settings")
+        raise typer.BadParameter(
+            "does not go with --once: nothing listens then, and no webhook is told", param_hint="--settings"
+        )
     if wishes.beat is not None and not wishes.node:
         raise typer.BadParameter("is the sign of life of one who leads: say as which node by --leader", param_hint="--beat")
 

@@ -72,6 +72,11 @@ class Leader:
         self.leads = False
         """Whether it has won the lead and not lost it; what is open may still have to be closed then."""
 
+    @property
+    def epoch(self) -> int:
+        """The number under which it leads, 0 while it does not."""
+        return self._fence.number if self.leads and self._fence is not None else 0
+
     @asynccontextmanager
     async def lead(self, endpoints: Mapping[TargetId, Endpoint]) -> AsyncIterator[Fence]:
         """Lead until it is left; who is inside when the lead is lost is cancelled. Raises LeadError.

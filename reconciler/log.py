@@ -62,6 +62,12 @@ def set_level(level: str) -> None:
     logger.cache_clear()
 
 
+def write_json() -> None:
+    """Write lines as JSON from now on; what is masked stays so."""
+    _SETTINGS.as_json = True
+    logger.cache_clear()
+
+
 def mask(redact: Callable[[str], str], *, own: bool = False) -> None:
     """Mask what `redact` masks as well from now on: another secret may be declared while the old one still stands somewhere.
 

@@ -50,10 +50,14 @@ UNCLASSED = "unclassed"
 
 @dataclass(slots=True)
 class State:
-    """What the daemon is told to be besides: `acts` unless it only observes, `settings_valid` as they were read last."""
+    """What the daemon is told to be besides: `acts` unless it only observes, `settings_valid` as they were read last.
+
+    `epoch` tells under which it leads at the moment, or 0.
+    """
 
     acts: bool = True
     settings_valid: bool = True
+    epoch: Callable[[], int] = int
 
 
 class Metrics(Collector):
@@ -193,6 +197,13 @@ class Metrics(Collector):
         """When it was decided last, in seconds since 1970; 0 before the first decision."""
         return self._decided_at
 
+    def tells(self, webhooks: Iterable[str]) -> None:
+        """Count for these from nothing: the rise from a number that was not there is none, and no alert would see it."""
+        for webhook in webhooks:
+            self._attempts.labels(webhook)
+            for result in ("sent", "dropped"):
+                self._deliveries.labels(webhook, result)
+
     def delivery(self, webhook: str, result: str) -> None:
         """Count what came of a request. Called in any thread."""
         if result == "failed":
@@ -213,6 +224,7 @@ class Metrics(Collector):
         about = (version("bivisor"), platform.python_version())
         yield _gauge("bivisor_build_info", "Of which version this is; 1.", ("version", "python"), [(about, 1)])
         yield _one("bivisor_acts", "1 unless it only observes.", self._state.acts)
+        yield _one("bivisor_lead_epoch", "The epoch under which it leads by Pacemaker, else 0.", self._state.epoch())
         yield _one("bivisor_settings_valid", "1 if the settings could be read the last time.", self._state.settings_valid)
         yield _one("bivisor_desired_valid", "1 if the documents that stand there now are in force.", self._valid)
         yield _one("bivisor_desired_watched", "1 if changes of the documents are heard of at once.", self._watched)

@@ -55,7 +55,7 @@ MEANINGS = {
     Event.ROLLOUT_RESUMED: "No service stands against the restart of others any more.",
     Event.TARGET_DEAF: "Nothing is heard of a target: what changes there is found by looking from time to time.",
     Event.TARGET_HEARD: "A target is heard again, or is no longer listened to.",
-    Event.DOCUMENTS_REFUSED: "The documents cannot be read as declared: the last good ones stay in force.",
+    Event.DOCUMENTS_REFUSED: "The documents cannot be read as declared: the last good ones stay in force, if there are any.",
     Event.DOCUMENTS_TAKEN: "Documents are in force that were not before.",
 }
 """What each event says, for people."""
@@ -68,6 +68,21 @@ ENDS = {
     Event.TARGET_DEAF: Event.TARGET_HEARD,
 }
 """What begins and lasts, with its end."""
+
+_ABOUT = {
+    Event.STEP_FAILED: ("the unit's address", "how it failed"),
+    Event.STEP_HELD: ("the unit's address", "what stands against it"),
+    Event.STEP_STALLED: ("the unit's address", "why it is left alone"),
+    Event.ROLLOUT_STOPPED: ("the service", "the address of its unit"),
+    Event.TARGET_DEAF: ("the target", "why it is not heard"),
+}
+DATA = {
+    **{event: f"`count`; `subjects` with `name`: {name}, and `reason`: {why}" for event, (name, why) in _ABOUT.items()},
+    **{ENDS[event]: "`count`; `subjects` with `name` and `reason` as when it began" for event in _ABOUT},
+    Event.DOCUMENTS_REFUSED: "`reason`: every mistake with its place, or why they are not taken; one in a line",
+    Event.DOCUMENTS_TAKEN: "`commit` and `branch`, empty where no commit is known; `dirty`: whether something is not committed",
+}
+"""What the data of each event holds, for people; names of fields in backquotes."""
 
 
 @dataclass(frozen=True, slots=True)

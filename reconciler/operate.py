@@ -65,10 +65,14 @@ READ_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the command line says: the file of the settings, if there is one, and the level of the log, which has precedence."""
+    """What the command line says: the file of the settings, if there is one, and the level of the log, which has precedence.
+
+    `epoch` tells under which it leads at the moment, where it is to lead; else 0.
+    """
 
     file: Path | None = None
     log_level: str | None = None
+    epoch: Callable[[], int] = int
 
     async def read(self) -> Settings:
         """Return the settings that are in the file now. Raises InputError, also when that takes too long: a mount may hang."""
@@ -92,7 +96,7 @@ class Operation:
         self._recorder = recorder
         self._given = given
         self._reread = asyncio.Event()
-        self._state = State(acts)
+        self._state = State(acts, epoch=given.epoch)
         self._gathered = Gathered(self._tell)
         self._newsroom = Newsroom(self._gathered.take, lambda: recorder.origin)
         self._metrics = Metrics(self._newsroom, self._state, lambda: self._webhooks.waiting)
@@ -205,6 +209,7 @@ class Operation:
         log.mask(settings.redact, own=True)
         if self._given.log_level is None:
             log.set_level(settings.log_level or DEFAULT_LEVEL)
+        self._metrics.tells(hook.name for hook in settings.webhooks)
         self._webhooks.use(settings.webhooks)
         self._first.keep(settings.retention)
         self.settings = settings

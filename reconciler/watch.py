@@ -136,9 +136,10 @@ class Watches:
     def _say(self, target: TargetId, deaf: str) -> None:
         if deaf == self.deaf.get(target, ""):
             return
-        if deaf:
+        if deaf:  # each attempt may find another reason of the same silence
+            tell = log.logger().debug if target in self.deaf else log.logger().warning
             self.deaf[target] = deaf
-            log.logger().warning("deaf", target=str(target), reason=deaf)
+            tell("deaf", target=str(target), reason=deaf)
         else:
             del self.deaf[target]
             log.logger().info("heard_again", target=str(target))

@@ -33,7 +33,7 @@ from reconciler.core.plan_schema import plan_schema  # noqa: E402
 from reconciler.core.saved import Commit, PlanFile, SavedUnit  # noqa: E402
 from reconciler.desired import compile_offline  # noqa: E402
 from reconciler.metrics import Metrics, State  # noqa: E402
-from reconciler.news import ENDS, MEANINGS, Newsroom  # noqa: E402
+from reconciler.news import DATA, ENDS, MEANINGS, MOST_LISTED, Newsroom  # noqa: E402
 from reconciler.recorder import Origin  # noqa: E402
 from reconciler.settings import SettingsModel  # noqa: E402
 from resources.contract import Address, Change, Disruption, Key, SecretText, TargetId, Unit  # noqa: E402
@@ -288,7 +288,9 @@ def settings_page() -> str:
         (f"`{path}`", _kind_of_value(info), "yes" if info.is_required() else "", info.description or "")
         for path, info in _fields(SettingsModel, "")
     ]
-    events = [(f"`{event}`", f"`{ENDS[event]}`" if event in ENDS else "", meaning) for event, meaning in MEANINGS.items()]
+    events = [
+        (f"`{event}`", f"`{ENDS[event]}`" if event in ENDS else "", meaning, DATA[event]) for event, meaning in MEANINGS.items()
+    ]
     return _page(
         "Settings of the daemon",
         "`bivisor run --settings FILE` reads one YAML document. [What it is for](../how-to/operate-the-daemon.md).",
@@ -296,7 +298,8 @@ def settings_page() -> str:
         _table(("field", "what stands there", "required", "meaning"), rows),
         "## Events",
         "What `webhooks[].events` may name, and the `type` of a request; what lasts has an end that is told as well.",
-        _table(("event", "its end", "meaning"), events),
+        _table(("event", "its end", "meaning", "`data` of a request"), events),
+        f"`subjects` names {MOST_LISTED} at most; `count` says how many there are.",
     )
 
 

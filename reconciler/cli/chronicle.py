@@ -21,7 +21,7 @@ from reconciler.scribe import Threaded
 from reconciler.watch import WATCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
     from types import TracebackType
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from reconciler.reconcile import Look, Reconciler
     from reconciler.retention import Retention
     from reconciler.watch import Watches
-    from resources.contract import Address
+    from resources.contract import Address, TargetId
 
 _COMMAND = "run"
 
@@ -49,6 +49,7 @@ class Chronicle:
         self._conditions: dict[str, Condition] = {}
         self._began: dict[Address, float] = {}
         self._standing: dict[Address, str] = {}
+        self._unseen: dict[Address | TargetId, str] = {}
         self.recorder = Recorder(Threaded(folder, self._warn), Origin(_COMMAND), log.masked, retention)
         self.books = Bookkeeper(folder, log.masked, self._warn, retention, acts=acts)
         self._reconciler: Reconciler | None = None
@@ -152,19 +153,36 @@ class Chronicle:
         self.books.happened(Event(EventType.WARNING, "Undecided", DAEMON, why))
 
     def _tell_what_stands(self, plan: Plan) -> None:
-        """Say of each step that is held or unknown for a reason of its own why, once, and when it is so no more.
+        """Say of each step that is held for a reason of its own why, once, and when it is so no more; and what is unknown.
 
         What was not looked at yet is in no trouble, nor is what waits only for its turn: of many that do the reasons change
         with each turn.
         """
-        own = (step for step in plan.steps if step.root is None and not step.later)
-        standing = {step.address: step.held for step in own if step.held not in ("", NOT_ASKED.reason)}
+        own = [step for step in plan.steps if step.root is None and not step.later and step.held not in ("", NOT_ASKED.reason)]
+        standing = {step.address: step.held for step in own if step.verb is not Verb.UNKNOWN}
         for address, why in standing.items():
             if self._standing.get(address) != why:
                 log.logger().warning("held", address=str(address), reason=why)
         for address in self._standing.keys() - standing.keys():
             log.logger().info("free_again", address=str(address))
         self._standing = standing
+        answering = {step.address.target for step in plan.steps if step.verb is not Verb.UNKNOWN}
+        self._tell_what_is_unseen([step for step in own if step.verb is Verb.UNKNOWN], answering)
+
+    def _tell_what_is_unseen(self, unknown: Iterable[Step], answering: Collection[TargetId]) -> None:
+        """Say once of a target that does not answer why, and when it does again; of one that answers, of each unknown unit."""
+        unseen: dict[Address | TargetId, str] = {}
+        for step in unknown:
+            target = step.address.target
+            unseen.setdefault(step.address if target in answering else target, step.held)
+        for about, why in unseen.items():
+            if self._unseen.get(about) != why:  # each attempt may find another reason of the same silence
+                tell = log.logger().debug if about in self._unseen else log.logger().warning
+                tell("unseen", **_named(about), reason=why)
+        for about in self._unseen.keys() - unseen.keys():
+            if getattr(about, "target", None) not in unseen:
+                log.logger().info("seen_again", **_named(about))
+        self._unseen = unseen
 
     def step(self, progress: Progress) -> None:
         """Say what came of a step."""
@@ -187,6 +205,10 @@ class Chronicle:
 
     def _warn(self, text: str) -> None:
         log.logger().warning("history", message=text)
+
+
+def _named(about: Address | TargetId) -> dict[str, str]:
+    return {"address" if hasattr(about, "target") else "target": str(about)}
 
 
 def _means(folder: Folder) -> tuple[object, ...]:

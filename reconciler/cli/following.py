@@ -61,7 +61,7 @@ def following(url: str, others: Mapping[str, object], *, desired: bool) -> Follo
         return None
     if desired:
         raise typer.BadParameter(
-            "goes not with --git: name the folder within the repository with --path", param_hint="--desired"
+            "does not go with --git: name the folder within the repository with --path", param_hint="--desired"
         )
     from reconciler.git_remote import Remote  # noqa: PLC0415 - keeps --help fast
     from reconciler.git_signers import Signers  # noqa: PLC0415 - as above

@@ -9,7 +9,7 @@ import errno
 import os
 import sys
 from io import TextIOWrapper
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,6 +31,9 @@ from reconciler.cli import (
     validate,
     why,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DESCRIPTION = """Keep a mixed OpenStack cloud, KVM and VMware vCenter side by side, as a folder of YAML files declares it.
 
@@ -128,7 +131,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the last border: what nobody foresaw passes the redactor as well
         sys.exit(_tell(error))
     if code in (INTERRUPTED, TERMINATED):
-        print("bivisor: interrupted; what was begun on a host is finished there. Run it again to go on.", file=sys.stderr)
+        _say(code, "bivisor: interrupted; what was begun on a host is finished there. Run it again to go on.")
     sys.exit(code)
 
 
@@ -153,7 +156,7 @@ def _forget_output() -> None:
 
 
 def _tell(error: Exception) -> int:
-    """Print what is wrong: a sentence for a person's mistake, a stack trace without secrets for one of ours.
+    """Tell what is wrong: a sentence for a person's mistake, a stack trace without secrets for one of ours.
 
     Returns the exit code.
     """
@@ -162,24 +165,48 @@ def _tell(error: Exception) -> int:
     show = getattr(error, "show", None)  # how typer tells what is wrong with a command line
     match error:
         case BivisorError():
-            print(error, file=sys.stderr)
+            _say(error.exit_code, str(error))
             return error.exit_code
         case typer.Abort():
-            print("Nothing was changed.", file=sys.stderr)
+            _say(1, "Nothing was changed.")
         case typer.TyperException() if show is not None:
             error.message = error.message.removeprefix("Value error, ")  # pydantic's words, which tell a person nothing
-            show()
+            if "unexpected extra argument" in error.message and _takes_a_folder(error):
+                error.message += ". The folder of the documents is named by --desired"
+            _say(1, error.format_message(), show)
         case OSError() if error.errno in FULL and error.filename is None:
-            print(f"bivisor: the output cannot be written: {error.strerror}", file=sys.stderr)
+            _say(1, f"bivisor: the output cannot be written: {error.strerror}")
             _forget_output()
         case _:
             import traceback  # noqa: PLC0415 - as above
 
             from reconciler import log  # noqa: PLC0415 - as above
 
-            trace = log.masked("".join(traceback.format_exception(error)))
-            print(f"{trace}bivisor: this is a mistake of the program, not yours; please report it.", file=sys.stderr)
+            trace, what = log.masked("".join(traceback.format_exception(error))), "this is a mistake of the program, not yours"
+            text = f"{trace}bivisor: {what}; please report it."
+            _say(1, f"{what}: report it with the exception", lambda: print(text, file=sys.stderr), exception=trace)
     return 1
+
+
+def _takes_a_folder(error: Exception) -> bool:
+    """Tell whether the command that was called has the option --desired."""
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    return any(each.name == "desired" for each in getattr(command, "params", ()))
+
+
+def _say(code: int, message: str, show: Callable[[], None] | None = None, **more: str) -> None:
+    """Say why it ends: for a person, or as the last line of a log of JSON, where a program looks for it."""
+    from reconciler.cli import session  # noqa: PLC0415 - as above
+
+    if session.LOGGING.get("as_json"):
+        from reconciler import log  # noqa: PLC0415 - as above
+
+        log.write_json()
+        log.logger().error("ended", exit=code, message=message, **more)
+    elif show is not None:
+        show()
+    else:
+        print(message, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -42,14 +42,14 @@ def run(
     """Show every change apply would make, field by field, and why. Tells what would restart, and changes nothing."""
     check_form(output, by=by, full=full)
     if against is not None and confirm_deletes:
-        raise typer.BadParameter("goes not with --against: nobody is asked what leaves", param_hint="--confirm-deletes")
+        raise typer.BadParameter("does not go with --against: nobody is asked what leaves", param_hint="--confirm-deletes")
     if against is not None and outside_windows:
-        raise typer.BadParameter("goes not with --against: nothing is carried out", param_hint="--outside-windows")
+        raise typer.BadParameter("does not go with --against: nothing is carried out", param_hint="--outside-windows")
     if against is not None and release is not None:
         raise typer.BadParameter("looks at the documents alone: leave --release away", param_hint="--against")
     if out is not None and (against is not None or release is not None):
         other = "--release" if against is None else "--against"
-        raise typer.BadParameter(f"goes not with {other}: such a plan is only to be looked at", param_hint="--out")
+        raise typer.BadParameter(f"does not go with {other}: such a plan is only to be looked at", param_hint="--out")
     if against is not None:
         raise typer.Exit(diff.show(desired, against, None, detailed=detailed_exitcode, output=output, by=by, full=full))
     shown = partial(print_report, form=output, by=by, full=full)

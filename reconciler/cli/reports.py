@@ -50,7 +50,7 @@ def check_form(form: PlanForm, *, by: By, full: bool) -> None:
     """Refuse what only the text knows, for another form. Raises typer.BadParameter."""
     for given, name in ((by is not By.RESOURCE, "--by"), (full, "--full")):
         if given and form is not PlanForm.TEXT:
-            raise typer.BadParameter(f"is about the text, and goes not with --output {form}", param_hint=name)
+            raise typer.BadParameter(f"is about the text, and does not go with --output {form}", param_hint=name)
 
 
 def print_report(report: Report, form: PlanForm, *, by: By, full: bool) -> None:

@@ -80,20 +80,35 @@ def run(
     With --git it keeps what a branch declares: it fetches it, and takes what is pushed if it descends from what is in force
     and can be read as declared. SIGHUP fetches at once.
     """
-    if leader and (once or observe_only):
-        raise typer.BadParameter("goes with neither --once nor --observe-only: who leads keeps", param_hint="--leader")
-    if once and observe_only:
-        raise typer.BadParameter("goes not with --observe-only: to look once, bivisor plan", param_hint="--once")
     wishes = _Wishes(leader, beat, settings)
+    _refuse_what_makes_no_sense(context, wishes, once=once, observe_only=observe_only)
     given = {
         "--branch": branch, "--path": path, "--every": every, "--verify-signatures": verify_signatures,
         "--allow-rewind": allow_rewind, "--secrets": secrets,
     }  # fmt: skip
-    source = context.get_parameter_source("desired")
-    followed = following.following(git, given, desired=source is not None and source.name == "COMMANDLINE")
+    followed = following.following(git, given, desired=_said(context, "desired"))
     if followed is not None:
         raise typer.Exit(_once_of(followed) if once else session.run(_follow(followed, wishes, acts=not observe_only)))
     raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, wishes, acts=not observe_only)))
+
+
+def _said(context: typer.Context, name: str) -> bool:
+    """Tell whether that option stands on the command line: the environment is set for other calls as well."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _refuse_what_makes_no_sense(context: typer.Context, wishes: _Wishes, *, once: bool, observe_only: bool) -> None:
+    if wishes.node and (once or observe_only):
+        raise typer.BadParameter("goes with neither --once nor --observe-only: who leads keeps", param_hint="--leader")
+    if once and observe_only:
+        raise typer.BadParameter("does not go with --observe-only: to look once, bivisor plan", param_hint="--once")
+    if once and _said(context, "settings"):
+        raise typer.BadParameter(
+            "does not go with --once: nothing listens then, and no webhook is told", param_hint="--settings"
+        )
+    if wishes.beat is not None and not wishes.node:
+        raise typer.BadParameter("is the sign of life of one who leads: say as which node by --leader", param_hint="--beat")
 
 
 async def _keep(folder: Path, wishes: _Wishes, *, acts: bool) -> int:
@@ -130,14 +145,14 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
     from reconciler.pauses_file import heeded  # noqa: PLC0415 - as above
     from reconciler.permits import Permits  # noqa: PLC0415 - as above
 
-    given = Given(wishes.settings, session.LOGGING.get("level"))
+    leader = Leader(wishes.node) if wishes.node else None
+    given = Given(wishes.settings, session.LOGGING.get("level"), (lambda: leader.epoch) if leader is not None else int)
     first = await given.read()
     gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
     gc.enable()
     log.set_up(**{"level": DEFAULT_LEVEL, **session.LOGGING})
     log.take_in_libraries()
     with heeded(folder), Chronicle(folder, acts=acts, retention=first.retention) as chronicle:
-        leader = Leader(wishes.node) if wishes.node else None
         terms = Terms(acts, Permits.of(folder), leader)
         operation = Operation(folder, chronicle, chronicle.recorder, given, acts=acts)
         daemon = Daemon(source, operation, operation, terms)

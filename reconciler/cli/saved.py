@@ -42,7 +42,9 @@ def age(text: str, option: str = "--max-age") -> timedelta:
     """Read `30m`, the value of that option. Raises typer.BadParameter."""
     found = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no age: write a number and s, m, h or d (30m, 24h, 7d)", param_hint=option)
+        raise typer.BadParameter(
+            f"{text!r} is no length of time: write a number and s, m, h or d (5s, 30m, 7d)", param_hint=option
+        )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 

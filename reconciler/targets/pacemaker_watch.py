@@ -52,7 +52,10 @@ async def watch_cluster(
 
 
 class _Ears:
-    """What is known of who is heard, and what was heard and not taken yet."""
+    """What is known of who is heard, and what was heard and not taken yet.
+
+    Before a member was heard it is not known whether the cluster is: until then nothing is told, but that all are lost.
+    """
 
     def __init__(self, target: TargetId, members: frozenset[str]) -> None:
         self.mailbox = Mailbox()
@@ -60,11 +63,15 @@ class _Ears:
         self._members = members
         self._lost: dict[str, str] = {}
         self._deaf: dict[str, tuple[str, ...]] = {}
+        self._begun = False
 
     def hear(self, name: str, signal: Signal) -> None:
         """Pass on what a host tells. Its daemons of the cluster were not asked for: they are the cluster's own news."""
         self._lost.pop(name, None)
         self._deaf[name] = signal.deaf
+        self._begun = self._begun or name in self._members
+        if not self._begun:
+            return  # the first that a member tells is to look at everything
         cluster = signal.units & (MEMBER_UNITS | REMOTE_UNITS)
         self.mailbox.put(
             Signal(
@@ -81,7 +88,7 @@ class _Ears:
         if self._members <= self._lost.keys():
             reasons = "; ".join(f"{member}: {self._lost[member]}" for member in sorted(self._members))
             self.mailbox.end(TargetError(self._target, f"none of the cluster's members is heard ({reasons})"))
-        elif not known:
+        elif self._begun and not known:
             self.mailbox.put(Signal(self._target, everything=True, deaf=self._all_deaf()))
 
     def ended(self, task: asyncio.Task[None]) -> None:

@@ -121,9 +121,12 @@ def test_once_it_brings_about_what_the_branch_declares(repository: Path) -> None
     ("arguments", "told"),
     [
         (("--branch", "main"), "name its repository with --git"),
-        (("--git", "x", "--desired", "y"), "goes not with --git: name the folder within the repository with --path"),
+        (("--once", "--settings", "run.yaml"), "--settings: does not go with --once"),
+        (("--beat", "beat"), "say as which node by --leader"),
+        (("--git", "x", "--desired", "y"), "does not go with --git: name the folder within the repository with --path"),
         (("--git", "x", "--path", "../y"), "is a folder within the repository"),
         (("--git", "x", "--every", "0s"), "is at least 1s"),
+        (("--git", "x", "--every", "5"), "--every: '5' is no length of time: write a number and s, m, h or d (5s, 30m, 7d)"),
         (("--git", "x", "--every", "soon"), "write a number and s, m, h or d"),
         (("--git", "-x"), "is no address of a git repository"),
         (("--git", "x", "--branch", "a..b"), '"a..b" is no name of a branch'),

@@ -127,7 +127,7 @@ def test_events_are_found_again(desk: Path) -> None:
         == "No such event.\n"
     )
     assert 'did you mean "Node/kvm1"' in run(desk, "events", "kvm1", exits=1).stderr
-    assert "is no age" in run(desk, "events", "--since", "yesterday", exits=1).stderr
+    assert "is no length of time" in run(desk, "events", "--since", "yesterday", exits=1).stderr
 
 
 def test_a_dead_daemon_is_told_with_the_age_of_what_it_left(desk: Path) -> None:

@@ -114,7 +114,7 @@ def test_who_asks_for_something_else_is_told_what_there_is(desk: Path) -> None:
     assert run(desk, "history", "Node/kvm1").stdout == "No pass touched Node/kvm1.\n"
     assert run(desk, "history", "--since", "0s").stdout == "No pass began within 0s.\n"
     assert run(desk, "history", "--since", "999999d").stdout.count("Pass ") == 2
-    assert "is no age" in run(desk, "history", "--since", "yesterday", exits=1).stderr
+    assert "is no length of time" in run(desk, "history", "--since", "yesterday", exits=1).stderr
     shutil.rmtree(desk / "desired")
     assert run(desk, "history").stdout.count("Pass ") == 2
     assert "did you mean" in run(desk, "history", "HypervisorZone/vcenter-z", exits=1).stderr

@@ -29,6 +29,8 @@ beat = sys.argv[sys.argv.index("--beat") + 1]
 print(*sys.argv[1:], flush=True)
 if pathlib.Path("ends").exists():
     sys.exit("pacemaker:demo: ctl1 cannot take the lead within 20 s: ctl2: no route to host")
+if pathlib.Path("told").exists():
+    sys.exit(pathlib.Path("told").read_text())
 if pathlib.Path("hangs").exists():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 while True:
@@ -63,6 +65,12 @@ class Agent:
         called = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         self.reason = called.stderr.rpartition("ocf-exit-reason:")[2].strip()
         return called.returncode
+
+    def settings_file(self, text: str) -> Path:
+        """Write a file of the daemon's settings; return its path."""
+        file = self.folder / "run.yaml"
+        file.write_text(text)
+        return file
 
     @property
     def pid(self) -> int:
@@ -132,6 +140,21 @@ def test_one_that_ends_at_once_has_not_started(agent: Agent) -> None:
     assert agent.call("start") == GENERIC
     why = "pacemaker:demo: ctl1 cannot take the lead within 20 s: ctl2: no route to host"
     assert agent.reason == f"it has ended and does not lead: {why}"
+
+
+def test_why_it_has_ended_is_read_out_of_its_log(agent: Agent) -> None:
+    """Pacemaker shows a sentence: the daemon's own last words, as JSON or not, without the signs of JSON."""
+    program = Path(sys.executable).with_name("bivisor")
+    assert agent.call("start", binary=str(program), settings=str(agent.settings_file("lissten: 1\nwebhooks: 2\n"))) == GENERIC
+    prefix, _, rest = agent.reason.partition("run.yaml:")
+    assert prefix.startswith("it has ended and does not lead: /")
+    assert "; " in rest
+    assert not any(sign in agent.reason for sign in ('{"', '"level"', "\\n", '\\"'))
+    (agent.folder / "cloud/told").write_text(
+        '{"exit": 5, "message": "\\"a\\" and\\n  C:\\\\b", "event": "ended", "level": "error"}'
+    )
+    assert agent.call("start") == GENERIC
+    assert agent.reason == 'it has ended and does not lead: "a" and; C:\\b'
 
 
 def test_one_that_cannot_be_found_again_is_not_left_behind(agent: Agent) -> None:

@@ -126,6 +126,7 @@ def test_settings_are_read_anew(desk: Path) -> None:
         path.write_text(SETTINGS.replace("URL", receiver.url).replace("127.0.0.1:0", "127.0.0.1:9"))
         daemon.process.send_signal(signal.SIGHUP)
         daemon.until(lambda: [line["status"] for line in daemon.lines("settings")] == ["taken", "later"], "they are taken")
+        assert metrics(daemon)["bivisor_webhook_deliveries_total{result=dropped,webhook=ops}"] == 0
         path.write_text("logLevel: loud\n")
         daemon.process.send_signal(signal.SIGHUP)
         daemon.until(lambda: metrics(daemon)["bivisor_settings_valid"] == 0, "they are refused")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,3 +183,41 @@ main.main()
     assert "canary-in-a-trace" not in done.stderr
     assert "RuntimeError: the value is (secret)" in done.stderr
     assert "not yours" in done.stderr
+
+
+def last_words(folder: Path, *arguments: str, exits: int = 1) -> dict[str, Any]:
+    """Run the program with a log of JSON; return its last line."""
+    done = subprocess.run([PROGRAM, "--log-json", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == exits
+    told: dict[str, Any] = [json.loads(line) for line in done.stderr.splitlines()][-1]
+    assert (told["event"], told["exit"], told["level"]) == ("ended", exits, "error")
+    return told
+
+
+def test_a_log_of_json_ends_with_json(tmp_path: Path) -> None:
+    """Why it ended is a line as all others are: a missing folder, several mistakes, a wrong option."""
+    assert "desired" in last_words(tmp_path, "run")["message"]
+    (tmp_path / "desired").mkdir()
+    (tmp_path / "run.yaml").write_text("lissten: 1\nwebhooks: 2\n")
+    assert last_words(tmp_path, "run", "--settings", "run.yaml")["message"].count("run.yaml:") == 2
+    assert "--once" in last_words(tmp_path, "run", "--once", "--observe-only")["message"]
+
+
+def test_a_mistake_of_ours_is_a_line_of_json_too() -> None:
+    """The trace stands in a field of its own, without secrets."""
+    program = """
+from reconciler import log
+from reconciler.cli import main
+
+def broken():
+    log.mask(lambda text: text.replace("canary", "(secret)"))
+    raise RuntimeError("the value is canary")
+
+main.app.command(name="broken")(broken)
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program, "--log-json", "broken"], capture_output=True, text=True, check=False)
+    told = json.loads(done.stderr)
+    assert (done.returncode, told["event"], told["exit"]) == (1, "ended", 1)
+    assert "RuntimeError: the value is (secret)" in told["exception"]
+    assert "not yours" in told["message"]

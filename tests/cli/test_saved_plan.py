@@ -129,7 +129,11 @@ async def test_the_commit_is_the_documents_own(tmp_path: Path, monkeypatch: pyte
     [
         (("apply", "--plan", "nowhere.json"), "nowhere.json: cannot be read: No such file or directory"),
         (("apply", "--plan", "desired/zones.yaml"), "desired/zones.yaml: is no saved plan: no JSON"),
-        (("apply", "--max-age", "soon"), "'soon' is no age: write a number and s, m, h or d"),
+        (
+            ("validate", "desired"),
+            "Got unexpected extra argument(s) (desired). The folder of the documents is named by --desired",
+        ),
+        (("apply", "--max-age", "soon"), "'soon' is no length of time: write a number and s, m, h or d"),
         (("apply", "--max-age", "4h", "--yes"), "says how old a saved plan may be: give one with --plan"),
         (("plan", "--out", ""), ".: cannot be written: a saved plan is a file, and this is none"),
         (("plan", "--out", "nowhere/plan.json"), "nowhere/plan.json: cannot be written: there is no folder "),

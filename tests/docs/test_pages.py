@@ -55,6 +55,20 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(found), f"{page.relative_to(ROOT)} links to {target}"
 
 
+def test_every_event_of_the_log_is_told_of() -> None:
+    """Whoever reads the log by a program finds each event in the list, and none that the code does not write."""
+    written = {
+        event
+        for path in (ROOT / "reconciler").rglob("*.py")
+        for event in re.findall(r'(?:log\.logger\(\)\.\w+|, level\)|\btell)\(\s*"([a-z_]+)"', path.read_text())
+    }
+    page = (ROOT / "docs/how-to/operate-the-daemon.md").read_text()
+    table = page.partition("| event | says |\n|---|---|\n")[2].partition("\n\n")[0]
+    listed = {event for row in table.splitlines() for event in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert len(written) > 30
+    assert listed == written
+
+
 @EACH_PAGE
 def test_examples_load(page: Path) -> None:
     """A page's complete documents form a folder without problems; those that it adds fit the demo's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from reconciler import desired_source
+from reconciler import desired_source, log
 from reconciler.apply import Phase, Progress
 from reconciler.cli.chronicle import Chronicle
 from reconciler.core.errors import BivisorError
@@ -253,6 +254,34 @@ def test_what_was_not_asked_yet_is_in_no_trouble(tmp_path: Path, capsys: pytest.
     told = capsys.readouterr().err
     assert NOT_ASKED.reason not in told
     assert "no route to host" in told
+
+
+def test_a_target_that_does_not_answer_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not for each of its units, nor for each reason of the same silence; one unit of a target that answers is named."""
+
+    def units(host: str, *verbs: Verb, why: str = "") -> tuple[Step, ...]:
+        target = TargetId("ssh", host)
+        return tuple(
+            Step(Address(target, "file", f"/{number}"), verb, held=why if verb is Verb.UNKNOWN else "")
+            for number, verb in enumerate(verbs)
+        )
+
+    no, yes = Verb.UNKNOWN, Verb.NOTHING
+    looks = (
+        (*units("a", no, no, no, why="no route"), *units("b", yes, no, why="it is no file")),
+        (*units("a", no, no, no, why="no answer"), *units("b", no, no, why="no route")),
+        (*units("a", yes, yes, yes), *units("b", yes, yes)),
+    )
+    log.set_up(level="info", as_json=True)
+    with Chronicle(tmp_path) as chronicle:
+        for steps in looks:
+            chronicle.decided(Look({}, Plan(steps)))
+    log.set_up()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    told = [(line["event"], line.get("target") or line["address"]) for line in lines if "seen" in line["event"]]
+    assert told[:3] == [("unseen", "ssh:a"), ("unseen", "ssh:b/file//1"), ("unseen", "ssh:b")]
+    assert sorted(told[3:]) == [("seen_again", "ssh:a"), ("seen_again", "ssh:b")]
+    assert not [line for line in lines if line["event"] in ("held", "free_again")]
 
 
 async def test_what_is_in_hand_is_progressing_though_it_looks_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

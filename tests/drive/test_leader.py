@@ -153,14 +153,18 @@ async def test_the_lead_is_claimed_and_kept() -> None:
     """The CIB names who leads, with a number above all former ones; as long as a majority says so it lasts."""
     ring = Ring()
     ring.cib.number, ring.cib.leader = 41, "ctl3"
-    async with ring.leader().lead(ring.endpoints) as fence:
+    leader = ring.leader()
+    assert leader.epoch == 0
+    async with leader.lead(ring.endpoints) as fence:
         assert (ring.cib.leader, ring.cib.number) == ("ctl1", fence.number)
+        assert leader.epoch == fence.number
         assert fence.number >= YEAR_2026, "also above what was before the CIB was made anew"
         assert (fence.cloud, fence.node) == ("demo", "ctl1")
         ring.members["ctl3"].mode = "hung"
         await asyncio.sleep(600.0)
         assert fence.left_s > LEASE_S - ASK_EVERY_S - 0.1, "one that hangs holds up nobody's word"
     assert fence.closed
+    assert leader.epoch == 0
 
 
 async def test_a_later_leader_has_a_higher_number() -> None:

@@ -30,3 +30,10 @@ def test_documents_that_are_not_in_force_are_told(folder: Folder, valid: int) ->
     metrics = Metrics(Newsroom(lambda _: None, lambda: Origin("run")), State())
     metrics.folder(folder)
     assert metrics.registry.get_sample_value("bivisor_desired_valid") == valid
+
+
+def test_the_epoch_is_that_of_the_moment() -> None:
+    """It is asked for with each scrape: who leads now may not lead with the next."""
+    epochs = iter((0, 1795000000))
+    metrics = Metrics(Newsroom(lambda _: None, lambda: Origin("run")), State(epoch=lambda: next(epochs)))
+    assert [metrics.registry.get_sample_value("bivisor_lead_epoch") for _ in range(2)] == [0, 1795000000]

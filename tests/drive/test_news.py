@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from reconciler.core.errors import BivisorError
 from reconciler.core.plan import Plan, Step, Verb
 from reconciler.core.status import Condition, Outcome, Result, Truth
 from reconciler.folder import Folder
-from reconciler.news import ENDS, MEANINGS, MOST_LISTED, Event, Newsroom
+from reconciler.news import DATA, ENDS, MEANINGS, MOST_LISTED, Event, Newsroom
 from reconciler.reconcile import Look
 from reconciler.recorder import Origin
 from resources.contract import Address, TargetId
@@ -160,3 +161,19 @@ def test_every_event_has_a_meaning() -> None:
     """And what lasts has an end."""
     assert set(MEANINGS) == set(Event)
     assert {*ENDS, *ENDS.values(), Event.DOCUMENTS_REFUSED, Event.DOCUMENTS_TAKEN} == set(Event)
+
+
+async def test_the_data_of_each_event_is_as_documented(heard: Heard) -> None:
+    """The reference names just the fields that a receiver finds."""
+    refused = Folder(refused=BivisorError("zones.yaml:1:1: no"))
+    assert DATA.keys() == set(Event)
+    heard.room.folder(refused)
+    heard.room.taken()
+    heard.room.step(ended(step("a"), Outcome.FAILED))
+    heard.room.step(ended(step("a"), Outcome.CONVERGED))
+    heard.room.decided(decided(step("a", Verb.HELD, "it is paused")))
+    heard.room.decided(decided(step("a", Verb.NOTHING)))
+    assert len(heard) == 6
+    for news in heard:
+        fields = {*news.data, *(field for each in news.data.get("subjects", ()) for field in each)}
+        assert fields == set(re.findall(r"`(\w+)`", DATA[news.event])), news.event

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from itertools import pairwise
+from itertools import cycle, pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -33,10 +33,11 @@ class Voice(FakeTarget):
     With None it is not even heard at first.
     """
 
-    def __init__(self, lives_s: Callable[[], float | None]) -> None:
-        """Live that long each time."""
+    def __init__(self, lives_s: Callable[[], float | None], why: Callable[[], str] = lambda: "it fell silent") -> None:
+        """Live that long each time, and be lost for that reason."""
         super().__init__(lambda _: Reply({}))
         self._lives_s = lives_s
+        self._why = why
         self.watched: list[tuple[float, frozenset[str], frozenset[str]]] = []
         self.open = 0
 
@@ -53,7 +54,7 @@ class Voice(FakeTarget):
             if lives_s is not None:
                 yield Signal(VC1, everything=True)
                 await asyncio.sleep(lives_s)
-            raise TargetError(VC1, "it fell silent")
+            raise TargetError(VC1, self._why())
         finally:
             self.open -= 1
 
@@ -133,6 +134,19 @@ async def test_silence_is_told_until_it_is_heard_again() -> None:
         await asyncio.sleep(30)
         assert (heard.heard, heard.watches.deaf) == ([VC1] * 5, {})
         assert not lives
+
+
+async def test_a_silence_is_one_warning_whatever_its_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each attempt may find another reason: the last one stands, and the first one is in the log."""
+    reasons = cycle(("no answer", "no sign of life"))
+    voice = Voice(lambda: None, lambda: next(reasons))
+    async with listening(vcenter=voice) as heard:
+        heard.watches.follow({VC1: ()})
+        await asyncio.sleep(600)
+        assert len(voice.watched) > 5
+    told = capsys.readouterr().err
+    assert told.count("deaf") == 1
+    assert "no answer" in told
 
 
 async def test_who_is_silent_is_tried_less_often() -> None:

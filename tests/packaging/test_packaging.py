@@ -147,6 +147,14 @@ def test_prometheus_takes_the_rules(words: tuple[object, ...]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_an_installed_program_has_all_of_its_modules() -> None:
+    """Only Python is packaged, and only folders that are packages: another file, or a folder without, would be missing."""
+    for folder in (ROOT / "reconciler", ROOT / "resources"):
+        found = [path for path in folder.rglob("*") if "__pycache__" not in path.parts]
+        assert not [path for path in found if path.is_file() and path.suffix != ".py"]
+        assert not [path for path in found if path.is_dir() and not (path / "__init__.py").exists()]
+
+
 def unit() -> ConfigParser:
     """Return the unit."""
     found = ConfigParser(strict=False, interpolation=None)

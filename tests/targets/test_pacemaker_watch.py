@@ -30,6 +30,7 @@ class Host:
 
     name: str
     lost: str = ""
+    quiet: bool = False
     watched: dict[str, Any] = field(default_factory=dict)
     mailbox: Mailbox = field(default_factory=Mailbox)
     watching: int = 0
@@ -48,7 +49,8 @@ class Host:
             raise TargetError(self.id, self.lost)
         self.watching += 1
         try:
-            yield Signal(self.id, everything=True)
+            if not self.quiet:
+                yield Signal(self.id, everything=True)
             while True:
                 yield await self.mailbox.take()
         finally:
@@ -140,6 +142,22 @@ async def test_nobody_is_heard(hosts: dict[str, Host]) -> None:
     with pytest.raises(TargetError, match=r"none of the cluster's members is heard \(ctl1: ctl1 is off; ctl2: ctl2 is off\)"):
         assert [told async for told in signals] == []
     assert not any(host.watching for host in hosts.values())
+
+
+async def test_nothing_is_told_before_it_is_known_who_is_heard(hosts: dict[str, Host]) -> None:
+    """One member is lost and a remote node speaks: that is no news yet, for the other member may be lost as well."""
+    hosts["ctl1"].lost = "ctl1 is off"
+    hosts["ctl2"].quiet = True
+    first = asyncio.ensure_future(anext(watch(hosts)))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert hosts["ctl1"].watched
+    assert hosts["ctl2"].watching
+    assert hosts["vol1"].watching
+    assert not first.done()
+    hosts["ctl2"].lose("ctl2 is off")
+    with pytest.raises(TargetError, match="none of the cluster's members is heard"):
+        await first
 
 
 async def test_a_mistake_is_not_swallowed(hosts: dict[str, Host]) -> None:

@@ -128,7 +128,7 @@ class Chronicle:
         if self._reconciler is not None:
             desired, broken, rollout = self._reconciler.desired, dict(self._reconciler.broken), self._reconciler.rollout
             plan = _with_what_is_in_hand(look.plan, self._began.keys())
-            self.books.decided(Sight(plan, desired.catalog, desired.loaded, broken, rollout))
+            self.books.decided(Sight(plan, desired.catalog, desired.loaded, broken, rollout, self._reconciler.permit))
         counts = {str(verb): count for verb, count in Counter(step.verb for step in look.plan.steps).items()}
         if self._began:  # what was restarted looks well before its step has seen that it stays so
             counts["in_hand"] = len(self._began)

@@ -11,6 +11,11 @@ no `documents`):
                 "seen": "2026-11-23T02:14:11Z",         when it last said that all of this is so
                 "bivisor": "0.1.0",
                 "commit": {"id": "…", "branch": "main", "dirty": false}},    null outside of a git repository
+     "pauses": [{"selector": "Node/kvm1",               what bivisor pause holds, '' is everything; null where nobody can
+                 "by": "anna",                          read what is paused: then everything is held
+                 "at": "2026-11-23T02:10:05Z",
+                 "until": "",                           '' is until bivisor resume
+                 "reason": "a new disk"}],
      "documents": [{"type": "Ready", …}],               conditions of the folder of documents, as below
      "resources": [
        {"key": "HypervisorZone/kvm-az", "kind": "HypervisorZone", "name": "kvm-az",

@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from reconciler.cli.pause import end_of
+from tests.cli.test_following import following
 from tests.cli.test_port_groups import PROGRAM, desk, edit
 from tests.cli.test_run import running
 
@@ -65,6 +66,7 @@ def test_a_daemon_keeps_to_a_pause_at_once(desk: Path) -> None:
         daemon.until(lambda: daemon.results() == ["converged"], "the port group is made")
         assert "The daemon heeds it within a second" in run(desk, "pause", "--reason", "quiet").stdout
         daemon.until(lambda: daemon.lines("permit"), "it has heard")
+        assert daemon.lines("permit")[0]["paused"] == [{"what": "everything", "by": "anna", "reason": "quiet", "until": ""}]
         edit(desk / "desired/zones.yaml", "vlan: 100", "vlan: 101")
         told = {"address": GROUP, "reason": "paused by anna: quiet"}
         daemon.until(lambda: any(told.items() <= line.items() for line in daemon.lines("held")), "the change is held")
@@ -73,6 +75,41 @@ def test_a_daemon_keeps_to_a_pause_at_once(desk: Path) -> None:
         assert daemon.results() == ["converged"]
         run(desk, "resume")
         daemon.until(lambda: daemon.results() == ["converged"] * 2, "it goes on")
+
+
+def test_a_pause_is_seen_wherever_somebody_looks(desk: Path) -> None:
+    """The page, whoever watches, programs and events say what is paused, who did it, why and until when; and that it ended."""
+    told = r"Node/kvm1 is paused by anna since 20\S+ \S+ until 2099\S+ \S+: a new disk \(bivisor resume Node/kvm1\)"
+    run(desk, "pause", "Node/kvm1", "--reason", "a new disk", "--until", "2099-01-01T00:00Z")
+    assert re.match(rf"{told}\n", run(desk, "status", exits=3).stdout)
+    with (
+        running(desk) as daemon,
+        following(desk, "status", "-w") as lines,
+        following(desk, "status", "-w", "-o", "json") as data,
+    ):
+        lines.until(lambda: re.search(rf"(?m)^{told}$", lines.out.read_text()), "whoever watches sees it")
+        run(desk, "pause", "--reason", "quiet")
+        head = r"(?m)^Everything is paused by anna since 20\S+ \S+: quiet \(bivisor resume\)$"
+        lines.until(lambda: re.search(head, lines.out.read_text()), "the next one too")
+        data.until(
+            lambda: (
+                [(each["selector"], each["by"], each["until"], each["reason"]) for each in data.documents()[-1]["pauses"]]
+                == [("Node/kvm1", "anna", "2099-01-01T00:00:00Z", "a new disk"), ("", "anna", "", "quiet")]
+            ),
+            "programs see both",
+        )
+        daemon.until(lambda: "everything is paused by anna: quiet" in run(desk, "events").stdout, "it is an event")
+        run(desk, "resume")
+        lines.until(lambda: "Everything is paused no more." in lines.lines(), "and so is its end")
+        data.until(lambda: data.documents()[-1]["pauses"] == [], "programs too")
+        daemon.until(lambda: "it was: everything is paused by anna: quiet" in run(desk, "events").stdout, "its end is one")
+    assert json.loads(run(desk, "status", "-o", "json", exits=3).stdout)["pauses"] == []
+    found = json.loads(run(desk, "events", "Node/kvm1", "-o", "json").stdout)["events"]
+    said = "paused by anna until 2099-01-01T00:00:00Z: a new disk"
+    assert [(each["reason"], each["message"]) for each in found if each["about"] == "Node/kvm1"] == [
+        ("Paused", said),
+        ("Resumed", f"it was: {said}"),
+    ]
 
 
 def test_pauses_are_listed_and_ended(desk: Path) -> None:

@@ -65,13 +65,18 @@ class Outlook:
         self.news: tuple[Event, ...] = ()
         """What came up or is over since the time before."""
 
-    def seen(self, sight: Sight, failed: Mapping[Address, Result], hearing: Hearing, now: str) -> Standing | None:
-        """Return how everything stands; None where nothing is known that was not folded the last time."""
+    def seen(
+        self, sight: Sight, failed: Mapping[Address, Result], hearing: Hearing, now: str, *, first: bool = False
+    ) -> Standing | None:
+        """Return how everything stands; None where nothing is known that was not folded the last time.
+
+        `first`: nothing was kept before that could stand meanwhile.
+        """
         known = sight, failed, hearing.deaf
         if known == self._folded:
             return None
         nobody = {step.address for step in sight.plan.steps if step.held == NOT_ASKED.reason}
-        self._waits_until = min(self._waits_until, time.monotonic() + FIRST_S) if nobody else -math.inf
+        self._waits_until = min(self._waits_until, time.monotonic() + FIRST_S) if nobody and not first else -math.inf
         if time.monotonic() < self._waits_until:
             return None  # what was kept before stands until each was asked once: a new start is no transition
         self._folded = known

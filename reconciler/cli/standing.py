@@ -16,6 +16,7 @@ from reconciler.cli.follow import age, clock, turns
 from reconciler.cli.session import Form, Press
 from reconciler.core.errors import HistoryError
 from reconciler.core.pauses import EVERYTHING, Permit
+from reconciler.core.plan import NOT_ASKED
 from reconciler.core.shown import Line, Span, Tone, printable
 from reconciler.core.standing_page import moved, moved_line, standing_lines
 from reconciler.core.status import Status, Truth
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
     from reconciler.core.pauses import Pause
     from reconciler.status_file import Keeper
+
+FIRST_LOOK = "Not everything has been looked at yet: nobody knows how that stands."
+"""What is said as long as it is so; whoever does not answer may take a while."""
 
 LATE_S = 4 * SEEN_S
 """A daemon that runs and has not written for so many seconds cannot, or hangs."""
@@ -119,7 +123,7 @@ class _Page:
         console = self._live.console
         paper = replace(self._press.paper, width=console.width)
         told = [*heads(kept, datetime.now(UTC)), *pause_heads(permit)]
-        lines = standing_lines(told, kept.status, paper, clock, console.height)
+        lines = standing_lines(told, kept.status if _is_known(kept) else None, paper, clock, console.height)
         page = session.text_of(lines)
         page.no_wrap, page.overflow = True, "crop"  # a row too long must not push the last one off the screen
         self._live.update(page, refresh=True)
@@ -158,7 +162,18 @@ def heads(kept: Kept, now: datetime) -> list[str]:
     else:
         first = f"No daemon runs: this is how everything stood {ago} ago, at {clock(keeper.seen)}{commit}{dirty}."
     wrong = (each for each in keeper.conditions if each.status is Truth.FALSE)
-    return [first, *(f"documents: {each.reason}: {each.message}" for each in wrong)]
+    looks = [FIRST_LOOK] if keeper.alive and not (_is_known(kept) and _is_looked_at(kept.status)) else []
+    return [first, *(f"documents: {each.reason}: {each.message}" for each in wrong), *looks]
+
+
+def _is_known(kept: Kept) -> bool:
+    """Tell whether what is declared is known: there are resources, or documents in force that have none."""
+    conditions = kept.keeper.conditions if kept.keeper is not None else ()
+    return bool(kept.former) or any(each.type == "Ready" and each.status is Truth.TRUE for each in conditions)
+
+
+def _is_looked_at(status: Status) -> bool:
+    return not any(NOT_ASKED.reason in each.condition("Ready").message for each in status.resources)
 
 
 def pause_heads(permit: Permit) -> list[str]:

@@ -60,13 +60,15 @@ def run(
     What was held and why, what came of each step, who was not heard, which documents were taken or refused. The same event
     is counted, not repeated; the last one stands at the end. Needs no host, no network and no secret.
     """
-    from reconciler.core.events import EventType  # noqa: PLC0415 - keeps --help fast
+    from reconciler.cli.kept import check_kept  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.events import EventType  # noqa: PLC0415 - as above
     from reconciler.event_file import Wanted, read_abouts, read_events  # noqa: PLC0415 - as above
     from reconciler.history import History  # noqa: PLC0415 - as above
     from reconciler.retention import stamp  # noqa: PLC0415 - as above
 
     oldest = "" if since is None else stamp(before_now(saved.age(since, "--since")))
     path = History.place(desired)
+    check_kept(desired)
     wanted = Wanted(what, EventType(sort.capitalize()) if sort else None, oldest)
     found = read_events(path, wanted, limit)
     if what and not found:

@@ -13,6 +13,7 @@ from reconciler.alive import pid_of
 from reconciler.bookkeeper import SEEN_S
 from reconciler.cli import session
 from reconciler.cli.follow import age, clock, turns
+from reconciler.cli.kept import check_kept
 from reconciler.cli.session import Form, Press
 from reconciler.core.errors import HistoryError
 from reconciler.core.pauses import EVERYTHING, Permit
@@ -43,6 +44,7 @@ LATE_S = 4 * SEEN_S
 
 def follow_status(folder: Path, form: Form) -> None:
     """Show what is kept, and again when it has changed, until somebody ends it. Raises HistoryError."""
+    check_kept(folder)
     path, permits = History.place(folder), Permits.of(folder)
     press = session.press()
     known: tuple[object, ...] | None = None

@@ -72,6 +72,9 @@ def test_a_daemon_keeps_to_a_pause_at_once(desk: Path) -> None:
         daemon.until(lambda: any(told.items() <= line.items() for line in daemon.lines("held")), "the change is held")
         refused = run(desk, "pause", state="elsewhere", exits=1).stderr
         assert "the daemon that keeps desired does not read this file: name its folder with BIVISOR_STATE" in refused
+        for command in (("pauses",), ("status", "-w"), ("events",), ("events", "-f"), ("history",)):
+            refused = run(desk, *command, state="elsewhere", exits=1).stderr
+            assert "the daemon that keeps desired does not read this file: name its folder with BIVISOR_STATE" in refused
         assert daemon.results() == ["converged"]
         run(desk, "resume")
         daemon.until(lambda: daemon.results() == ["converged"] * 2, "it goes on")
@@ -149,6 +152,25 @@ def test_a_damaged_file_is_told(desk: Path) -> None:
         assert "nobody knows what is paused" in run(desk, command, exits=1).stderr
     file.unlink()
     assert held(desk) == ""
+
+
+@pytest.mark.parametrize("command", ["pause", "pauses", "status -w", "events", "events -f", "history"])
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, command: str) -> None:
+    """A typing error is neither waited for nor told to be at rest; what was kept of a folder that has gone is told."""
+    refused = run(tmp_path, *command.split(), "-d", "nofolder", exits=1).stderr
+    assert refused.rstrip().endswith(
+        "nofolder: there is no such folder, and nothing is kept of one: name the folder of the documents with --desired"
+    )
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_is_kept_of_a_folder_that_has_gone_is_told(tmp_path: Path) -> None:
+    """An emergency may be that its disk is away."""
+    (tmp_path / "desired").mkdir()
+    run(tmp_path, "pause")
+    (tmp_path / "desired").rmdir()
+    assert run(tmp_path, "pauses").stdout.startswith("everything: paused by anna")
+    assert run(tmp_path, "events").stdout.startswith("Nothing has happened")
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,8 @@ def zone(document: dict[str, Any]) -> dict[str, Any]:
 def test_a_change_is_seen_by_whoever_watches(desk: Path) -> None:
     """A changed document is a new generation, a line and a document for programs, and events in order."""
     assert run(desk, "events").stdout.startswith(f"Nothing has happened for {desk}/desired yet that bivisor run has recorded.")
+    for word in ("daemon", "documents", "rollout"):
+        assert run(desk, "events", word).stdout.startswith("Nothing has happened"), "it may happen at any time"
     assert run(desk, "events", "-o", "json").stdout == '{\n  "version": 1,\n  "events": []\n}\n'
     with (
         following(desk, "status", "--watch") as lines,
@@ -131,6 +133,7 @@ def test_events_are_found_again(desk: Path) -> None:
         == "No such event.\n"
     )
     assert 'did you mean "Node/kvm1"' in run(desk, "events", "kvm1", exits=1).stderr
+    assert run(desk, "events", "rollout").stdout == "No such event.\n"
     assert "is no age" in run(desk, "events", "--since", "yesterday", exits=1).stderr
 
 

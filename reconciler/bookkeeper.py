@@ -208,7 +208,8 @@ class Bookkeeper:
         """Take in what was decided last, if it or what else is known is not what was seen last."""
         if self._sight is None:
             return
-        standing = self._outlook.seen(self._sight, self._failed, Hearing(self.kinds, dict(self.deaf())), now)
+        hearing, first = Hearing(self.kinds, dict(self.deaf())), self._former is not None and not self._former
+        standing = self._outlook.seen(self._sight, self._failed, hearing, now, first=first)
         if standing is None:
             return
         self._standing = standing = replace(standing, status=self._shown(standing.status))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.core.pauses import Permit
     from reconciler.queue import Depth
     from reconciler.turns import Priority
     from resources.contract import Address
@@ -23,7 +24,7 @@ class Inside:
     `stalled`  what is left alone because it came undone again and again.
     `broken`   the services that did not come through their restart, by the address of what was restarted.
     `stopped`  why no other one is interrupted, when they are too many, or ''.
-    `closed`   why nothing may be interrupted at this time of the day, or ''.
+    `permit`   what a person allows: what is paused, and whether a maintenance window is open.
     """
 
     depths: Mapping[Priority, Depth]
@@ -33,4 +34,4 @@ class Inside:
     stalled: frozenset[Address]
     broken: Mapping[Address, str]
     stopped: str
-    closed: str
+    permit: Permit

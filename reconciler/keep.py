@@ -131,7 +131,7 @@ class Keeper:
             stalled=self._loops.stalled,
             broken=broken,
             stopped=self.reconciler.rollout.stopped,
-            closed=self.reconciler.closed,
+            permit=self.reconciler.permit,
         )
 
     async def run(self) -> None:

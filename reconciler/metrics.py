@@ -11,6 +11,7 @@ import time
 from collections import Counter as Tally
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reconciler.apply import Progress
+    from reconciler.core.pauses import Permit
     from reconciler.folder import Folder
     from reconciler.inside import Inside
     from reconciler.keep import Keeper
@@ -216,6 +218,11 @@ class Metrics(Collector):
         yield from self._of_the_program()
         yield from self._of_the_plan()
         yield from _of_the_queue(None if self._keeper is None else self._keeper.inside)
+        yield _one(
+            "bivisor_pause_oldest_timestamp_seconds",
+            "When the oldest pause was made that has no end, 0 without one.",
+            0.0 if self._keeper is None else _oldest(self._keeper.inside.permit),
+        )
         yield from self._of_the_watches()
         waiting = [((name,), count) for name, count in self._waiting().items()]
         yield _gauge("bivisor_webhook_waiting", "News that wait for a webhook.", ("webhook",), waiting)
@@ -246,6 +253,9 @@ class Metrics(Collector):
         yield _one("bivisor_failed", "Units whose last step failed.", len(standing[Event.STEP_FAILED]))
         yield _one("bivisor_held", "Units held for a reason of their own.", len(standing[Event.STEP_HELD]))
         yield _one("bivisor_stalled", "Units that came undone too often.", len(standing[Event.STEP_STALLED]))
+        yield _one(
+            "bivisor_pauses", "Pauses in force; 1 where nobody can read what is paused.", len(standing[Event.PAUSE_BEGAN])
+        )
         stopped = bool(standing[Event.ROLLOUT_STOPPED])
         yield _one("bivisor_rollout_stopped", "1 while services that did not come through their restart stop others.", stopped)
 
@@ -254,6 +264,10 @@ class Metrics(Collector):
         deaf = self._watches.deaf if self._watches is not None else {}
         health = [((str(target),), target not in deaf) for target in watched]
         yield _gauge("bivisor_watch_healthy", "1 while changes of a target are heard.", ("target",), health)
+
+
+def _oldest(permit: Permit) -> float:
+    return min((datetime.fromisoformat(each.at).timestamp() for each in permit.pauses if not each.until), default=0.0)
 
 
 def _of_the_queue(inside: Inside | None) -> Iterator[Metric]:

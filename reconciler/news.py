@@ -38,6 +38,8 @@ class Event(StrEnum):
     STEP_RELEASED = "step.released"
     ROLLOUT_STOPPED = "rollout.stopped"
     ROLLOUT_RESUMED = "rollout.resumed"
+    PAUSE_BEGAN = "pause.began"
+    PAUSE_ENDED = "pause.ended"
     TARGET_DEAF = "target.deaf"
     TARGET_HEARD = "target.heard"
     DOCUMENTS_REFUSED = "documents.refused"
@@ -53,6 +55,8 @@ MEANINGS = {
     Event.STEP_RELEASED: "What was left alone is not so any more.",
     Event.ROLLOUT_STOPPED: "A service did not come through its restart: no other one is interrupted meanwhile.",
     Event.ROLLOUT_RESUMED: "No service stands against the restart of others any more.",
+    Event.PAUSE_BEGAN: "Somebody has paused something, or nobody can read what is paused; each says who, until when and why.",
+    Event.PAUSE_ENDED: "What was paused is so no more: somebody resumed it, or its time is over.",
     Event.TARGET_DEAF: "Nothing is heard of a target: what changes there is found by looking from time to time.",
     Event.TARGET_HEARD: "A target is heard again, or is no longer listened to.",
     Event.DOCUMENTS_REFUSED: "The documents cannot be read as declared: the last good ones stay in force, if there are any.",
@@ -65,6 +69,7 @@ ENDS = {
     Event.STEP_HELD: Event.STEP_FREED,
     Event.STEP_STALLED: Event.STEP_RELEASED,
     Event.ROLLOUT_STOPPED: Event.ROLLOUT_RESUMED,
+    Event.PAUSE_BEGAN: Event.PAUSE_ENDED,
     Event.TARGET_DEAF: Event.TARGET_HEARD,
 }
 """What begins and lasts, with its end."""
@@ -74,6 +79,7 @@ _ABOUT = {
     Event.STEP_HELD: ("the unit's address", "what stands against it"),
     Event.STEP_STALLED: ("the unit's address", "why it is left alone"),
     Event.ROLLOUT_STOPPED: ("the service", "the address of its unit"),
+    Event.PAUSE_BEGAN: ("what is paused", "by whom, until when and why"),
     Event.TARGET_DEAF: ("the target", "why it is not heard"),
 }
 DATA = {
@@ -149,11 +155,12 @@ class Newsroom:
         if self._kept is not None:
             keeper, watches = self._kept
             inside = keeper.inside
-            whole = {inside.closed, inside.stopped}
+            whole = {inside.permit.closed, inside.stopped}
             stalled = {name: steps[name].held for name in map(str, inside.stalled) if name in steps}
             self._stands(Event.STEP_STALLED, stalled)
             broken = {service: str(address) for address, service in inside.broken.items()} if inside.stopped else {}
             self._stands(Event.ROLLOUT_STOPPED, broken)
+            self._stands(Event.PAUSE_BEGAN, inside.permit.told)
             self._stands(Event.TARGET_DEAF, {str(target): why for target, why in watches.deaf.items()})
         held = {
             name: step.held for name, step in steps.items() if _is_held(step) and name not in stalled and step.held not in whole

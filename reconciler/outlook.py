@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.core.events import changed, troubles
+from reconciler.core.events import NO_PERMIT, changed, troubles
 from reconciler.core.plan import NOT_ASKED
 from reconciler.core.standing import Former, dated, digest_of
 from reconciler.core.status import fold
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.core.compile import Catalog
     from reconciler.core.events import Event, Troubles
     from reconciler.core.load import Loaded
+    from reconciler.core.pauses import Permit
     from reconciler.core.plan import Plan
     from reconciler.core.policy import Rollout
     from reconciler.core.status import Hearing, Result, Status
@@ -32,13 +33,14 @@ FIRST_S = 10.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
-    """What was decided, and what else is known then: the documents, the rollout, and services that did not come through."""
+    """What was decided, and what else is known then: documents, rollout, services that did not come through, pauses."""
 
     plan: Plan
     catalog: Catalog
     loaded: Loaded
     broken: Mapping[Address, str]
     rollout: Rollout
+    permit: Permit = NO_PERMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,18 @@ class Outlook:
         self.news: tuple[Event, ...] = ()
         """What came up or is over since the time before."""
 
-    def seen(self, sight: Sight, failed: Mapping[Address, Result], hearing: Hearing, now: str) -> Standing | None:
-        """Return how everything stands; None where nothing is known that was not folded the last time."""
+    def seen(
+        self, sight: Sight, failed: Mapping[Address, Result], hearing: Hearing, now: str, *, first: bool = False
+    ) -> Standing | None:
+        """Return how everything stands; None where nothing is known that was not folded the last time.
+
+        `first`: nothing was kept before that could stand meanwhile.
+        """
         known = sight, failed, hearing.deaf
         if known == self._folded:
             return None
         nobody = {step.address for step in sight.plan.steps if step.held == NOT_ASKED.reason}
-        self._waits_until = min(self._waits_until, time.monotonic() + FIRST_S) if nobody else -math.inf
+        self._waits_until = min(self._waits_until, time.monotonic() + FIRST_S) if nobody and not first else -math.inf
         if time.monotonic() < self._waits_until:
             return None  # what was kept before stands until each was asked once: a new start is no transition
         self._folded = known
@@ -80,9 +87,13 @@ class Outlook:
         keys = frozenset(key for step in unasked for key in step.origins)
         if self._digests[0] is not sight.loaded:
             self._digests = sight.loaded, {key: digest_of(each) for key, each in sight.loaded.resources.items()}
-        before, self._troubles = self._troubles, troubles(sight.plan, hearing.deaf, sight.broken, sight.rollout)
+        before, self._troubles = self._troubles, _troubles(sight, hearing)
         self.news = tuple(changed(before, self._troubles))
         return Standing(now, status, self._digests[1], keys)
+
+
+def _troubles(sight: Sight, hearing: Hearing) -> Troubles:
+    return troubles(sight.plan, hearing.deaf, sight.broken, sight.rollout, sight.permit)
 
 
 def to_keep(standing: Standing, former: Mapping[Key, Former]) -> dict[Key, Former]:

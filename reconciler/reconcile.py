@@ -224,15 +224,16 @@ class Reconciler:
         permit = self._permits.now(self._desired.catalog.rollouts)
         if permit == self._permit:
             return False
-        log.logger().info("permit", closed=permit.closed or permit.doubt, paused=[pause.what for pause in permit.pauses])
+        paused = [{"what": each.what, "by": each.by, "reason": each.reason, "until": each.until} for each in permit.pauses]
+        log.logger().info("permit", closed=permit.closed or permit.doubt, paused=paused)
         self._permit = permit
         self._last = None
         return True
 
     @property
-    def closed(self) -> str:
-        """Why nothing may be interrupted at this time of the day; '' while a maintenance window is open, or there are none."""
-        return self._permit.closed
+    def permit(self) -> Permit:
+        """What a person allows at the moment, as it was heeded last."""
+        return self._permit
 
     def _allowed(self, plan: Plan, observed: Mapping[Address, Observed]) -> Plan:
         """Return the plan with what must not be done now held: it is paused, or would interrupt more than may be."""

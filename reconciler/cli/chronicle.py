@@ -13,6 +13,7 @@ from reconciler.bookkeeper import Bookkeeper
 from reconciler.core.events import DAEMON, Event, EventType
 from reconciler.core.plan import NOT_ASKED, Plan, Verb
 from reconciler.core.status import Truth
+from reconciler.mistakes import outlived
 from reconciler.notify import notify
 from reconciler.outlook import Sight
 from reconciler.recorder import Origin, Recorder, origin_of
@@ -76,6 +77,8 @@ class Chronicle:
         """Know whose decisions these are, and who listens."""
         self._reconciler = keeper.reconciler
         self.books.kinds, self.books.deaf = frozenset(WATCHED), lambda: watches.deaf
+        with outlived("tell what is to be looked at"):  # the first decision waits for whoever answers first
+            self._pass_on(self._reconciler, self._reconciler.decide().plan)
 
     def ending(self) -> None:
         """Keep to who was heard until now: that nobody listens any more is no news of the cloud."""
@@ -128,9 +131,7 @@ class Chronicle:
         """Say what is to be done and what is being done, when that has changed; the first time, that the daemon is ready."""
         self._tell_what_stands(look.plan)
         if self._reconciler is not None:
-            desired, broken, rollout = self._reconciler.desired, dict(self._reconciler.broken), self._reconciler.rollout
-            plan = _with_what_is_in_hand(look.plan, self._began.keys())
-            self.books.decided(Sight(plan, desired.catalog, desired.loaded, broken, rollout))
+            self._pass_on(self._reconciler, look.plan)
         counts = {str(verb): count for verb, count in Counter(step.verb for step in look.plan.steps).items()}
         if self._began:  # what was restarted looks well before its step has seen that it stays so
             counts["in_hand"] = len(self._began)
@@ -144,6 +145,12 @@ class Chronicle:
         log.logger().info("decided", units=len(look.plan.steps), **left)
         told = ", ".join(f"{count} {verb}" for verb, count in left.items()).replace("_", " ")
         notify(f"STATUS={told or 'everything is as declared'}")
+
+    def _pass_on(self, reconciler: Reconciler, plan: Plan) -> None:
+        """Have the books know of a decision."""
+        desired, broken, rollout = reconciler.desired, dict(reconciler.broken), reconciler.rollout
+        plan = _with_what_is_in_hand(plan, self._began.keys())
+        self.books.decided(Sight(plan, desired.catalog, desired.loaded, broken, rollout, reconciler.permit))
 
     def undecided(self, why: str) -> None:
         """Say, to systemd too, that nothing can be decided; the log has the rest already."""

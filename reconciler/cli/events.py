@@ -33,8 +33,8 @@ What = Annotated[
     str,
     typer.Argument(
         metavar="KEY|ADDRESS",
-        help="A resource (HypervisorZone/kvm-az), a unit (ssh:kvm1/service/nova-compute), a target (ssh:kvm1), documents or "
-        "daemon; else all.",
+        help="A resource (HypervisorZone/kvm-az), a unit (ssh:kvm1/service/nova-compute), a target (ssh:kvm1), documents, "
+        "rollout or daemon; else all.",
     ),
 ]
 Limit = Annotated[
@@ -60,17 +60,19 @@ def run(
     What was held and why, what came of each step, who was not heard, which documents were taken or refused. The same event
     is counted, not repeated; the last one stands at the end. Needs no host, no network and no secret.
     """
-    from reconciler.core.events import EventType  # noqa: PLC0415 - keeps --help fast
+    from reconciler.cli.kept import check_kept  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.events import DAEMON, DOCUMENTS, ROLLOUT, EventType  # noqa: PLC0415 - as above
     from reconciler.event_file import Wanted, read_abouts, read_events  # noqa: PLC0415 - as above
     from reconciler.history import History  # noqa: PLC0415 - as above
     from reconciler.retention import stamp  # noqa: PLC0415 - as above
 
     oldest = "" if since is None else stamp(before_now(saved.age(since, "--since")))
     path = History.place(desired)
+    check_kept(desired)
     wanted = Wanted(what, EventType(sort.capitalize()) if sort else None, oldest)
     found = read_events(path, wanted, limit)
     if what and not found:
-        check_known("events", what, read_abouts(path), desired)
+        check_known("events", what, {*read_abouts(path), DAEMON, DOCUMENTS, ROLLOUT}, desired)
     if go_on:
         _follow(path, wanted, found, output)
     elif output is Form.JSON:

@@ -52,10 +52,13 @@ def run(
     Known is what was applied from this machine by this user: it is kept in the folder that BIVISOR_STATE names, else in
     ~/.local/state/bivisor, one file for each folder of documents, which may be deleted at any time.
     """
-    from reconciler.history import History  # noqa: PLC0415 - keeps --help fast
+    from reconciler.cli.kept import check_kept  # noqa: PLC0415 - keeps --help fast
+    from reconciler.history import History  # noqa: PLC0415 - as above
 
     oldest = None if since is None else before_now(saved.age(since, "--since"))
     history = History(History.place(desired))
+    if not history.numbers()[1]:  # what somebody has applied by themselves stands there, whoever keeps the folder
+        check_kept(desired)
     found = _asked(history, what, desired, limit=limit, since=oldest)
     if output is Form.JSON:
         from reconciler.core.past_page import past_data  # noqa: PLC0415 - as above

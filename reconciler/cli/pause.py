@@ -66,19 +66,19 @@ def run(selector: Selector = "", desired: DesiredFolder = Path("desired"), *, re
 
 
 def file_of(folder: Path) -> PausesFile:
-    """Return the file that the daemon of that folder reads, if one runs. Raises PausesError where that is another one."""
-    from reconciler.core.errors import PausesError  # noqa: PLC0415 - keeps --help fast
-    from reconciler.history_file import STATE  # noqa: PLC0415 - as above
-    from reconciler.lock import is_taken  # noqa: PLC0415 - as above
+    """Return the file that the daemon of that folder reads, if one runs.
+
+    Raises PausesError where that is another one, and where there is no such folder.
+    """
+    from reconciler.cli.kept import elsewhere, missing  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.errors import PausesError  # noqa: PLC0415 - as above
     from reconciler.pauses_file import PausesFile  # noqa: PLC0415 - as above
 
     file = PausesFile.of(folder)
-    if is_taken(folder) and not file.is_heeded:
-        raise PausesError(
-            f"{file.path}: the daemon that keeps {folder} does not read this file: name its folder with {STATE} "
-            "(a systemd unit with StateDirectory=bivisor-run has /var/lib/bivisor-run), and the documents with --desired by "
-            "the same path as the daemon was told, links included"
-        )
+    if why := missing(folder):
+        raise PausesError(why)
+    if why := elsewhere(folder):
+        raise PausesError(f"{file.path}: {why}")
     return file
 
 

@@ -114,8 +114,9 @@ def _refuse_what_makes_no_sense(context: typer.Context, wishes: _Wishes, *, once
 async def _keep(folder: Path, wishes: _Wishes, *, acts: bool) -> int:
     from reconciler.desired_source import DesiredSource  # noqa: PLC0415 - keeps --help fast
     from reconciler.lock import only_one  # noqa: PLC0415 - as above
+    from reconciler.pauses_file import heeded  # noqa: PLC0415 - as above
 
-    with only_one(folder):
+    with only_one(folder), heeded(folder):  # at once, so that nobody takes it for one that keeps to other pauses
         return await _run(folder, partial(DesiredSource, folder), wishes, acts=acts)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,17 @@ from reconciler.alive import pid_of
 from reconciler.bookkeeper import SEEN_S
 from reconciler.cli import session
 from reconciler.cli.follow import age, clock, turns
+from reconciler.cli.kept import check_kept
 from reconciler.cli.session import Form, Press
 from reconciler.core.errors import HistoryError
-from reconciler.core.shown import Line, Span, Tone
+from reconciler.core.pauses import EVERYTHING, Permit
+from reconciler.core.plan import NOT_ASKED
+from reconciler.core.shown import Line, Span, Tone, printable
 from reconciler.core.standing_page import moved, moved_line, standing_lines
 from reconciler.core.status import Status, Truth
 from reconciler.core.structured import conditions_data, status_data
 from reconciler.history import History
+from reconciler.permits import Permits
 from reconciler.status_file import Kept, read_kept, signature
 
 if TYPE_CHECKING:
@@ -27,7 +32,11 @@ if TYPE_CHECKING:
 
     from rich.live import Live
 
+    from reconciler.core.pauses import Pause
     from reconciler.status_file import Keeper
+
+FIRST_LOOK = "Not everything has been looked at yet: nobody knows how that stands."
+"""What is said as long as it is so; whoever does not answer may take a while."""
 
 LATE_S = 4 * SEEN_S
 """A daemon that runs and has not written for so many seconds cannot, or hangs."""
@@ -35,7 +44,8 @@ LATE_S = 4 * SEEN_S
 
 def follow_status(folder: Path, form: Form) -> None:
     """Show what is kept, and again when it has changed, until somebody ends it. Raises HistoryError."""
-    path = History.place(folder)
+    check_kept(folder)
+    path, permits = History.place(folder), Permits.of(folder)
     press = session.press()
     known: tuple[object, ...] | None = None
     kept = Kept()
@@ -45,14 +55,14 @@ def follow_status(folder: Path, form: Form) -> None:
                 now = signature(path)
                 if now != known:
                     kept, known = read_kept(path), now
-                show(kept)  # time passes on it, and its daemon may have gone
+                show(kept, permits.now(()))  # time passes on it, and its daemon may have gone
             except HistoryError as error:
                 if not error.retry:
                     raise
 
 
 @contextmanager
-def _shown(press: Press, form: Form) -> Iterator[Callable[[Kept], None]]:
+def _shown(press: Press, form: Form) -> Iterator[Callable[[Kept, Permit], None]]:
     """Yield what shows what is kept, in the way that whoever reads it likes."""
     if form is Form.JSON:
         yield _Documents().show
@@ -71,11 +81,11 @@ class _Documents:
     def __init__(self) -> None:
         self._before: Any = None
 
-    def show(self, kept: Kept) -> None:
-        said = _essence(kept)
+    def show(self, kept: Kept, permit: Permit) -> None:
+        said = _essence(kept), permit
         if said != self._before:
             self._before = said
-            print(json.dumps(standing_data(kept)), flush=True)
+            print(json.dumps(standing_data(kept, permit)), flush=True)
 
 
 class _Lines:
@@ -86,17 +96,20 @@ class _Lines:
         self._said: Any = None
         self._heads: list[str] = []
         self._status = Status(())
+        self._permit = Permit()
 
-    def show(self, kept: Kept) -> None:
-        now, said = datetime.now(UTC), _essence(kept)
+    def show(self, kept: Kept, permit: Permit) -> None:
+        now, said = datetime.now(UTC), (_essence(kept), permit)
         if said == self._said:
             return
-        told = heads(kept, now)
-        lines: list[Line] = [(Span(head, Tone.DIM),) for head in told if head not in self._heads]
+        told = [*heads(kept, now), *pause_heads(permit)]
+        lines: list[Line] = [(Span(printable(head), Tone.DIM),) for head in told if head not in self._heads]
+        ended = (what for what in self._permit.told if what not in permit.told)
+        lines += [(Span(printable(f"{_named(what)} is paused no more."), Tone.DIM),) for what in ended]
         for key, condition in moved(self._status, kept.status):
             at = condition.since if condition is not None and self._said is None else now.isoformat()
             lines.append(moved_line(clock(at), key, condition, self._press.paper))
-        self._said, self._heads, self._status = said, told, kept.status
+        self._said, self._heads, self._status, self._permit = said, told, kept.status, permit
         if lines:
             self._press.print(lines)
 
@@ -108,11 +121,11 @@ class _Page:
         self._press = press
         self._live = live
 
-    def show(self, kept: Kept) -> None:
+    def show(self, kept: Kept, permit: Permit) -> None:
         console = self._live.console
         paper = replace(self._press.paper, width=console.width)
-        told = heads(kept, datetime.now(UTC))
-        lines = standing_lines(told, kept.status, paper, clock, console.height)
+        told = [*heads(kept, datetime.now(UTC)), *pause_heads(permit)]
+        lines = standing_lines(told, kept.status if _is_known(kept) else None, paper, clock, console.height)
         page = session.text_of(lines)
         page.no_wrap, page.overflow = True, "crop"  # a row too long must not push the last one off the screen
         self._live.update(page, refresh=True)
@@ -151,16 +164,52 @@ def heads(kept: Kept, now: datetime) -> list[str]:
     else:
         first = f"No daemon runs: this is how everything stood {ago} ago, at {clock(keeper.seen)}{commit}{dirty}."
     wrong = (each for each in keeper.conditions if each.status is Truth.FALSE)
-    return [first, *(f"documents: {each.reason}: {each.message}" for each in wrong)]
+    looks = [FIRST_LOOK] if keeper.alive and not (_is_known(kept) and _is_looked_at(kept.status)) else []
+    return [first, *(f"documents: {each.reason}: {each.message}" for each in wrong), *looks]
 
 
-def standing_data(kept: Kept) -> dict[str, Any]:
+def _is_known(kept: Kept) -> bool:
+    """Tell whether what is declared is known: there are resources, or documents in force that have none."""
+    conditions = kept.keeper.conditions if kept.keeper is not None else ()
+    return bool(kept.former) or any(each.type == "Ready" and each.status is Truth.TRUE for each in conditions)
+
+
+def _is_looked_at(status: Status) -> bool:
+    return not any(NOT_ASKED.reason in each.condition("Ready").message for each in status.resources)
+
+
+def pause_heads(permit: Permit) -> list[str]:
+    """Say of each pause what it holds, who made it, since when and until when, why, and how it ends."""
+    if permit.doubt:
+        return [f"Everything is held: {permit.doubt}"]
+    return [_pause_head(each) for each in permit.pauses]
+
+
+def _pause_head(pause: Pause) -> str:
+    until = f" until {clock(pause.until)}" if pause.until else ""
+    reason = f": {pause.reason}" if pause.reason else ""
+    resume = f"bivisor resume {shlex.quote(pause.selector)}" if pause.selector else "bivisor resume"
+    return f"{_named(pause.what)} is paused by {pause.by} since {clock(pause.at)}{until}{reason} ({resume})"
+
+
+def _named(what: str) -> str:
+    """Return what is paused at the beginning of a sentence; names stay as they are."""
+    return what.capitalize() if what == EVERYTHING else what
+
+
+def pauses_data(permit: Permit) -> list[dict[str, Any]] | None:
+    """Return what is paused as JSON data; None where nobody knows."""
+    return None if permit.doubt else [asdict(each) for each in permit.pauses]
+
+
+def standing_data(kept: Kept, permit: Permit) -> dict[str, Any]:
     """Return what is kept as JSON data; see `standing_page` for its shape."""
     keeper, data = kept.keeper, status_data(kept.status)
     return {
         "version": data["version"],
         "ready": bool(kept.former) and data["ready"],
         "daemon": None if keeper is None else _keeper_data(keeper),
+        "pauses": pauses_data(permit),
         "documents": conditions_data(keeper.conditions) if keeper is not None else [],
         "resources": data["resources"],
     }

@@ -43,19 +43,24 @@ def run(
 
 async def _status(folder: Path, form: Form) -> int:
     from reconciler.cli.follow import clock  # noqa: PLC0415 - keeps --help fast
-    from reconciler.core.render import status_lines  # noqa: PLC0415 - as above
+    from reconciler.cli.standing import pause_heads, pauses_data  # noqa: PLC0415 - as above
+    from reconciler.core.render import sentence_lines, status_lines  # noqa: PLC0415 - as above
+    from reconciler.core.shown import Tone  # noqa: PLC0415 - as above
     from reconciler.core.status import exit_code, fold  # noqa: PLC0415 - as above
+    from reconciler.permits import Permits  # noqa: PLC0415 - as above
 
     async with session.session(folder) as cloud:
         look = await cloud.look()
     status = _recalled(folder, fold(look.plan, {}, cloud.desired.catalog), cloud.desired)
+    permit = Permits.of(folder).now(())
     if form is Form.JSON:
         from reconciler.core.structured import status_data  # noqa: PLC0415 - as above
 
-        print(json.dumps(status_data(status), indent=2))
+        print(json.dumps({**status_data(status), "pauses": pauses_data(permit)}, indent=2))
     else:
         press = session.press()
-        press.print(status_lines(status, press.paper, clock))
+        heads = (line for head in pause_heads(permit) for line in sentence_lines("", head, "", Tone.HELD, press.paper))
+        press.print((*heads, *status_lines(status, press.paper, clock)))
     return exit_code(look.plan)
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from reconciler.core.pauses import EVERYTHING, Permit
 from reconciler.core.plan import NOT_ASKED, Verb
 from reconciler.core.policy import Rollout
 from reconciler.core.shown import Line, Paper, Span, Tone, masked_urls, printable
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 NO_ROLLOUT = Rollout()
 """Nothing stands against any restart."""
+
+NO_PERMIT = Permit()
+"""Nothing is paused."""
 
 VERSION = 1
 """The version of the shape that is described here."""
@@ -94,17 +98,23 @@ _OVER = {
     "Deaf": ("HeardAgain", "its changes are heard again"),
     "Broken": ("Mended", "it counts against the failure budget no more"),
     "RolloutStopped": ("RolloutGoesOn", "nothing is held by that any more"),
+    "Paused": ("Resumed", ""),
     "WindowClosed": ("WindowOver", "nothing waits for a window any more"),
 }
 
 
 def troubles(
-    plan: Plan, deaf: Mapping[TargetId, str], broken: Mapping[Address, str], rollout: Rollout = NO_ROLLOUT
+    plan: Plan,
+    deaf: Mapping[TargetId, str],
+    broken: Mapping[Address, str],
+    rollout: Rollout = NO_ROLLOUT,
+    permit: Permit = NO_PERMIT,
 ) -> Troubles:
     """Return what stands against something.
 
-    `deaf` says of targets why they are not heard. `broken` are the services that did not come through their restart. What
-    holds a whole rollout is told once. What waits only for its turn is in no trouble, nor is what was not looked at yet.
+    `deaf` says of targets why they are not heard. `broken` are the services that did not come through their restart.
+    `permit` says what somebody has paused. What holds a whole rollout is told once. What waits only for its turn is in no
+    trouble, nor is what was not looked at yet.
     """
     origins = {step.address: tuple(map(str, step.origins)) for step in plan.steps}
     keys: dict[TargetId, dict[str, None]] = {}
@@ -129,7 +139,17 @@ def troubles(
     for address, service in broken.items():
         why = f"{service} did not come through its restart"
         found["Broken", str(address)] = _warning("Broken", str(address), why, origins.get(address, ()))
-    return {**found, **_of_rollout(plan, rollout)}
+    return {**found, **_of_pauses(permit), **_of_rollout(plan, rollout)}
+
+
+def _of_pauses(permit: Permit) -> Troubles:
+    """Return what is paused. A pause of everything, and that nobody knows what is paused, is about the daemon."""
+    found: dict[tuple[str, str], Event] = {}
+    kind = EventType.WARNING if permit.doubt else EventType.NORMAL
+    for what, why in permit.told.items():
+        about, told = (DAEMON, why if permit.doubt else f"{what} is {why}") if what == EVERYTHING else (what, why)
+        found["Paused", about] = Event(kind, "Paused", about, told)
+    return found
 
 
 def _of_rollout(plan: Plan, rollout: Rollout) -> Troubles:
@@ -157,7 +177,7 @@ def changed(before: Troubles, after: Troubles) -> tuple[Event, ...]:
 
 def _after(event: Event) -> tuple[str, str, str]:
     reason, message = _OVER[event.reason]
-    return reason, event.about, message
+    return reason, event.about, message or f"it was: {event.message}"
 
 
 def of_result(step: Step, result: Result) -> Event | None:

@@ -17,7 +17,7 @@ from reconciler.core.wording import quoted
 from resources.contract import changed_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.core.compile import Catalog
     from resources.contract import Address
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FORMAT: Final = "bivisor pauses"
 VERSION: Final = 1
 """The version of the file's shape; a program reads its own version only."""
+
+EVERYTHING: Final = "everything"
+"""What a pause without a selector holds, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Pause:
     @property
     def what(self) -> str:
         """Return what is paused, for people."""
-        return self.selector or "everything"
+        return self.selector or EVERYTHING
 
     @property
     def sentence(self) -> str:
@@ -65,6 +68,13 @@ class Permit:
     closed: str = ""
     pauses: tuple[Pause, ...] = ()
     doubt: str = ""
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """Return of what is paused who did it, until when and why; of everything, where nobody knows, why not."""
+        if self.doubt:
+            return {EVERYTHING: self.doubt}
+        return {pause.what: pause.sentence for pause in self.pauses}
 
     def paused(self, step: Step, catalog: Catalog) -> str:
         """Say who paused what the step is about, or ''."""

@@ -11,6 +11,11 @@ no `documents`):
                 "seen": "2026-11-23T02:14:11Z",         when it last said that all of this is so
                 "bivisor": "0.1.0",
                 "commit": {"id": "…", "branch": "main", "dirty": false}},    null outside of a git repository
+     "pauses": [{"selector": "Node/kvm1",               what bivisor pause holds, '' is everything; null where nobody can
+                 "by": "anna",                          read what is paused: then everything is held
+                 "at": "2026-11-23T02:10:05Z",
+                 "until": "",                           '' is until bivisor resume
+                 "reason": "a new disk"}],
      "documents": [{"type": "Ready", …}],               conditions of the folder of documents, as below
      "resources": [
        {"key": "HypervisorZone/kvm-az", "kind": "HypervisorZone", "name": "kvm-az",
@@ -46,12 +51,16 @@ _TONES = {Truth.TRUE: Tone.GOOD, Truth.FALSE: Tone.BAD, Truth.UNKNOWN: Tone.UNKN
 
 
 def standing_lines(
-    heads: Sequence[str], status: Status, paper: Paper, clock: Callable[[str], str], rows: int
+    heads: Sequence[str], status: Status | None, paper: Paper, clock: Callable[[str], str], rows: int
 ) -> tuple[Line, ...]:
-    """Return a page of at most `rows` lines: what is said of it first, then what is not as declared, then the rest."""
+    """Return a page of at most `rows` lines: what is said of it first, then what is not as declared, then the rest.
+
+    None as `status`: nobody knows what is declared.
+    """
     lines = [line for head in heads for line in sentence_lines("", head, "", Tone.DIM, paper)]
-    worst = sorted(status.resources, key=lambda each: each.ready == each.units)
-    lines += [(), *status_lines(Status(tuple(worst)), paper, clock)]
+    if status is not None:
+        worst = sorted(status.resources, key=lambda each: each.ready == each.units)
+        lines += [(), *status_lines(Status(tuple(worst)), paper, clock)]
     if len(lines) > rows:
         more = len(lines) - rows + 1
         lines = [*lines[: rows - 1], (Span(f"{paper.ellipsis} {more} more lines: bivisor status", Tone.DIM),)]

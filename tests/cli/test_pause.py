@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from reconciler.cli.pause import end_of
+from tests.cli.test_following import following
 from tests.cli.test_port_groups import PROGRAM, desk, edit
 from tests.cli.test_run import running
 
@@ -65,14 +66,53 @@ def test_a_daemon_keeps_to_a_pause_at_once(desk: Path) -> None:
         daemon.until(lambda: daemon.results() == ["converged"], "the port group is made")
         assert "The daemon heeds it within a second" in run(desk, "pause", "--reason", "quiet").stdout
         daemon.until(lambda: daemon.lines("permit"), "it has heard")
+        assert daemon.lines("permit")[0]["paused"] == [{"what": "everything", "by": "anna", "reason": "quiet", "until": ""}]
         edit(desk / "desired/zones.yaml", "vlan: 100", "vlan: 101")
         told = {"address": GROUP, "reason": "paused by anna: quiet"}
         daemon.until(lambda: any(told.items() <= line.items() for line in daemon.lines("held")), "the change is held")
         refused = run(desk, "pause", state="elsewhere", exits=1).stderr
         assert "the daemon that keeps desired does not read this file: name its folder with BIVISOR_STATE" in refused
+        for command in (("pauses",), ("status", "-w"), ("events",), ("events", "-f"), ("history",)):
+            refused = run(desk, *command, state="elsewhere", exits=1).stderr
+            assert "the daemon that keeps desired does not read this file: name its folder with BIVISOR_STATE" in refused
         assert daemon.results() == ["converged"]
         run(desk, "resume")
         daemon.until(lambda: daemon.results() == ["converged"] * 2, "it goes on")
+
+
+def test_a_pause_is_seen_wherever_somebody_looks(desk: Path) -> None:
+    """The page, whoever watches, programs and events say what is paused, who did it, why and until when; and that it ended."""
+    told = r"Node/kvm1 is paused by anna since 20\S+ \S+ until 2099\S+ \S+: a new disk \(bivisor resume Node/kvm1\)"
+    run(desk, "pause", "Node/kvm1", "--reason", "a new disk", "--until", "2099-01-01T00:00Z")
+    assert re.match(rf"{told}\n", run(desk, "status", exits=3).stdout)
+    with (
+        running(desk) as daemon,
+        following(desk, "status", "-w") as lines,
+        following(desk, "status", "-w", "-o", "json") as data,
+    ):
+        lines.until(lambda: re.search(rf"(?m)^{told}$", lines.out.read_text()), "whoever watches sees it")
+        run(desk, "pause", "--reason", "quiet")
+        head = r"(?m)^Everything is paused by anna since 20\S+ \S+: quiet \(bivisor resume\)$"
+        lines.until(lambda: re.search(head, lines.out.read_text()), "the next one too")
+        data.until(
+            lambda: (
+                [(each["selector"], each["by"], each["until"], each["reason"]) for each in data.documents()[-1]["pauses"]]
+                == [("Node/kvm1", "anna", "2099-01-01T00:00:00Z", "a new disk"), ("", "anna", "", "quiet")]
+            ),
+            "programs see both",
+        )
+        daemon.until(lambda: "everything is paused by anna: quiet" in run(desk, "events").stdout, "it is an event")
+        run(desk, "resume")
+        lines.until(lambda: "Everything is paused no more." in lines.lines(), "and so is its end")
+        data.until(lambda: data.documents()[-1]["pauses"] == [], "programs too")
+        daemon.until(lambda: "it was: everything is paused by anna: quiet" in run(desk, "events").stdout, "its end is one")
+    assert json.loads(run(desk, "status", "-o", "json", exits=3).stdout)["pauses"] == []
+    found = json.loads(run(desk, "events", "Node/kvm1", "-o", "json").stdout)["events"]
+    said = "paused by anna until 2099-01-01T00:00:00Z: a new disk"
+    assert [(each["reason"], each["message"]) for each in found if each["about"] == "Node/kvm1"] == [
+        ("Paused", said),
+        ("Resumed", f"it was: {said}"),
+    ]
 
 
 def test_pauses_are_listed_and_ended(desk: Path) -> None:
@@ -112,6 +152,25 @@ def test_a_damaged_file_is_told(desk: Path) -> None:
         assert "nobody knows what is paused" in run(desk, command, exits=1).stderr
     file.unlink()
     assert held(desk) == ""
+
+
+@pytest.mark.parametrize("command", ["pause", "pauses", "status -w", "events", "events -f", "history"])
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, command: str) -> None:
+    """A typing error is neither waited for nor told to be at rest; what was kept of a folder that has gone is told."""
+    refused = run(tmp_path, *command.split(), "-d", "nofolder", exits=1).stderr
+    assert refused.rstrip().endswith(
+        "nofolder: there is no such folder, and nothing is kept of one: name the folder of the documents with --desired"
+    )
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_is_kept_of_a_folder_that_has_gone_is_told(tmp_path: Path) -> None:
+    """An emergency may be that its disk is away."""
+    (tmp_path / "desired").mkdir()
+    run(tmp_path, "pause")
+    (tmp_path / "desired").rmdir()
+    assert run(tmp_path, "pauses").stdout.startswith("everything: paused by anna")
+    assert run(tmp_path, "events").stdout.startswith("Nothing has happened")
 
 
 @pytest.mark.parametrize(

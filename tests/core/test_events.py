@@ -18,6 +18,7 @@ from reconciler.core.events import (
     of_result,
     troubles,
 )
+from reconciler.core.pauses import Pause, Permit
 from reconciler.core.plan import NOT_ASKED, Plan, Verb
 from reconciler.core.policy import Rollout
 from reconciler.core.shown import Paper, text_of
@@ -70,6 +71,21 @@ def test_another_reason_is_another_event() -> None:
     two = {("Held", "x"): Event(EventType.WARNING, "Held", "x", "why else")}
     assert changed(one, two) == (two["Held", "x"],)
     assert reasons(changed(one, {})) == [("Normal", "FreeAgain", "x")]
+
+
+def test_what_is_paused_is_told_and_so_is_its_end() -> None:
+    """A pause of everything is about the daemon, another one about what it selects; that nobody knows is a warning."""
+    plan = world_of((ONE, {"x": 1})).plan()
+    pauses = Pause("", "anna", "2026-11-23T02:10:05Z", reason="quiet"), Pause("Zone/one", "bert", "2026-11-23T02:10:05Z")
+    there = troubles(plan, {}, {}, permit=Permit("", pauses))
+    assert list(there.values()) == [
+        Event(EventType.NORMAL, "Paused", "daemon", "everything is paused by anna: quiet"),
+        Event(EventType.NORMAL, "Paused", "Zone/one", "paused by bert"),
+    ]
+    over = changed(there, troubles(plan, {}, {}, permit=Permit("", pauses[1:])))
+    assert over == (Event(EventType.NORMAL, "Resumed", "daemon", "it was: everything is paused by anna: quiet"),)
+    unknown = troubles(plan, {}, {}, permit=Permit("", (), "f: nobody knows what is paused"))
+    assert list(unknown.values()) == [Event(EventType.WARNING, "Paused", "daemon", "f: nobody knows what is paused")]
 
 
 def test_who_is_deaf_stalled_or_broken_is_told_by_that_name() -> None:

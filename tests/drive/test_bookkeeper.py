@@ -178,6 +178,19 @@ def test_a_new_start_is_no_transition(desk: Desk) -> None:
     assert [reason for reason, *_ in desk.events()] == []
 
 
+def test_at_a_first_start_nothing_is_waited_for(desk: Desk) -> None:
+    """Where nothing was kept that could stand meanwhile, a resource is unknown from the beginning, and not missing."""
+    books = desk.books()
+    books.happened(Event(EventType.NORMAL, "Started", "daemon", ""))
+    books.round(at(0))
+    books.decided(sight(NOT_ASKED))
+    books.round(at(1))
+    assert (desk.ready().status, NOT_ASKED.reason in desk.ready().message) == (Truth.UNKNOWN, True)
+    books.decided(sight({"x": 1}))
+    books.round(at(2))
+    assert desk.ready().status is Truth.TRUE
+
+
 def test_a_failed_step_degrades_until_it_is_as_declared(desk: Desk) -> None:
     """What failed last counts for as long as it is to be done again; then it is forgotten."""
     books = desk.books()

@@ -129,7 +129,7 @@ def remove_whole(course: Course) -> str:
 def _unrepaired(course: Course, path: str) -> bool:
     """Tell whether nobody would repair in time what a start of the kept compute needs.
 
-    Pacemaker starts no leader while such a start hangs, and that hangs until a leader has repaired the file or its time is over.
+    Pacemaker starts no leader while such a start hangs, and that hangs until the file is repaired or its time is over.
     """
     return "/nova/vcenter/" in path and not course.keeping.leads()
 

@@ -52,8 +52,8 @@ def _ended() -> Iterator[int]:
 
 
 def clock(text: str) -> str:
-    """Return a time of the file as people here read it."""
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Return a time of the file as people here read it: by their clock, with its offset, `2026-11-23 03:10:05+01:00`."""
+    return datetime.fromisoformat(text).astimezone().isoformat(" ", "seconds")
 
 
 def age(seconds: float) -> str:

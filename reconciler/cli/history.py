@@ -122,12 +122,13 @@ def check_known(command: str, what: str, recorded: Iterable[str], folder: Path) 
 
 
 def _told(one: PassRecord) -> Told:
-    from reconciler.core.past_page import Told  # noqa: PLC0415 - keeps --help fast
+    from reconciler.cli.follow import clock  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.past_page import Told  # noqa: PLC0415 - as above
 
     return Told(
         number=one.number,
         began=one.began.isoformat(),
-        when=one.began.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
+        when=clock(one.began.isoformat()),
         duration_s=one.duration_s,
         result=one.result,
         note=one.note,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli import saved
+from reconciler.cli.follow import clock
 from reconciler.cli.session import DesiredFolder
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(selector: Selector = "", desired: DesiredFolder = Path("desired"), *, re
     what = _selected(selector, desired)
     made = Pause(what, _who(), stamp(now.timestamp()), end, storable(" ".join(reason.split())))
     file.change(lambda pauses: (*(each for each in _in_force(pauses, made.at) if each.selector != what), made))
-    words = f"Paused: {made.what}{f', until {end}' if end else ''}."
+    words = f"Paused: {made.what}{f', until {clock(end)}' if end else ''}."
     if file.is_heeded:
         print(f"{words} The daemon heeds it within a second; what it has in hand it finishes.")
     else:

@@ -17,7 +17,8 @@ def run(desired: DesiredFolder = Path("desired"), *, output: OutputForm = Form.T
 
     Since when, until when, and why. What a document pauses by its annotation, bivisor status shows.
     """
-    from reconciler.cli.pause import file_of  # noqa: PLC0415 - keeps --help fast
+    from reconciler.cli.follow import clock  # noqa: PLC0415 - keeps --help fast
+    from reconciler.cli.pause import file_of  # noqa: PLC0415 - as above
     from reconciler.core.shown import printable  # noqa: PLC0415 - as above
     from reconciler.permits import stamp  # noqa: PLC0415 - as above
 
@@ -27,6 +28,6 @@ def run(desired: DesiredFolder = Path("desired"), *, output: OutputForm = Form.T
         print(json.dumps({"pauses": [asdict(pause) for pause in pauses]}, indent=2))
         return
     for pause in pauses:
-        print(printable(f"{pause.what}: {pause.sentence} (since {pause.at})"))
+        print(printable(f"{pause.what}: {pause.said(clock)} (since {clock(pause.at)})"))
     if not pauses:
         print("Nothing is paused.")

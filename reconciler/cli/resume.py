@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli.follow import clock
 from reconciler.cli.pause import Selector, file_of
 from reconciler.cli.session import DesiredFolder
 
@@ -29,7 +30,7 @@ def run(selector: Selector = "", desired: DesiredFolder = Path("desired")) -> No
 
     file.change(left)
     for pause in ended:
-        print(f"Goes on: {pause.what} ({pause.sentence}).")
+        print(f"Goes on: {pause.what} ({pause.said(clock)}).")
     if not ended:
         print("Nothing is paused.")
 

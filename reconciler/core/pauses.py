@@ -17,7 +17,7 @@ from reconciler.core.wording import quoted
 from resources.contract import changed_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reconciler.core.compile import Catalog
     from resources.contract import Address
@@ -51,8 +51,12 @@ class Pause:
 
     @property
     def sentence(self) -> str:
-        """Say who paused it, until when, and why."""
-        until = f" until {self.until}" if self.until else ""
+        """Say who paused it, until when (UTC), and why."""
+        return self.said(str)
+
+    def said(self, clock: Callable[[str], str]) -> str:
+        """Say the same; `clock` writes a time as people there read it."""
+        until = f" until {clock(self.until)}" if self.until else ""
         return f"paused by {self.by}{until}" + (f": {self.reason}" if self.reason else "")
 
 

@@ -32,7 +32,7 @@ def run(folder: Path, *arguments: str, exits: int = 0) -> subprocess.CompletedPr
 
 def stamped(page: str) -> str:
     """Return the page without what is another time and place in each run."""
-    page = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d CET", "WHEN", page)
+    page = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+01:00", "WHEN", page)
     return re.sub(r"  \d+(\.\d+)? m?s( |$)", r"  TOOK\2", page, flags=re.MULTILINE)
 
 

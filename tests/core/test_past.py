@@ -40,7 +40,7 @@ def told(*steps: StepRecord, result: str = "partial", **more: object) -> Told:
     made = Told(
         number=7,
         began="2026-11-23T02:10:05.120000+00:00",
-        when="2026-11-23 03:10:05 CET",
+        when="2026-11-23 03:10:05+01:00",
         duration_s=185.2,
         result=result,
         note="",
@@ -98,7 +98,7 @@ def test_a_listed_pass_names_what_failed_and_what_was_interrupted() -> None:
     assert (
         page(told(*steps))
         == """\
-Pass 7  2026-11-23 03:10:05 CET  3 min 5 s  partial
+Pass 7  2026-11-23 03:10:05+01:00  3 min 5 s  partial
     apply by root (sudo by anna), commit 0123456789ab (main)
     5 restart, 1 held
     failed     restart  ssh:kvm1  service s0
@@ -114,7 +114,7 @@ Pass 7  2026-11-23 03:10:05 CET  3 min 5 s  partial
     assert (
         page(interrupted)
         == """\
-Pass 7  2026-11-23 03:10:05 CET  interrupted
+Pass 7  2026-11-23 03:10:05+01:00  interrupted
     apply by root (sudo by anna)
     2 restart
     begun      restart  ssh:kvm1  service s1
@@ -131,7 +131,7 @@ def test_a_pass_in_full_tells_what_was_done_and_why() -> None:
     assert (
         page(told(*silent, other, done, note="broken", dirty=True), "")
         == """\
-Pass 7  2026-11-23 03:10:05 CET  3 min 5 s  partial
+Pass 7  2026-11-23 03:10:05+01:00  3 min 5 s  partial
     apply by root (sudo by anna), commit 0123456789ab (main) with uncommitted changes
     1 update, 1 held, 2 unknown
     broken

@@ -300,7 +300,10 @@ async def test_what_is_in_hand_is_progressing_though_it_looks_well(tmp_path: Pat
         return str(former[ORIGIN].status.condition(kind).status) if ORIGIN in former else ""
 
     catalog = replace(reconciler.desired.catalog, resources={ORIGIN: Resource(ORIGIN, Metadata("one", {}, {}), None)})
-    known = SimpleNamespace(desired=replace(reconciler.desired, catalog=catalog), broken={}, rollout=reconciler.rollout)
+    desired = replace(reconciler.desired, catalog=catalog)
+    known = SimpleNamespace(
+        desired=desired, broken={}, rollout=reconciler.rollout, permit=reconciler.permit, decide=lambda: look
+    )
     chronicle = Chronicle(tmp_path)
     chronicle.keeping(SimpleNamespace(reconciler=known), SimpleNamespace(deaf={}))  # type: ignore[arg-type] # all that it asks
     chronicle.step(Progress(step, Phase.STARTED))

@@ -105,13 +105,26 @@ def masked(text: str) -> str:
     return _SETTINGS.redact(text)
 
 
+def _clean(value: Any) -> Any:
+    """Return a value of an event with all texts in it masked."""
+    match value:
+        case str():
+            return masked(value)
+        case dict():
+            return {key: _clean(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_clean(each) for each in value]
+        case _:
+            return value
+
+
 @cache
 def logger() -> FilteringBoundLogger:
     """Return the program's logger, configured as it was last set up."""
     import structlog  # noqa: PLC0415 - see the module's docstring
 
     def mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: masked(value) if isinstance(value, str) else value for key, value in event.items()}
+        return {key: _clean(value) for key, value in event.items()}
 
     as_text = structlog.processors.KeyValueRenderer(key_order=["event"])
     render: Any = structlog.processors.JSONRenderer() if _SETTINGS.as_json else as_text

@@ -254,7 +254,9 @@ class Metrics(Collector):
         yield _one("bivisor_held", "Units held for a reason of their own.", len(standing[Event.STEP_HELD]))
         yield _one("bivisor_stalled", "Units that came undone too often.", len(standing[Event.STEP_STALLED]))
         yield _one(
-            "bivisor_pauses", "Pauses in force; 1 where nobody can read what is paused.", len(standing[Event.PAUSE_BEGAN])
+            "bivisor_pauses",
+            "Pauses in force; one more where nobody can read what is paused.",
+            len(standing[Event.PAUSE_BEGAN]),
         )
         stopped = bool(standing[Event.ROLLOUT_STOPPED])
         yield _one("bivisor_rollout_stopped", "1 while services that did not come through their restart stop others.", stopped)

@@ -79,7 +79,7 @@ _ABOUT = {
     Event.STEP_HELD: ("the unit's address", "what stands against it"),
     Event.STEP_STALLED: ("the unit's address", "why it is left alone"),
     Event.ROLLOUT_STOPPED: ("the service", "the address of its unit"),
-    Event.PAUSE_BEGAN: ("what is paused", "by whom, until when and why"),
+    Event.PAUSE_BEGAN: ("what is paused", "by whom, until when and why; or why nobody can read what is paused"),
     Event.TARGET_DEAF: ("the target", "why it is not heard"),
 }
 DATA = {

@@ -10,6 +10,7 @@ import fcntl
 import os
 import tempfile
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -40,7 +41,10 @@ class PausesFile:
         return cls(History.place(folder).with_suffix(".pauses.json"))
 
     def seen(self) -> tuple[tuple[Pause, ...], str]:
-        """Return the pauses, those that are over included, and '' or why nobody knows them. Reads only what has changed."""
+        """Return the pauses, those that are over included, and '' or why nobody knows them: then those known last.
+
+        Reads only what has changed.
+        """
         try:
             there = self.path.stat()
             now = (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
@@ -50,16 +54,16 @@ class PausesFile:
         except (FileNotFoundError, NotADirectoryError):
             self._stamp, self._seen = (), ((), "")
         except OSError as error:
-            self._stamp, self._seen = (), ((), str(self._trouble(error.strerror or str(error))))
+            self._stamp, self._seen = (), (self._seen[0], str(self._trouble(error.strerror or str(error))))
         except PausesError as error:
-            self._stamp, self._seen = (), ((), str(error))
+            self._stamp, self._seen = (), (self._seen[0], str(error))
         return self._seen
 
     def read(self) -> tuple[Pause, ...]:
         """Return the pauses, those that are over included. Raises PausesError."""
         try:
             with self.path.open("rb") as file:
-                return read_pauses(file.read(_MOST_BYTES).decode())
+                return _dated(read_pauses(file.read(_MOST_BYTES).decode()))
         except (FileNotFoundError, NotADirectoryError):
             return ()
         except OSError as error:
@@ -124,6 +128,16 @@ class PausesFile:
         return PausesError(
             f"{self.path}: nobody knows what is paused: {why}. Mend the file, or delete it: then nothing is paused"
         )
+
+
+def _dated(pauses: tuple[Pause, ...]) -> tuple[Pause, ...]:
+    """Return them if their times are such: people may have mended the file by hand. Raises ValueError."""
+    for pause in pauses:
+        for text in (pause.at, *([pause.until] if pause.until else [])):
+            if not text.endswith("Z"):
+                raise ValueError(f'"{text}" is no time such as 2026-11-23T09:00:00Z')
+            datetime.fromisoformat(text)
+    return pauses
 
 
 @contextmanager

@@ -167,6 +167,9 @@ class Chronicle:
         """
         own = [step for step in plan.steps if step.root is None and not step.later and step.held not in ("", NOT_ASKED.reason)]
         standing = {step.address: step.held for step in own if step.verb is not Verb.UNKNOWN}
+        # what cannot be seen for a while is not free again
+        unknown = {step.address for step in plan.steps if step.verb is Verb.UNKNOWN}
+        standing |= {address: why for address, why in self._standing.items() if address in unknown}
         for address, why in standing.items():
             if self._standing.get(address) != why:
                 log.logger().warning("held", address=str(address), reason=why)

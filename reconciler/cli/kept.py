@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ PATIENCE_S, AGAIN_S = 1.0, 0.1
 def elsewhere(folder: Path) -> str:
     """Say that the daemon of that folder keeps what it knows in another place, and how to name that; '' where it does not."""
     file = PausesFile.of(folder)
+    if not os.access(file.path.parent, os.X_OK) and os.path.lexists(file.path.parent):
+        return ""  # whoever reads there says why it cannot
     deadline = time.monotonic() + PATIENCE_S
     while is_taken(folder) and not file.is_heeded and time.monotonic() < deadline:
         time.sleep(AGAIN_S)
@@ -36,9 +39,20 @@ def elsewhere(folder: Path) -> str:
 def missing(folder: Path) -> str:
     """Say that there is no such folder, and nothing is kept of one; '' where there is either."""
     kept = (History.place(folder), PausesFile.of(folder).path)
-    if folder.exists() or any(each.exists() for each in kept) or is_taken(folder):
+    if is_taken(folder) or any(map(os.path.exists, kept)) or not _is_nowhere(folder):
         return ""
     return f"{folder}: there is no such folder, and nothing is kept of one: name the folder of the documents with --desired"
+
+
+def _is_nowhere(folder: Path) -> bool:
+    """Tell whether there is no such folder; where nobody can tell there may be one."""
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def check_kept(folder: Path) -> None:

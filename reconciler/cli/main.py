@@ -202,7 +202,7 @@ def _say(code: int, message: str, show: Callable[[], None] | None = None, **more
         from reconciler import log  # noqa: PLC0415 - as above
 
         log.write_json()
-        log.logger().error("ended", exit=code, message=message, **more)
+        log.logger().error("ended", exit=code, **more, message=message)  # last, where Pacemaker's agent finds it
     elif show is not None:
         show()
     else:

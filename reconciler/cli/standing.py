@@ -6,7 +6,7 @@ import json
 import shlex
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from reconciler.alive import pid_of
@@ -33,10 +33,14 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from reconciler.core.pauses import Pause
+    from reconciler.core.status import Condition
     from reconciler.status_file import Keeper
 
 FIRST_LOOK = "Not everything has been looked at yet: nobody knows how that stands."
 """What is said as long as it is so; whoever does not answer may take a while."""
+
+BEGUN = timedelta(seconds=30)
+"""Documents that have been in force for longer, and have made no resource known, have none."""
 
 LATE_S = 4 * SEEN_S
 """A daemon that runs and has not written for so many seconds cannot, or hangs."""
@@ -171,7 +175,13 @@ def heads(kept: Kept, now: datetime) -> list[str]:
 def _is_known(kept: Kept) -> bool:
     """Tell whether what is declared is known: there are resources, or documents in force that have none."""
     conditions = kept.keeper.conditions if kept.keeper is not None else ()
-    return bool(kept.former) or any(each.type == "Ready" and each.status is Truth.TRUE for each in conditions)
+    now = datetime.now(UTC)
+    settled = (now - datetime.fromisoformat(each.since) > BEGUN for each in conditions if _says_ready(each))
+    return bool(kept.former) or any(settled)
+
+
+def _says_ready(condition: Condition) -> bool:
+    return condition.type == "Ready" and condition.status is Truth.TRUE and bool(condition.since)
 
 
 def _is_looked_at(status: Status) -> bool:
@@ -180,9 +190,8 @@ def _is_looked_at(status: Status) -> bool:
 
 def pause_heads(permit: Permit) -> list[str]:
     """Say of each pause what it holds, who made it, since when and until when, why, and how it ends."""
-    if permit.doubt:
-        return [f"Everything is held: {permit.doubt}"]
-    return [_pause_head(each) for each in permit.pauses]
+    doubt = [f"Everything is held: {permit.doubt}"] if permit.doubt else []
+    return [*doubt, *(_pause_head(each) for each in permit.pauses)]
 
 
 def _pause_head(pause: Pause) -> str:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from reconciler.core.pauses import EVERYTHING, Permit
+from reconciler.core.pauses import Permit
 from reconciler.core.plan import NOT_ASKED, Verb
 from reconciler.core.policy import Rollout
 from reconciler.core.shown import Line, Paper, Span, Tone, masked_urls, printable
@@ -99,6 +99,7 @@ _OVER = {
     "Broken": ("Mended", "it counts against the failure budget no more"),
     "RolloutStopped": ("RolloutGoesOn", "nothing is held by that any more"),
     "Paused": ("Resumed", ""),
+    "PausesUnreadable": ("PausesReadable", "what is paused is known again"),
     "WindowClosed": ("WindowOver", "nothing waits for a window any more"),
 }
 
@@ -145,10 +146,11 @@ def troubles(
 def _of_pauses(permit: Permit) -> Troubles:
     """Return what is paused. A pause of everything, and that nobody knows what is paused, is about the daemon."""
     found: dict[tuple[str, str], Event] = {}
-    kind = EventType.WARNING if permit.doubt else EventType.NORMAL
-    for what, why in permit.told.items():
-        about, told = (DAEMON, why if permit.doubt else f"{what} is {why}") if what == EVERYTHING else (what, why)
-        found["Paused", about] = Event(kind, "Paused", about, told)
+    for pause in permit.pauses:
+        about, told = (pause.selector, pause.sentence) if pause.selector else (DAEMON, f"{pause.what} is {pause.sentence}")
+        found["Paused", about] = Event(EventType.NORMAL, "Paused", about, told)
+    if permit.doubt:
+        found["PausesUnreadable", DAEMON] = _warning("PausesUnreadable", DAEMON, permit.doubt, ())
     return found
 
 

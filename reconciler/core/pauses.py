@@ -29,6 +29,9 @@ VERSION: Final = 1
 EVERYTHING: Final = "everything"
 """What a pause without a selector holds, for people."""
 
+DOUBT: Final = "what is paused"
+"""What nobody knows where the file cannot be read; everything is held then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -65,7 +68,7 @@ class Permit:
     """What may be done at a moment, beside what the plan itself says.
 
     `closed`  why nothing that runs may be interrupted, or ''.
-    `pauses`  those that are in force.
+    `pauses`  those that are in force; in doubt those that were the last time they could be read.
     `doubt`   why nobody knows what is paused, or ''; then everything is held.
     """
 
@@ -75,10 +78,9 @@ class Permit:
 
     @property
     def told(self) -> Mapping[str, str]:
-        """Return of what is paused who did it, until when and why; of everything, where nobody knows, why not."""
-        if self.doubt:
-            return {EVERYTHING: self.doubt}
-        return {pause.what: pause.sentence for pause in self.pauses}
+        """Return of what is paused who did it, until when and why; and why nobody knows it, where it is so."""
+        known = {pause.what: pause.sentence for pause in self.pauses}
+        return {**known, DOUBT: self.doubt} if self.doubt else known
 
     def paused(self, step: Step, catalog: Catalog) -> str:
         """Say who paused what the step is about, or ''."""

@@ -11,8 +11,15 @@ import subprocess
 import termios
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from reconciler.alive import mark_of
+from reconciler.cli.standing import FIRST_LOOK, heads
+from reconciler.core.status import Condition, Truth
+from reconciler.status_file import Keeper, Kept
 from tests.cli.test_history import run
 from tests.cli.test_port_groups import PROGRAM, desk, edit
 from tests.cli.test_run import GROUP, PATIENCE_S, running
@@ -23,6 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = ["desk"]
 ZONE = "HypervisorZone/vcenter-az"
+
+
+@pytest.mark.parametrize(("seconds", "unknown"), [(1, True), (40, False)])
+def test_nothing_is_called_declared_by_none_before_that_is_known(seconds: int, *, unknown: bool) -> None:
+    """Documents have just been taken, and no resource is known yet: on controllers the lead comes in between."""
+    since = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+    ready = Condition("Ready", Truth.TRUE, "Read", since=since)
+    keeper = Keeper(mark_of(os.getpid()), ended=False, acts=True, began=since, seen=since, version="1", conditions=(ready,))
+    assert (FIRST_LOOK in heads(Kept(keeper), datetime.now(UTC))) is unknown
 
 
 class Following:

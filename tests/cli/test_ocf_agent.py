@@ -151,7 +151,7 @@ def test_why_it_has_ended_is_read_out_of_its_log(agent: Agent) -> None:
     assert "; " in rest
     assert not any(sign in agent.reason for sign in ('{"', '"level"', "\\n", '\\"'))
     (agent.folder / "cloud/told").write_text(
-        '{"exit": 5, "message": "\\"a\\" and\\n  C:\\\\b", "event": "ended", "level": "error"}'
+        '{"exit": 5, "exception": "Traceback", "message": "\\"a\\" and\\n  C:\\\\b", "event": "ended", "level": "error"}'
     )
     assert agent.call("start") == GENERIC
     assert agent.reason == 'it has ended and does not lead: "a" and; C:\\b'

@@ -84,8 +84,10 @@ def test_what_is_paused_is_told_and_so_is_its_end() -> None:
     ]
     over = changed(there, troubles(plan, {}, {}, permit=Permit("", pauses[1:])))
     assert over == (Event(EventType.NORMAL, "Resumed", "daemon", "it was: everything is paused by anna: quiet"),)
-    unknown = troubles(plan, {}, {}, permit=Permit("", (), "f: nobody knows what is paused"))
-    assert list(unknown.values()) == [Event(EventType.WARNING, "Paused", "daemon", "f: nobody knows what is paused")]
+    unknown = troubles(plan, {}, {}, permit=Permit("", pauses, "f: nobody knows what is paused"))
+    doubt = Event(EventType.WARNING, "PausesUnreadable", "daemon", "f: nobody knows what is paused")
+    assert changed(there, unknown) == (doubt,), "what was paused is not told to be over"
+    assert reasons(changed(unknown, there)) == [("Normal", "PausesReadable", "daemon")]
 
 
 def test_who_is_deaf_stalled_or_broken_is_told_by_that_name() -> None:

@@ -284,6 +284,22 @@ def test_a_target_that_does_not_answer_is_told_once(tmp_path: Path, capsys: pyte
     assert not [line for line in lines if line["event"] in ("held", "free_again")]
 
 
+def test_what_is_held_and_cannot_be_seen_for_a_while_is_not_free(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told as held once, before its host went away, and as free when it is."""
+
+    def look(verb: Verb, why: str = "") -> Look:
+        return Look({}, Plan((Step(Address(TargetId("ssh", "a"), "file", "/1"), verb, held=why),)))
+
+    log.set_up(level="info", as_json=True)
+    with Chronicle(tmp_path) as chronicle:
+        for verb, why in ((Verb.HELD, "paused"), (Verb.UNKNOWN, "no route"), (Verb.HELD, "paused"), (Verb.NOTHING, "")):
+            chronicle.decided(look(verb, why))
+    log.set_up()
+    told = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    told = [event for event in told if event not in ("starting", "decided")]
+    assert told == ["held", "unseen", "seen_again", "free_again"]
+
+
 async def test_what_is_in_hand_is_progressing_though_it_looks_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A resource is not ready while the step of one of its units is not over: it may yet be found not to stay so."""
     monkeypatch.setenv("BIVISOR_STATE", str(tmp_path / "state"))

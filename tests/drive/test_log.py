@@ -39,6 +39,13 @@ def test_no_exception_tells_a_secret(capsys: pytest.CaptureFixture[str], *, as_j
     assert not as_json or json.loads(told)["event"] == "failed"
 
 
+def test_a_secret_within_a_list_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a person wrote as the reason of a pause is in a list of things."""
+    log.set_up(level="debug", as_json=True, redact=Redactor({"it": {"value": SecretText(CANARY)}}))
+    log.logger().info("permit", paused=[{"what": "everything", "reason": f"pw {CANARY}", "n": 1}])
+    assert json.loads(capsys.readouterr().err)["paused"] == [{"what": "everything", "reason": "pw (secret)", "n": 1}]
+
+
 def test_a_former_secret_is_masked_however_often_the_same_is_declared_again(capsys: pytest.CaptureFixture[str]) -> None:
     """A host may still tell a password that was rotated when its documents have changed twenty times for other reasons."""
     log.set_up()

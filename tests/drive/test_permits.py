@@ -333,6 +333,19 @@ def test_what_is_damaged_is_not_written_over(tmp_path: Path) -> None:
     assert file.path.read_text() == "{"
 
 
+def test_a_time_that_is_none_is_told_and_not_believed(tmp_path: Path) -> None:
+    """Somebody has mended the file by hand: it is in doubt, and what was known before stays known."""
+    file = PausesFile(tmp_path / "pauses.json")
+    good = Pause("", "anna", "2026-11-23T09:00:00Z")
+    file.path.write_text(write_pauses([good]))
+    assert file.seen() == ((good,), "")
+    for times in (("", ""), ("2026-13-23T09:00:00Z", ""), ("2026-11-23T09:00:00Z", "tomorrow")):
+        file.path.write_text(write_pauses([Pause("", "anna", *times)]))
+        pauses, doubt = file.seen()
+        assert pauses == (good,)
+        assert "nobody knows what is paused" in doubt
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b""])
 def test_what_is_wrong_with_it_is_told(tmp_path: Path, content: bytes) -> None:
     """Whatever stands there instead, it is a reason and no crash; a folder in its place, too."""

@@ -87,9 +87,9 @@ class Led:
         leader = self.leader
         if leader and host != leader:
             return True
-        return bool(leader) and course.end - time.monotonic() > UNLED_S and self._lost_one(course)
+        return bool(leader) and course.end - time.monotonic() > UNLED_S and self._lost_one(course, leader)
 
-    def _lost_one(self, course: Course) -> bool:
+    def _lost_one(self, course: Course, leader: str) -> bool:
         """Take note that a leader is about to be lost, unless it were one too many, or the next one could not begin now.
 
         A daemon that starts with documents that are none leaves its place to another controller, and so does that. And while
@@ -98,7 +98,7 @@ class Led:
         now = time.monotonic()
         while self._lost and now - self._lost[0] > LOST_REST_S:
             self._lost.popleft()
-        if len(self._lost) >= LOST_MOST or course.documents.broken or not controllers.at_rest(self._lab, self.leader):
+        if len(self._lost) >= LOST_MOST or course.documents.broken or not controllers.at_rest(self._lab, leader):
             return False
         self._lost.append(now)
         self._unsettled(course)
@@ -169,7 +169,7 @@ class Led:
     def _killed(self, course: Course) -> str:
         """Kill it; Pacemaker misses it."""
         host = self.leader
-        if not host or not self._lost_one(course):
+        if not host or not self._lost_one(course, host):
             return ""
         self._send(host, signal.SIGKILL)
         return f"{host}: the leader is killed"
@@ -177,7 +177,7 @@ class Led:
     def _stopped(self, course: Course) -> str:
         """Let it hang; Pacemaker ends it."""
         host = self.leader
-        if not host or not self._lost_one(course):
+        if not host or not self._lost_one(course, host):
             return ""
         self._send(host, signal.SIGSTOP)
         return f"{host}: the leader is stopped"

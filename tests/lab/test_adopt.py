@@ -85,8 +85,10 @@ def test_a_compute_of_fuels_layout_comes_over(lab: Lab, tmp_path: Path) -> None:
     assert "host: vcenter-c0" in zones
     assert "bivisor/manage: observe" in zones
     with Census(lab, ANY_COMPUTE) as census:
+        theirs = lab.processes(ANY_COMPUTE)
         desk.run("apply", "--yes", exits=3)
-        assert computes(lab)["vcenter-c0"] == "up", "observed only: Fuel's own goes on"
+        assert lab.processes(ANY_COMPUTE) == theirs, "observed only: Fuel's own goes on"
+        wait_for(lambda: computes(lab)["vcenter-c0"] == "up", "Nova has heard of it")
         lab.script("ctl1", delete(FUELS))
         wait_for(lambda: not any(lab.processes(ANY_COMPUTE).values()), "Fuel's compute has ended")
         wait_for(lambda: computes(lab)["vcenter-c0"] == "down", "Nova calls it down")

@@ -56,7 +56,7 @@ MEANINGS = {
     Event.ROLLOUT_STOPPED: "A service did not come through its restart: no other one is interrupted meanwhile.",
     Event.ROLLOUT_RESUMED: "No service stands against the restart of others any more.",
     Event.PAUSE_BEGAN: "Somebody has paused something, or nobody can read what is paused; each says who, until when and why.",
-    Event.PAUSE_ENDED: "What was paused is so no more: somebody resumed it, or its time is over.",
+    Event.PAUSE_ENDED: "What was paused is so no more: it was resumed, or its time is over. Or it can be read again.",
     Event.TARGET_DEAF: "Nothing is heard of a target: what changes there is found by looking from time to time.",
     Event.TARGET_HEARD: "A target is heard again, or is no longer listened to.",
     Event.DOCUMENTS_REFUSED: "The documents cannot be read as declared: the last good ones stay in force, if there are any.",

@@ -108,7 +108,8 @@ class _Lines:
             return
         told = [*heads(kept, now), *pause_heads(permit)]
         lines: list[Line] = [(Span(printable(head), Tone.DIM),) for head in told if head not in self._heads]
-        ended = (what for what in self._permit.told if what not in permit.told)
+        paused = {pause.what for pause in permit.pauses}
+        ended = dict.fromkeys(pause.what for pause in self._permit.pauses if pause.what not in paused)
         lines += [(Span(printable(f"{_named(what)} is paused no more."), Tone.DIM),) for what in ended]
         for key, condition in moved(self._status, kept.status):
             at = condition.since if condition is not None and self._said is None else now.isoformat()
@@ -128,8 +129,9 @@ class _Page:
     def show(self, kept: Kept, permit: Permit) -> None:
         console = self._live.console
         paper = replace(self._press.paper, width=console.width)
-        told = [*heads(kept, datetime.now(UTC)), *pause_heads(permit)]
-        lines = standing_lines(told, kept.status if _is_known(kept) else None, paper, clock, console.height)
+        now = datetime.now(UTC)
+        told = [*heads(kept, now), *pause_heads(permit)]
+        lines = standing_lines(told, kept.status if _is_known(kept, now) else None, paper, clock, console.height)
         page = session.text_of(lines)
         page.no_wrap, page.overflow = True, "crop"  # a row too long must not push the last one off the screen
         self._live.update(page, refresh=True)
@@ -168,14 +170,13 @@ def heads(kept: Kept, now: datetime) -> list[str]:
     else:
         first = f"No daemon runs: this is how everything stood {ago} ago, at {clock(keeper.seen)}{commit}{dirty}."
     wrong = (each for each in keeper.conditions if each.status is Truth.FALSE)
-    looks = [FIRST_LOOK] if keeper.alive and not (_is_known(kept) and _is_looked_at(kept.status)) else []
+    looks = [FIRST_LOOK] if keeper.alive and not (_is_known(kept, now) and _is_looked_at(kept.status)) else []
     return [first, *(f"documents: {each.reason}: {each.message}" for each in wrong), *looks]
 
 
-def _is_known(kept: Kept) -> bool:
+def _is_known(kept: Kept, now: datetime) -> bool:
     """Tell whether what is declared is known: there are resources, or documents in force that have none."""
     conditions = kept.keeper.conditions if kept.keeper is not None else ()
-    now = datetime.now(UTC)
     settled = (now - datetime.fromisoformat(each.since) > BEGUN for each in conditions if _says_ready(each))
     return bool(kept.former) or any(settled)
 

@@ -103,8 +103,15 @@ def test_a_pause_is_seen_wherever_somebody_looks(desk: Path) -> None:
             "programs see both",
         )
         daemon.until(lambda: "everything is paused by anna: quiet" in run(desk, "events").stdout, "it is an event")
+        (file,) = (desk / "state").glob("*.pauses.json")
+        text = file.read_text()
+        file.write_text("{")
+        lines.until(lambda: "Everything is held: " in lines.out.read_text(), "that nobody can read it is told")
+        file.write_text(text)
         run(desk, "resume")
         lines.until(lambda: "Everything is paused no more." in lines.lines(), "and so is its end")
+        ended = [line for line in lines.lines() if "no more" in line]
+        assert ended == ["Node/kvm1 is paused no more.", "Everything is paused no more."]
         data.until(lambda: data.documents()[-1]["pauses"] == [], "programs too")
         daemon.until(lambda: "it was: everything is paused by anna: quiet" in run(desk, "events").stdout, "its end is one")
     assert json.loads(run(desk, "status", "-o", "json", exits=3).stdout)["pauses"] == []

@@ -217,11 +217,12 @@ class Metrics(Collector):
         """Return what stands now."""
         yield from self._of_the_program()
         yield from self._of_the_plan()
-        yield from _of_the_queue(None if self._keeper is None else self._keeper.inside)
+        inside = None if self._keeper is None else self._keeper.inside
+        yield from _of_the_queue(inside)
         yield _one(
             "bivisor_pause_oldest_timestamp_seconds",
             "When the oldest pause was made that has no end, 0 without one.",
-            0.0 if self._keeper is None else _oldest(self._keeper.inside.permit),
+            0.0 if inside is None else _oldest(inside.permit),
         )
         yield from self._of_the_watches()
         waiting = [((name,), count) for name, count in self._waiting().items()]

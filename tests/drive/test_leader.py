@@ -20,9 +20,8 @@ from resources.contract import Action, Query, Reply, TargetId
 from resources.endpoints import PacemakerEndpoint, SshEndpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from reconciler.targets import Target
     from resources.endpoints import Endpoint
 
 pytestmark = pytest.mark.looptime
@@ -102,6 +101,16 @@ class Member:
         await asyncio.sleep(self.closing_s)
 
 
+def opening(make: Callable[[str], Any]) -> type[Targets]:
+    """Return targets whose hosts are what `make` returns for their names."""
+
+    class Opened(Targets):
+        def _make(self, endpoint: Endpoint) -> Any:
+            return make(endpoint.target.name)
+
+    return Opened
+
+
 class Ring:
     """Three controllers that agree, unless told otherwise."""
 
@@ -113,14 +122,9 @@ class Ring:
 
     def leader(self, node: str = "ctl1") -> Leader:
         """Return one who could lead from there."""
-        members: Mapping[str, Target] = self.members
-
-        class Opened(Targets):
-            def _make(self, endpoint: Endpoint) -> Target:
-                return members[endpoint.target.name]
-
         loop = asyncio.get_running_loop()
-        return Leader(node, clock=loop.time, now=lambda: YEAR_2026 + loop.time(), open_targets=Opened)
+        opened = opening(self.members.__getitem__)
+        return Leader(node, clock=loop.time, now=lambda: YEAR_2026 + loop.time(), open_targets=opened)
 
     def part(self, *names: str, quorate: bool = False) -> Cib:
         """Cut these off from the others; return what they agree on from now on."""
@@ -410,15 +414,11 @@ async def test_a_host_that_was_away_is_told_when_it_is_back() -> None:
         async def close(self) -> None:
             """Have nothing to close."""
 
-    class Hosts(Targets):
-        def _make(self, endpoint: Endpoint) -> Any:
-            return Host(endpoint.target.name)
-
     fence = Fence("demo", 7, "ctl1", loop.time)
     fence.extend(loop.time() + 1000.0)
     hosts = endpoints("up", "away")
     back_at += loop.time()
-    async with Hosts(hosts) as targets, asyncio.timeout(300.0):
+    async with opening(Host)(hosts) as targets, asyncio.timeout(300.0):
         await tell_hosts(fence, targets, hosts)
     assert [len(times) for times in told.values()] == [1, 1]
     assert told["away"][0] - back_at <= TELL_EVERY_S
@@ -442,14 +442,10 @@ async def test_a_host_that_has_heard_a_higher_number_is_told_of_and_ends_nobody(
         async def close(self) -> None:
             """Have nothing to close."""
 
-    class Hosts(Targets):
-        def _make(self, endpoint: Endpoint) -> Any:
-            return Host(endpoint.target.name)
-
     fence = Fence("demo", 7, "ctl1", loop.time)
     fence.extend(loop.time() + 1000.0)
     hosts = endpoints("ahead", "sound")
-    async with Hosts(hosts) as targets, asyncio.timeout((refusals + 1) * TELL_EVERY_S):
+    async with opening(Host)(hosts) as targets, asyncio.timeout((refusals + 1) * TELL_EVERY_S):
         await tell_hosts(fence, targets, hosts)
     (line,) = capsys.readouterr().err.splitlines()
     told = json.loads(line)
@@ -470,12 +466,8 @@ async def test_nobody_is_told_by_who_leads_no_more() -> None:
         async def close(self) -> None:
             """Have nothing to close."""
 
-    class Hosts(Targets):
-        def _make(self, _: Endpoint) -> Any:
-            return Away()
-
     fence.extend(loop.time())
-    async with Hosts(hosts) as targets, asyncio.timeout(300.0):
+    async with opening(lambda _: Away())(hosts) as targets, asyncio.timeout(300.0):
         await tell_hosts(fence, targets, hosts)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from tests.cli.repository import ENVIRONMENT, Repository
 from tests.drive.world import World, desired_of, thing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from reconciler.status_file import Keeper
@@ -91,6 +92,15 @@ def documents(size: int) -> Folder:
     return Folder(replace(desired_of((thing("a", "x", size=size),)), files={"x": str(size)}))
 
 
+@asynccontextmanager
+async def operating(folder: Path) -> AsyncIterator[tuple[Chronicle, Operation]]:
+    """Be about to keep that folder, with all that is around a daemon."""
+    with Chronicle(folder) as chronicle:
+        operation = Operation(folder, chronicle, chronicle.recorder, Given(), acts=True)
+        async with operation.around(Settings()):
+            yield chronicle, operation
+
+
 async def act(operation: Operation) -> None:
     """Make something as declared, as the daemon does."""
     reconciler = World().reconciler(thing("a", "x", size=1))
@@ -108,15 +118,13 @@ async def test_git_that_hangs_holds_up_no_documents_and_names_their_passes_later
     """Who acts meanwhile is recorded; when git answers, history, status and events have the commit, of that pass as well."""
     commit = head(repository)
     folder = repository.folder
-    with Chronicle(folder) as chronicle:
-        operation = Operation(folder, chronicle, chronicle.recorder, Given(), acts=True)
-        async with operation.around(Settings()):
-            operation.taking(Folder(desired_of((thing("a", "x", size=1),))))
-            await act(operation)
-            assert chronicle.recorder.origin.commit == ""
-            slow.go_on()
-            await until(lambda: chronicle.recorder.origin.commit)
-            await act(operation)
+    async with operating(folder) as (chronicle, operation):
+        operation.taking(Folder(desired_of((thing("a", "x", size=1),))))
+        await act(operation)
+        assert chronicle.recorder.origin.commit == ""
+        slow.go_on()
+        await until(lambda: chronicle.recorder.origin.commit)
+        await act(operation)
     assert [(one.commit, one.branch, one.dirty) for one in History(History.place(folder)).passes()] == [
         (commit, "main", False)
     ] * 2
@@ -129,16 +137,14 @@ async def test_documents_that_are_in_force_no_more_are_not_named(repository: Rep
     """What git says of later documents is said of no pass of the former ones: of which commit those were nobody knows."""
     commit = head(repository)
     folder = repository.folder
-    with Chronicle(folder) as chronicle:
-        operation = Operation(folder, chronicle, chronicle.recorder, Given(), acts=True)
-        async with operation.around(Settings()):
-            operation.taking(documents(1))
-            await until(slow.asked.exists)
-            await act(operation)
-            operation.taking(documents(2))
-            await act(operation)
-            slow.go_on()
-            await until(lambda: chronicle.recorder.origin.commit)
+    async with operating(folder) as (chronicle, operation):
+        operation.taking(documents(1))
+        await until(slow.asked.exists)
+        await act(operation)
+        operation.taking(documents(2))
+        await act(operation)
+        slow.go_on()
+        await until(lambda: chronicle.recorder.origin.commit)
     assert [one.commit for one in History(History.place(folder)).passes()] == [commit, ""]
 
 
@@ -146,11 +152,9 @@ async def test_documents_that_are_in_force_no_more_are_not_named(repository: Rep
 async def test_the_commit_of_a_branch_is_known_without_git(repository: Repository) -> None:
     """Of what was fetched and checked out it is known of which commit it is: a pass has it from its beginning on."""
     folder = repository.folder
-    with Chronicle(folder) as chronicle:
-        operation = Operation(folder, chronicle, chronicle.recorder, Given(), acts=True)
-        async with operation.around(Settings()):
-            operation.taking(Folder(desired_of((thing("a", "x", size=1),)), branch="main", revision="c0ffee"))
-            await act(operation)
+    async with operating(folder) as (_, operation):
+        operation.taking(Folder(desired_of((thing("a", "x", size=1),)), branch="main", revision="c0ffee"))
+        await act(operation)
     assert [(one.commit, one.branch) for one in History(History.place(folder)).passes()] == [("c0ffee", "main")]
     assert keeper(folder).commit == "c0ffee"
 

@@ -168,19 +168,18 @@ class Led:
 
     def _killed(self, course: Course) -> str:
         """Kill it; Pacemaker misses it."""
-        host = self.leader
-        if not host or not self._lost_one(course, host):
-            return ""
-        self._send(host, signal.SIGKILL)
-        return f"{host}: the leader is killed"
+        return self._signalled(course, signal.SIGKILL, "the leader is killed")
 
     def _stopped(self, course: Course) -> str:
         """Let it hang; Pacemaker ends it."""
+        return self._signalled(course, signal.SIGSTOP, "the leader is stopped")
+
+    def _signalled(self, course: Course, number: signal.Signals, what: str) -> str:
         host = self.leader
         if not host or not self._lost_one(course, host):
             return ""
-        self._send(host, signal.SIGSTOP)
-        return f"{host}: the leader is stopped"
+        self._send(host, number)
+        return f"{host}: {what}"
 
     def _cut_off(self, course: Course) -> str:
         """Cut it off together with its host."""

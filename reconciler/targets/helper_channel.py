@@ -57,7 +57,10 @@ class HelperChannel(asyncssh.SSHClientSession[bytes]):
         helper = cls()
         asyncio.get_running_loop().call_soon(_acknowledge_at_once, connection)  # as soon as the request is on its way
         channel, _ = await connection.create_session(lambda: helper, stream.command, encoding=None)
-        channel.write(stream.program)
+        try:
+            channel.write(stream.program)
+        except OSError:  # whatever should start the helper is gone already; why, comes before the channel's end
+            await channel.wait_closed()
         return helper
 
     async def request(self, body: bytes) -> bytes:

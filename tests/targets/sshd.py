@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import asyncssh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from reconciler.targets.ssh import SshTarget
@@ -24,7 +24,8 @@ CONDITION_S = 10.0
 class Sshd:
     """Serves one account. `heard` is all that clients wrote to commands, without the helper's program.
 
-    `rewrite` edits each command before a shell runs it; programs in `bin` are found first.
+    `rewrite` edits each command before a shell runs it; programs in `bin` are found first. `missing`: where it is set, no
+    shell runs: all that one says to the end comes with the very answer that the command has begun.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,6 +38,7 @@ class Sshd:
         self.key_file = folder / "id"
         self.key_file.write_bytes(self.client_key.export_private_key())
         self.rewrite: Callable[[str], str] = lambda command: command
+        self.missing = b""
         self.refuse = 0
         self.connections = 0
         self.heard: list[bytes] = []
@@ -51,7 +53,7 @@ class Sshd:
         keys = asyncssh.import_authorized_keys(self.client_key.export_public_key().decode())
         self._server = await asyncssh.listen(
             "127.0.0.1", 0, server_host_keys=[self.host_key], authorized_client_keys=keys, encoding=None,
-            process_factory=self._run, server_factory=lambda: _Account(self),
+            process_factory=self._begin, server_factory=lambda: _Account(self),
         )  # fmt: skip
         self.port = self._server.get_port()
         return self
@@ -105,6 +107,13 @@ class Sshd:
             self.refuse -= 1
             connection.abort()
 
+    def _begin(self, process: asyncssh.SSHServerProcess[bytes]) -> Coroutine[None, None, None] | None:
+        if not self.missing:
+            return self._run(process)
+        process.stderr.write(self.missing)
+        process.exit(127)
+        return None
+
     async def _run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         path = f"{self.bin}:{os.environ['PATH']}"
         running = await asyncio.create_subprocess_shell(
@@ -121,6 +130,9 @@ class Sshd:
             pumps.create_task(_pump(running.stderr, process.stderr))
             code = await running.wait()
             feeding.cancel()
+        running.stdin.close()
+        with suppress(OSError):
+            await running.stdin.wait_closed()
         with suppress(OSError):
             process.exit(code)
 

@@ -306,6 +306,13 @@ async def test_no_python(connect: Connect) -> None:
     assert (error.retry, "the host has no python3: install it" in error.reason) == (False, True)
 
 
+async def test_a_shell_that_is_gone_before_anything_is_said_to_it(connect: Connect, sshd: Sshd) -> None:
+    """What a shell says before it ends is told, also where it ends sooner than the helper is sent."""
+    sshd.missing = b"sh: 1: exec: python3: not found\n"
+    error = await refusal(connect())
+    assert (error.retry, "the host has no python3: install it" in error.reason) == (False, True)
+
+
 async def test_python_too_old(connect: Connect, sshd: Sshd) -> None:
     """A Python before 3.6 is told with its version."""
     sshd.rewrite = lambda command: command.replace("(3,6)", "(9,9)")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import keep, log
-from reconciler.core.errors import LeadError
+from reconciler.core.errors import LeadError, TakenError
 from reconciler.folder import Folder
 from reconciler.hosts_told import tell_hosts
 from reconciler.keep import Keeper, Manner
 from reconciler.leader import led
+from reconciler.lock import Clouds
 from reconciler.mistakes import outlived
 from reconciler.permits import Permits
 from reconciler.reconcile import UNRECORDED, Reconciler, Records
@@ -84,6 +86,7 @@ class Daemon:
         self._leader = terms.leader
         self._permits = terms.permits
         self._manner = Manner(acts=terms.acts)
+        self._clouds = Clouds()
         self._records = records
         self._audience = audience
         self._source = source(self._told)
@@ -91,12 +94,13 @@ class Daemon:
         self._folder = Folder()
         self._stopping = False
 
-    async def run(self) -> LeadError | None:
+    async def run(self) -> LeadError | TakenError | None:
         """Go on until `stop`. What is in hand then is finished; then everything that is open is closed.
 
-        Return why it does not lead any more, if that has ended it: raised, each group around would wrap it.
+        Return why it does not lead any more, or that another one on this machine keeps the cloud, if that has ended it:
+        raised, each group around would wrap it.
         """
-        lost: LeadError | None = None
+        lost: LeadError | TakenError | None = None
         async with asyncio.TaskGroup() as group:
             source = group.create_task(self._source.run())
             folder = await self._next()
@@ -104,8 +108,9 @@ class Daemon:
                 lost = LeadError(f"there is nothing to keep on this machine, another one has to lead: {folder.hopeless}")
             elif folder is not None:
                 try:
-                    await self._keep(folder)
-                except LeadError as error:
+                    with closing(self._clouds):
+                        await self._keep(folder)
+                except (LeadError, TakenError) as error:
                     lost = error
             source.cancel()
         return None if self._stopping else lost
@@ -142,8 +147,11 @@ class Daemon:
         return None if self._stopping else self._folder
 
     def _taken(self, folder: Folder) -> Desired:
+        """Return the documents that are in force from now on. Raises TakenError."""
         if folder.desired is None:
             raise AssertionError("what is told as new was read")
+        if self._manner.acts:
+            self._clouds.hold(folder.desired.catalog.endpoints.values())
         log.mask(folder.desired.redact)
         with outlived("tell which documents are taken"):
             self._audience.taking(folder)
@@ -152,6 +160,7 @@ class Daemon:
     async def _keep(self, folder: Folder) -> None:
         desired = self._taken(folder)
         endpoints = desired.catalog.endpoints
+        taken: TakenError | None = None
         async with led(self._leader, endpoints) as fence, Targets(endpoints, fence) as targets, asyncio.TaskGroup() as group:
             reconciler = Reconciler(desired, targets, permits=self._permits)
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
@@ -161,7 +170,11 @@ class Daemon:
             group.create_task(keeper.run())
             telling = group.create_task(tell_hosts(fence, targets, endpoints))
             while (new := await self._next()) is not None:
-                before, desired = desired, self._taken(new)
+                try:
+                    before, desired = desired, self._taken(new)
+                except TakenError as error:
+                    taken = error
+                    break
                 if desired is before:
                     continue  # another commit that declares the same
                 with outlived("take other documents"):
@@ -177,6 +190,8 @@ class Daemon:
             self._audience.ending()
             keeper.stop()
             watches.stop()
+        if taken is not None:
+            raise taken
 
 
 async def _let_go(targets: Targets, former: Collection[Target], keeper: Keeper) -> None:

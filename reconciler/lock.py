@@ -1,4 +1,4 @@
-"""That a folder of documents has one daemon on a machine. The lock is the kernel's: it ends with its process.
+"""That a folder of documents, and a cloud, has one daemon on a machine. The lock is the kernel's: it ends with its process.
 
 It is a name in the kernel's abstract namespace of sockets (unix(7)), which is one for all users of a machine: there is no
 file that a hardened service could not write or another user not open, that is left behind, or that `mv` takes along. A
@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.called import called
 from reconciler.core.errors import TakenError
+from resources.endpoints import OpenStackEndpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from resources.endpoints import Endpoint
 
 
 @contextmanager
@@ -44,6 +47,32 @@ def only_one(what: Path | str) -> Iterator[None]:
         for name in _names(what):
             held.enter_context(_hold(name, what))
         yield
+
+
+class Clouds:
+    """The clouds that this process acts on: no other daemon on this machine does, whatever its documents lie in.
+
+    A cloud is known by its Cluster's name, which its hosts know it by, and by its Keystone and region.
+    """
+
+    def __init__(self) -> None:
+        """Hold none yet."""
+        self._held: dict[str, socket.socket] = {}
+
+    def hold(self, endpoints: Iterable[Endpoint]) -> None:
+        """Hold the clouds among these, too, until `close`: steps on a former one may still be in hand. Raises TakenError."""
+        for cloud in endpoints:
+            if isinstance(cloud, OpenStackEndpoint):
+                address = cloud.auth_url.rstrip("/")
+                name = f"cloud {cloud.target.name} {address} {cloud.region}"
+                if name not in self._held:
+                    self._held[name] = _hold(name, f"the cloud {cloud.target.name} at {address}")
+
+    def close(self) -> None:
+        """Let go of all."""
+        for holder in self._held.values():
+            holder.close()
+        self._held.clear()
 
 
 def is_taken(folder: Path) -> bool:

@@ -54,7 +54,7 @@ def desk(tmp_path: Path, vcenter: Running) -> Path:
     shutil.copy(settings.certificates.ca, secrets / "vc1-ca.pem")
     nodes, cluster = tmp_path / "desired/nodes.yaml", tmp_path / "desired/cluster.yaml"
     nodes.write_text(re.sub(r"10\.77\.0\.", "127.0.0.", nodes.read_text()))
-    edit(cluster, "10.77.0.50:5000", f"127.0.0.1:{NOBODY}")
+    edit(cluster, "10.77.0.50:5000", f"127.0.0.1:{NOBODY}/{vcenter.port}")  # a cloud of its own, as its vCenter
     edit(cluster, "ssh: {user: root, keyFile: ../secrets/id_ed25519}", f"ssh: {{user: root, port: {NOBODY}}}")
     edit(tmp_path / "desired/vcenter.yaml", "host: 10.77.0.1\n", f"host: {vcenter.host}\n")
     edit(tmp_path / "desired/vcenter.yaml", "port: 9443", f"port: {vcenter.port}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -107,6 +108,29 @@ def test_there_is_one_of_a_folder(desk: Path) -> None:
     killed.process.kill()
     killed.process.wait()
     with running(desk, "--observe-only") as daemon:
+        daemon.until(lambda: daemon.lines("decided"), "the next one runs")
+
+
+def test_there_is_one_of_a_cloud(desk: Path) -> None:
+    """Who has a copy of the documents may look, and is refused once it would act, also if it comes to that cloud later."""
+    copy, keystone = desk / "copy", (desk / "desired/cluster.yaml").read_text()
+    shutil.copytree(desk / "desired", copy / "desired")
+    shutil.copytree(desk / "secrets", copy / "secrets")
+    with running(desk) as daemon:
+        daemon.until(lambda: daemon.lines("decided"), "it runs")
+        with running(copy, "--observe-only") as watcher:
+            watcher.until(lambda: watcher.lines("decided"), "who only looks may")
+        second = Running(copy)
+        assert second.process.wait(PATIENCE_S) == 1
+        assert ": another bivisor run keeps it already: stop that one first" in second.lines("ended")[-1]["message"]
+        assert not second.lines("step")
+        (copy / "desired/cluster.yaml").write_text(keystone.replace("/v3", "/elsewhere/v3"))
+        third = Running(copy)
+        third.until(lambda: third.lines("decided"), "of another cloud it may")
+        (copy / "desired/cluster.yaml").write_text(keystone)
+        assert third.process.wait(PATIENCE_S) == 1
+        assert "the cloud " in third.lines("ended")[-1]["message"]
+    with running(copy) as daemon:
         daemon.until(lambda: daemon.lines("decided"), "the next one runs")
 
 

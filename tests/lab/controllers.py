@@ -26,6 +26,7 @@ FOLDER = Path("/srv/cloud")
 AGENT = Path("/usr/lib/ocf/resource.d/bivisor/bivisor")
 STATE = Path("/var/lib/bivisor-run")
 LOG = "/var/log/bivisor.log"
+LISTEN = "127.0.0.1:9180"
 NAMES = tuple(host.name for host in CONTROLLERS)
 
 RUNNING = r"/opt/bivisor/bin/bivisor .*run --leader"
@@ -40,8 +41,11 @@ _START = f"#!{PROGRAM}/bin/python3\nfrom reconciler.cli.start import main\n\nmai
 STOP_S = 150
 """Seconds in which Pacemaker must have stopped it: a start of something else that it has in hand comes first."""
 
-RESOURCE = """
+RESOURCE = f"""
 <primitive id="bivisor" class="ocf" provider="bivisor" type="bivisor">
+  <instance_attributes id="bivisor-params">
+    <nvpair id="bivisor-params-settings" name="settings" value="{FOLDER}/settings.yaml"/>
+  </instance_attributes>
   <operations>
     <op id="bivisor-monitor" name="monitor" interval="2s" timeout="10s" on-fail="restart"/>
     <op id="bivisor-start" name="start" interval="0" timeout="60s"/>
@@ -57,23 +61,31 @@ RESOURCE = """
 
 
 def install(lab: Lab, desk: Workspace, hosts: Sequence[Host] = CONTROLLERS) -> None:
-    """Put program, agent, documents and keys on these controllers."""
-    packages = Path(sysconfig.get_paths()["purelib"])
+    """Put program, agent, documents, keys and settings on these controllers."""
+    first, *others = (lab.root(host.name) / PROGRAM.relative_to("/") for host in hosts)
+    _make_program(lab, hosts[0].name, first)
+    for home in others:
+        shutil.copytree(first, home, symlinks=True, dirs_exist_ok=True)
     for host in hosts:
         root = lab.root(host.name)
-        home = root / PROGRAM.relative_to("/")
-        lab.exec(host.name, "python3", "-m", "venv", "--without-pip", str(PROGRAM))
-        library = next(home.glob("lib/python3*/site-packages"))
-        shutil.copytree(packages, library, ignore=shutil.ignore_patterns(*_DEVELOPMENT), dirs_exist_ok=True)
-        for name in ("reconciler", "resources"):
-            shutil.copytree(REPOSITORY / name, library / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-        _program(home / "bin/bivisor", _START)
         _program(root / AGENT.relative_to("/"), (REPOSITORY / "packaging/ocf/bivisor").read_text())
         folder = root / FOLDER.relative_to("/")
         shutil.rmtree(folder, ignore_errors=True)
         for name in ("desired", "secrets"):
             shutil.copytree(desk.folder / name, folder / name)
-        lab.exec(host.name, "python3", "-m", "compileall", "-q", str(PROGRAM / "lib"), check=False, timeout_s=300)
+        (folder / "settings.yaml").write_text(f"listen: {LISTEN}\n")
+
+
+def _make_program(lab: Lab, host: str, home: Path) -> None:
+    """Install it on one host, compiled: there it stands at the same path as on the others."""
+    packages = Path(sysconfig.get_paths()["purelib"])
+    lab.exec(host, "python3", "-m", "venv", "--without-pip", str(PROGRAM))
+    library = next(home.glob("lib/python3*/site-packages"))
+    shutil.copytree(packages, library, ignore=shutil.ignore_patterns(*_DEVELOPMENT), dirs_exist_ok=True)
+    for name in ("reconciler", "resources"):
+        shutil.copytree(REPOSITORY / name, library / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    _program(home / "bin/bivisor", _START)
+    lab.exec(host, "python3", "-m", "compileall", "-q", str(PROGRAM / "lib"), check=False, timeout_s=300)
 
 
 def _program(path: Path, text: str) -> None:
@@ -150,6 +162,14 @@ def lines(lab: Lab, host: str) -> list[dict[str, Any]]:
     path = lab.root(host) / LOG.lstrip("/")
     found = path.read_text().splitlines() if path.exists() else []
     return [json.loads(line) for line in found if line.startswith("{") and line.endswith("}")]
+
+
+def metric(lab: Lab, host: str, name: str) -> float:
+    """Return a number that a controller's daemon tells Prometheus."""
+    program = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
+    page = lab.exec(host, "python3", "-c", program, f"http://{LISTEN}/metrics").stdout
+    (line,) = (line for line in page.splitlines() if line.startswith(f"{name} "))
+    return float(line.split()[1])
 
 
 def told(lab: Lab, host: str, event: str) -> list[dict[str, Any]]:

@@ -93,10 +93,14 @@ def test_a_killed_leader_is_followed(cloud: Cloud, leader: Epoch) -> None:
     assert new.leader != leader.leader
     assert cloud.written(began, new.number), "the journals tell of the new one"
     assert not cloud.written(at, leader.number)
+    assert controllers.metric(cloud.lab, new.leader, "bivisor_lead_epoch") == new.number
 
 
 def test_a_controller_without_secrets_leaves_its_place(cloud: Cloud, leader: Epoch) -> None:
-    """The one that Pacemaker prefers next cannot read its documents: it claims nothing, and within 20 s the third one leads."""
+    """The one that Pacemaker prefers next cannot read its documents: it claims nothing, and within 20 s the third one leads.
+
+    Pacemaker shows why.
+    """
     lacking, third = (name for name in NAMES if name != leader.leader)
     secrets = cloud.lab.root(lacking) / "srv/cloud/secrets"
     starts = len(controllers.told(cloud.lab, lacking, "starting"))
@@ -106,6 +110,10 @@ def test_a_controller_without_secrets_leaves_its_place(cloud: Cloud, leader: Epo
         os.kill(cloud.process(leader.leader), signal.SIGKILL)
         wait_until(lambda: cloud.epoch(but=leader.leader).leader == third, what="the third one leads", timeout_s=20)
         assert len(controllers.told(cloud.lab, lacking, "starting")) > starts, "the other one had its turn"
+        (failed,) = (
+            line for line in cloud.lab.exec(third, "crm_mon", "-1").stdout.splitlines() if f"start on {lacking}" in line
+        )
+        assert "no such file" in failed
         cloud.drift()
         wait_for(cloud.repaired, "the third one repairs", REPAIRED_S)
     finally:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import keep, log
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
     from reconciler.targets import Target
 
     Opener: TypeAlias = Callable[[Callable[[Folder], None]], "Source"]
+
+
+TRY_AGAIN_S = 5.0
+"""Seconds from one try to have a cloud to ourselves that a change declares to the next."""
 
 
 class Source(Protocol):
@@ -87,6 +90,7 @@ class Daemon:
         self._permits = terms.permits
         self._manner = Manner(acts=terms.acts)
         self._clouds = Clouds()
+        self._later: asyncio.TimerHandle | None = None
         self._records = records
         self._audience = audience
         self._source = source(self._told)
@@ -108,11 +112,14 @@ class Daemon:
                 lost = LeadError(f"there is nothing to keep on this machine, another one has to lead: {folder.hopeless}")
             elif folder is not None:
                 try:
-                    with closing(self._clouds):
-                        await self._keep(folder)
+                    self._have_alone(folder)
+                    await self._keep(folder)
                 except (LeadError, TakenError) as error:
                     lost = error
             source.cancel()
+        if self._later is not None:
+            self._later.cancel()
+        self._clouds.let_go()
         return None if self._stopping else lost
 
     def stop(self) -> None:
@@ -127,6 +134,14 @@ class Daemon:
         self._source.reload()
 
     def _told(self, folder: Folder) -> None:
+        if self._later is not None:
+            self._later.cancel()
+        if self._folder.desired is not None:
+            try:
+                self._have_alone(folder)
+            except TakenError as error:  # what is in force stays so until the other daemon has ended
+                self._later = asyncio.get_running_loop().call_later(TRY_AGAIN_S, self._told_again, folder)
+                folder = replace(folder, desired=self._folder.desired, revision=self._folder.revision, refused=error)
         with outlived("tell of the documents"):
             self._audience.folder(folder)
         before, self._folder = self._folder, folder
@@ -136,6 +151,19 @@ class Daemon:
             self._news.set()
         elif folder.hopeless and self._leader is not None:
             self._news.set()  # waiting would keep the place of another machine, whose documents may be whole
+
+    def _told_again(self, folder: Folder) -> None:
+        try:
+            self._have_alone(folder)
+        except TakenError:
+            self._later = asyncio.get_running_loop().call_later(TRY_AGAIN_S, self._told_again, folder)
+        else:
+            self._told(folder)
+
+    def _have_alone(self, folder: Folder) -> None:
+        """Have the clouds that are declared there to ourselves, on this machine. Raises TakenError."""
+        if self._manner.acts and folder.desired is not None:
+            self._clouds.hold(folder.desired.catalog.endpoints.values())
 
     async def _next(self) -> Folder | None:
         """Wait for documents that were not taken in yet, or another commit of them; None when it is to stop.
@@ -147,11 +175,8 @@ class Daemon:
         return None if self._stopping else self._folder
 
     def _taken(self, folder: Folder) -> Desired:
-        """Return the documents that are in force from now on. Raises TakenError."""
         if folder.desired is None:
             raise AssertionError("what is told as new was read")
-        if self._manner.acts:
-            self._clouds.hold(folder.desired.catalog.endpoints.values())
         log.mask(folder.desired.redact)
         with outlived("tell which documents are taken"):
             self._audience.taking(folder)
@@ -160,7 +185,6 @@ class Daemon:
     async def _keep(self, folder: Folder) -> None:
         desired = self._taken(folder)
         endpoints = desired.catalog.endpoints
-        taken: TakenError | None = None
         async with led(self._leader, endpoints) as fence, Targets(endpoints, fence) as targets, asyncio.TaskGroup() as group:
             reconciler = Reconciler(desired, targets, permits=self._permits)
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
@@ -170,11 +194,7 @@ class Daemon:
             group.create_task(keeper.run())
             telling = group.create_task(tell_hosts(fence, targets, endpoints))
             while (new := await self._next()) is not None:
-                try:
-                    before, desired = desired, self._taken(new)
-                except TakenError as error:
-                    taken = error
-                    break
+                before, desired = desired, self._taken(new)
                 if desired is before:
                     continue  # another commit that declares the same
                 with outlived("take other documents"):
@@ -183,15 +203,19 @@ class Daemon:
                     keeper.declare(desired, frozenset(former))
                     for target in former:
                         watches.again(target)
-                    group.create_task(_let_go(targets, former.values(), keeper))
+                    group.create_task(self._leave(targets, former.values(), keeper))
                     if self._leader is not None:
                         await self._leader.follow(desired.catalog.endpoints)
             telling.cancel()
             self._audience.ending()
             keeper.stop()
             watches.stop()
-        if taken is not None:
-            raise taken
+
+    async def _leave(self, targets: Targets, former: Collection[Target], keeper: Keeper) -> None:
+        """Let go of what is reached otherwise by now, and leave the clouds to others that nobody declares here any more."""
+        await _let_go(targets, former, keeper)
+        ours = (each for each in (keeper.reconciler.desired, self._folder.desired) if each is not None)
+        self._clouds.let_go(but=[endpoint for each in ours for endpoint in each.catalog.endpoints.values()])
 
 
 async def _let_go(targets: Targets, former: Collection[Target], keeper: Keeper) -> None:

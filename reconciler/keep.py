@@ -136,6 +136,8 @@ class Keeper:
 
     async def run(self) -> None:
         """Go on until `stop`; what is in hand then is finished."""
+        if self._stopping:
+            return
         self._observer.declare(self.reconciler.desired.catalog.units)
         self._awaited = frozenset(self._observer.asked)
         self._first_round.begin()

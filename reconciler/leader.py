@@ -240,6 +240,7 @@ class Leader:
                 while fence.closed:
                     self._heed_giving_up()
                     await asyncio.sleep(REST_S / 10)
+                self._heed_giving_up()
                 return
         raise LeadError(f"{self._node} has claimed epoch {fence.number}, and cannot lead: {fence.closed}")
 

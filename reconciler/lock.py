@@ -60,19 +60,22 @@ class Clouds:
         self._held: dict[str, socket.socket] = {}
 
     def hold(self, endpoints: Iterable[Endpoint]) -> None:
-        """Hold the clouds among these, too, until `close`: steps on a former one may still be in hand. Raises TakenError."""
-        for cloud in endpoints:
-            if isinstance(cloud, OpenStackEndpoint):
-                address = cloud.auth_url.rstrip("/")
-                name = f"cloud {cloud.target.name} {address} {cloud.region}"
-                if name not in self._held:
-                    self._held[name] = _hold(name, f"the cloud {cloud.target.name} at {address}")
+        """Hold the clouds among these, too. Raises TakenError: one of them is another daemon's."""
+        for name, cloud in _clouds(endpoints).items():
+            if name not in self._held:
+                self._held[name] = _hold(name, cloud)
 
-    def close(self) -> None:
-        """Let go of all."""
-        for holder in self._held.values():
-            holder.close()
-        self._held.clear()
+    def let_go(self, *, but: Iterable[Endpoint] = ()) -> None:
+        """Hold no others any more than those among these."""
+        for name in self._held.keys() - _clouds(but).keys():
+            self._held.pop(name).close()
+
+
+def _clouds(endpoints: Iterable[Endpoint]) -> dict[str, str]:
+    """Return the clouds among these: the name of each one's lock, and what people call it."""
+    clouds = [each for each in endpoints if isinstance(each, OpenStackEndpoint)]
+    addresses = [(each.target.name, each.auth_url.rstrip("/"), each.region) for each in clouds]
+    return {f"cloud {name} {url} {region}": f"the cloud {name} at {url}" for name, url, region in addresses}
 
 
 def is_taken(folder: Path) -> bool:

@@ -234,7 +234,7 @@ class Keeper:
 
     def _once(self, group: asyncio.TaskGroup, began: float) -> None:
         """Decide, and begin what is free."""
-        look = self.reconciler.decide(self._in_hand.interrupted)
+        look = self.reconciler.decide(self._in_hand.interrupted(self._unseen))
         self.decided_s = asyncio.get_running_loop().time() - began
         desired, unasked = self.reconciler.desired, self._observer.unasked
         for target in unasked - self._awaited:
@@ -284,7 +284,7 @@ class Keeper:
         """Carry a portion out, as what was desired when it was decided on."""
         with self._in_hand.goes_on():
             results = await self._results(look, portion, desired)
-            self._in_hand.let_go(hand)
+            self._in_hand.let_go(hand, results)
         with outlived("take note of what was done"):
             self._note(portion, results)
         self._deciding.again()

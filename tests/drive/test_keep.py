@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -41,13 +41,13 @@ pytestmark = pytest.mark.looptime
 class Kept:
     """A keeper at work, and what it decided."""
 
-    def __init__(self, world: World, *things: Thing, max_unavailable: int = 1, acts: bool = True) -> None:
-        """Keep these things."""
+    def __init__(self, world: World, *things: Thing, max_unavailable: int = 1, acts: bool = True, **rollout: Any) -> None:
+        """Keep these things; `rollout` is the rest of `RolloutFacts`."""
         self.world = world
         self.looks: list[Look] = []
         self.trouble: list[str] = []
         manner = Manner(acts=acts, rng=Random(1), clock=asyncio.get_running_loop().time)  # noqa: S311 - jitter
-        self.keeper = Keeper(world.reconciler(*things, max_unavailable=max_unavailable), self, manner=manner)
+        self.keeper = Keeper(world.reconciler(*things, max_unavailable=max_unavailable, **rollout), self, manner=manner)
 
     def step(self, progress: Progress) -> None:
         """Listen to no progress."""

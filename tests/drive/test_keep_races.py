@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -198,3 +198,36 @@ async def test_what_came_undone_and_was_left_in_peace_for_an_hour_is_kept_again(
         await asyncio.sleep(QUIET_S + 2 * SWEEP_S["ssh"])
         world.place("a").things["x"] = {"size": 7}
         await until(lambda: kept.has("a", x={"size": 1}), 2 * SWEEP_S["ssh"])
+
+
+@pytest.mark.parametrize("whole", ["", "ring"])
+async def test_what_failed_its_restart_is_down_before_anybody_has_looked(whole: str) -> None:
+    """What waited for its turn meanwhile does not get it on what was seen before that restart."""
+    world = World()
+    member: dict[str, Any] = {"active": True, "fresh": True, "@whole": whole}
+    second = thing("b", "sb", settle_s=5, **member)
+    world.place("a").things["sa"] = {"active": True, "fresh": True}
+    world.place("b").things["sb"] = {"active": True, "fresh": False}
+
+    def breaks(_: Action) -> None:
+        world.place("b").things["sb"] = {"active": False, "fresh": True}
+        world.place("a").things["sa"] = {"active": True, "fresh": False}
+        kept.keeper.look_again(TargetId("ssh", "a"))
+
+    world.place("b").after_do = breaks
+    first = thing("a", "sa", settle_s=5, **member)
+    kept = Kept(world, first, second, max_unavailable=2 if whole else 1, failure_budget=3)
+    async with keeping(kept):
+        await until(lambda: world.place("b").done, 5)
+        await asyncio.sleep(300)
+        assert not world.place("a").done
+
+
+async def test_who_is_stopped_before_it_has_begun_does_not_begin() -> None:
+    """Its documents have come and it is told to stop, before it has run at all."""
+    world = World()
+    kept = Kept(world, thing("a", "x", size=1))
+    kept.keeper.stop()
+    async with asyncio.timeout(1):
+        await kept.keeper.run()
+    assert not world.place("a").asks

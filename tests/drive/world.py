@@ -60,6 +60,10 @@ class Thing(Unit):
         """Services restart alike with those that have the same `@kin`."""
         return str((self.desired or {}).get("@kin", ""))
 
+    def exclusive(self) -> str:
+        """Services are members of the same `@whole`."""
+        return str((self.desired or {}).get("@whole", ""))
+
     def down(self, facts: Facts | None) -> str:
         """A service that is declared active and is not."""
         declared = (self.desired or {}).get("active") is True

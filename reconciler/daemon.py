@@ -109,7 +109,7 @@ class Daemon:
             source = group.create_task(self._source.run())
             folder = await self._next()
             if folder is not None and folder.desired is None:
-                lost = LeadError(f"there is nothing to keep on this machine, another one has to lead: {folder.hopeless}")
+                lost = LeadError(f"{folder.hopeless}\nThere is nothing to keep on this machine: another one has to lead")
             elif folder is not None:
                 try:
                     self._have_alone(folder)

@@ -166,5 +166,5 @@ def test_who_does_not_lead_gives_no_sign_of_life(desk: Path) -> None:
     (desk / "desired/broken.yaml").write_text("kind: Nonsense\n")
     daemon = Running(desk, "--leader", "ctl1", "--beat", "beat")
     assert daemon.process.wait(PATIENCE_S) == 5
-    assert "there is nothing to keep on this machine" in daemon.log.read_text()
+    assert "There is nothing to keep on this machine: another one has to lead" in daemon.log.read_text()
     assert not (desk / "beat").exists()

@@ -69,7 +69,7 @@ class Voiced(Timed):
         assert (paths, units, cib) == (frozenset(), frozenset(), False)
         while not self.silent:
             yield Signal(self.target, everything=True)
-            while not self.silent:
+            while not self.silent:  # noqa: ASYNC110 - the clock jumps
                 await asyncio.sleep(beat_s)
         raise TargetError(self.target, "no answer")
 

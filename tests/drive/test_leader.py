@@ -11,7 +11,7 @@ import pytest
 
 from reconciler import log
 from reconciler.core.errors import LeadError
-from reconciler.hosts_told import TELL_EVERY_S, tell_hosts
+from reconciler.hosts_told import MOST_REST_S, TELL_EVERY_S, Tidings
 from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, Leader
 from reconciler.targets import TargetError
 from reconciler.targets.fence import LEASE_S, Fence
@@ -395,33 +395,49 @@ async def test_new_members_are_asked_at_once() -> None:
         assert not fence.closed
 
 
+class Away:
+    """A host that does not answer before it is back; when it was tried, and when it was told."""
+
+    def __init__(self, name: str, back_at: float) -> None:
+        """Be back then."""
+        self._name = name
+        self.back_at = back_at
+        self.tried: list[float] = []
+        self.told: list[float] = []
+
+    async def do(self, action: Action) -> Reply:
+        """Hear who leads, or not."""
+        assert action == Action("epoch.raise", {})
+        now = await time()
+        self.tried.append(now)
+        if now < self.back_at:
+            raise TargetError(TargetId("ssh", self._name), "no route to host")
+        self.told.append(now)
+        return Reply({})
+
+    async def close(self) -> None:
+        """Have nothing to close."""
+
+
 async def test_a_host_that_was_away_is_told_when_it_is_back() -> None:
-    """Until it has heard of the new leader it would believe the former one: it is told although there is nothing to change."""
-    told: dict[str, list[float]] = {"up": [], "away": []}
-    back_at, loop = 100.0, asyncio.get_running_loop()
+    """Until it has heard of the new leader it would believe the former one: it is told although there is nothing to change.
 
-    class Host:
-        def __init__(self, name: str) -> None:
-            self._name = name
-
-        async def do(self, action: Action) -> Reply:
-            assert action == Action("epoch.raise", {})
-            if self._name == "away" and loop.time() < back_at:
-                raise TargetError(TargetId("ssh", self._name), "no route to host")
-            told[self._name].append(loop.time())
-            return Reply({})
-
-        async def close(self) -> None:
-            """Have nothing to close."""
-
+    It is tried ever more seldom, and at once when there is news of it.
+    """
+    loop, began = asyncio.get_running_loop(), await time()
+    hosts = {name: Away(name, began + away_s) for name, away_s in {"up": 0.0, "unheard": 7200.0, "heard": 7200.0}.items()}
     fence = Fence("demo", 7, "ctl1", loop.time)
-    fence.extend(loop.time() + 1000.0)
-    hosts = endpoints("up", "away")
-    back_at += loop.time()
-    async with opening(Host)(hosts) as targets, asyncio.timeout(300.0):
-        await tell_hosts(fence, targets, hosts)
-    assert [len(times) for times in told.values()] == [1, 1]
-    assert told["away"][0] - back_at <= TELL_EVERY_S
+    fence.extend(began + 10_000.0)
+    async with opening(hosts.__getitem__)(endpoints(*hosts)) as targets:
+        tidings = Tidings(fence, targets, endpoints(*hosts))
+        loop.call_at(began + 7210.0, tidings.heard, TargetId("ssh", "heard"))
+        loop.call_at(began + 7211.0, tidings.heard, RING)
+        await tidings.run()
+    assert [len(host.told) for host in hosts.values()] == [1, 1, 1]
+    assert hosts["up"].told == [pytest.approx(began)]
+    assert hosts["heard"].told == [pytest.approx(began + 7210.0)]
+    assert hosts["unheard"].told[0] - hosts["unheard"].back_at <= MOST_REST_S
+    assert len(hosts["unheard"].tried) <= 7200.0 / MOST_REST_S + 5
 
 
 async def test_a_host_that_has_heard_a_higher_number_is_told_of_and_ends_nobody(capsys: pytest.CaptureFixture[str]) -> None:
@@ -446,7 +462,7 @@ async def test_a_host_that_has_heard_a_higher_number_is_told_of_and_ends_nobody(
     fence.extend(loop.time() + 1000.0)
     hosts = endpoints("ahead", "sound")
     async with opening(Host)(hosts) as targets, asyncio.timeout((refusals + 1) * TELL_EVERY_S):
-        await tell_hosts(fence, targets, hosts)
+        await Tidings(fence, targets, hosts).run()
     (line,) = capsys.readouterr().err.splitlines()
     told = json.loads(line)
     assert (told["event"], told["target"], told["reason"]) == ("host_refuses_the_leader", "ssh:ahead", "epoch 99 was here")
@@ -468,7 +484,7 @@ async def test_nobody_is_told_by_who_leads_no_more() -> None:
 
     fence.extend(loop.time())
     async with opening(lambda _: Away())(hosts) as targets, asyncio.timeout(300.0):
-        await tell_hosts(fence, targets, hosts)
+        await Tidings(fence, targets, hosts).run()
 
 
 async def test_who_is_cancelled_is_cancelled() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler import keep, log
 from reconciler.core.errors import LeadError, TakenError
 from reconciler.folder import Folder
-from reconciler.hosts_told import tell_hosts
+from reconciler.hosts_told import Tidings
 from reconciler.keep import Keeper, Manner
 from reconciler.leader import led
 from reconciler.lock import Clouds
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.desired import Desired
     from reconciler.leader import Leader
     from reconciler.targets import Target
+    from resources.contract import TargetId
 
     Opener: TypeAlias = Callable[[Callable[[Folder], None]], "Source"]
 
@@ -188,11 +189,12 @@ class Daemon:
         async with led(self._leader, endpoints) as fence, Targets(endpoints, fence) as targets, asyncio.TaskGroup() as group:
             reconciler = Reconciler(desired, targets, permits=self._permits)
             keeper = Keeper(reconciler, self._audience, self._records, self._manner)
-            watches = Watches(group, targets, keeper.look_again, self._manner.rng)
+            tidings = Tidings(fence, targets, endpoints)
+            watches = Watches(group, targets, _to_both(keeper.look_again, tidings.heard), self._manner.rng)
             keeper.asks = watches.follow
             self._audience.keeping(keeper, watches)
             group.create_task(keeper.run())
-            telling = group.create_task(tell_hosts(fence, targets, endpoints))
+            telling = group.create_task(tidings.run())
             while (new := await self._next()) is not None:
                 before, desired = desired, self._taken(new)
                 if desired is before:
@@ -216,6 +218,16 @@ class Daemon:
         await _let_go(targets, former, keeper)
         ours = (each for each in (keeper.reconciler.desired, self._folder.desired) if each is not None)
         self._clouds.let_go(but=[endpoint for each in ours for endpoint in each.catalog.endpoints.values()])
+
+
+def _to_both(one: Callable[[TargetId], None], other: Callable[[TargetId], None]) -> Callable[[TargetId], None]:
+    """Return what tells both of what is heard of a target."""
+
+    def heard(target: TargetId) -> None:
+        one(target)
+        other(target)
+
+    return heard
 
 
 async def _let_go(targets: Targets, former: Collection[Target], keeper: Keeper) -> None:

@@ -18,7 +18,7 @@ from reconciler import log
 from reconciler.core.errors import LeadError
 from reconciler.mistakes import outlived
 from reconciler.targets import TargetError
-from reconciler.targets.fence import LEASE_S, UNFENCED, Fence, boottime
+from reconciler.targets.fence import UNFENCED, Fence, boottime
 from reconciler.targets.open import Targets
 from resources.contract import Action, Query
 from resources.endpoints import PacemakerEndpoint
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 ASK_EVERY_S = 1.5
 ANSWER_S = 3.0
-"""Seconds from one question to a member to the next, and for its answer: the lease has to outlast two late answers."""
+FIRST_ANSWER_S = 10.0 + ANSWER_S
+"""Seconds from one question to a member to the next, for its answer, and for its first one with the login: given up early, a
+slow login would begin from nothing each time. The lease has to outlast two late answers."""
 
 CLAIM_S = 20.0
 REST_S = 0.5
@@ -67,6 +69,7 @@ class Leader:
         self._ring: PacemakerEndpoint | None = None
         self._fence: Fence | None = None
         self._confirmed: dict[str, float] = {}
+        self._reached: set[TargetId] = set()
         self._polls: dict[str, asyncio.Task[None]] = {}
         self._given_up = False
         self.leads = False
@@ -106,7 +109,7 @@ class Leader:
                 fence.lose("this daemon has ended")
                 for task in (*self._polls.values(), *((watching,) if watching else ())):
                     task.cancel()
-                self._polls, self._confirmed = {}, {}
+                self._polls, self._confirmed, self._reached = {}, {}, set()
 
     def give_up(self) -> None:
         """Take no lead any more; one that is taken is kept until it is left."""
@@ -128,6 +131,7 @@ class Leader:
             return
         self._ring = ring
         former = self._targets.replace(endpoints)
+        self._reached -= former.keys()
         self._confirmed = {name: at for name, at in self._confirmed.items() if name in self._ring.members}
         self._poll_all()  # before anything is awaited: the lease goes on running
         await self._targets.close(former.values())
@@ -173,7 +177,7 @@ class Leader:
         return "" if reply.ok else f"{member}: {reply.error}"
 
     async def _asked_once(self) -> tuple[dict[str, Told], list[str]]:
-        """Ask all members until enough of them say that they have quorum, and return what they say, and who says nothing."""
+        """Ask all members until enough have answered and one has quorum: whether the others ever will, may be long unknown."""
         assert self._ring is not None  # noqa: S101 - see `lead`
         tasks = {asyncio.create_task(self._ask(name)): name for name in self._ring.members}
         told: dict[str, Told] = {}
@@ -181,11 +185,10 @@ class Leader:
         try:
             for finished in asyncio.as_completed(tasks):
                 try:
-                    name, answer = await finished
-                    told[name] = answer
+                    name, told[name] = await finished
                 except TargetError as error:
                     silent.append(str(error))
-                if sum(answer.quorate for answer in told.values()) >= self._needed:
+                if len(told) + len(silent) >= self._needed and any(answer.quorate for answer in told.values()):
                     break
         finally:
             for task in tasks:
@@ -194,15 +197,18 @@ class Leader:
 
     async def _ask(self, name: str) -> tuple[str, Told]:
         """Ask one member. Raises TargetError."""
-        target = self._target(name)
+        target, member = self._target(name), self._id(name)
+        limit_s = ANSWER_S if member in self._reached else FIRST_ANSWER_S
+        self._reached.discard(member)
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(limit_s):
                 (reply,) = await target.ask([self._who_leads])
         except TimeoutError:
             await self._renew(name)  # else it would wait for a connection that is dead until the kernel knows it
-            raise TargetError(self._id(name), f"no answer within {ANSWER_S:.0f} s") from None
+            raise TargetError(member, f"no answer within {limit_s:.0f} s") from None
+        self._reached.add(member)
         if not reply.ok:
-            raise TargetError(self._id(name), reply.error)
+            raise TargetError(member, reply.error)
         data = reply.data
         return name, Told(bool(data["quorate"]), int(data["number"]), str(data["leader"]), int(data["heard"]))
 
@@ -236,7 +242,7 @@ class Leader:
 
     async def _first_lease(self, fence: Fence) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(LEASE_S):
+            async with asyncio.timeout(FIRST_ANSWER_S):
                 while fence.closed:
                     self._heed_giving_up()
                     await asyncio.sleep(REST_S / 10)

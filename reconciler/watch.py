@@ -107,7 +107,8 @@ class Watches:
     async def _watch(self, target: TargetId, ears: Ears) -> None:
         """Listen until it is cancelled; when the target falls silent say so, and begin again.
 
-        What was heard for a shorter time than it rests is lost again and again: it rests longer each time.
+        What was heard for a shorter time than it rests is lost again and again: it rests longer each time. That something
+        falls silent is a reason to look; that it still is would be one to look at the dead more often than at anybody else.
         """
         rest_s, clock = FIRST_REST_S, asyncio.get_running_loop()
         while True:
@@ -123,15 +124,20 @@ class Watches:
                         self._say(target, "; ".join(signal.deaf))
                         self._heard(target)
             except TargetError as error:
-                self._say(target, log.masked(error.reason))
-                self._heard(target)
+                self._lose(target, log.masked(error.reason), heard=heard_at is not None)
             except Exception as error:  # noqa: BLE001 - a mistake in one watch ends none, not even this one for ever
-                self._say(target, mistake(f"watch {target}", error))
-                self._heard(target)
+                self._lose(target, mistake(f"watch {target}", error), heard=heard_at is not None)
             if heard_at is not None and clock.time() - heard_at >= rest_s:
                 rest_s = FIRST_REST_S
             await asyncio.sleep(rest_s * (0.5 + self._rng.random()))
             rest_s = min(rest_s * 2.0, MOST_REST_S)
+
+    def _lose(self, target: TargetId, why: str, *, heard: bool) -> None:
+        """Say that nothing is heard any more; it may not have been `heard` before either."""
+        fell_silent = heard or target not in self.deaf
+        self._say(target, why)
+        if fell_silent:
+            self._heard(target)
 
     def _say(self, target: TargetId, deaf: str) -> None:
         if deaf == self.deaf.get(target, ""):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from contextlib import asynccontextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +14,16 @@ import asyncssh
 
 from reconciler.aside import begun
 from reconciler.targets import TargetError
+from reconciler.targets.first_word import first_word
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from resources.contract import TargetId
     from resources.endpoints import SshEndpoint
 
 CONNECT_S = 10.0
-"""Seconds until a host must have let us in."""
+"""Seconds until a host must have said its first word, and from its turn on until it must have let us in."""
 
 KEY_S = 10.0
 """Seconds until the file of a private key must be read: it is no host's fault when it is not."""
@@ -31,6 +36,9 @@ pause before the next."""
 AT_ONCE = 32
 """Handshakes at the same time, over all hosts: more of them only wait for each other's arithmetic."""
 
+DOUBTFUL = 4
+"""The hosts that did not come to the end of their last handshake in time have one place in so many, all together."""
+
 KEEPALIVE_S = 10.0
 """Seconds of silence after which a host is asked for a sign of life; the third unanswered one ends the connection."""
 
@@ -42,12 +50,26 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly13
 
 
 class ConnectGate:
-    """Lets only so many handshakes happen at the same time."""
+    """Lets only so many handshakes happen at the same time; a host that hangs takes nobody's place again and again."""
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
         """Make the gate; all targets of a run share one."""
-        self.limit = asyncio.Semaphore(at_once)
+        self._limit = asyncio.Semaphore(at_once)
+        self._doubtful = asyncio.Semaphore(max(at_once // DOUBTFUL, 1))
+        self._hung: set[TargetId] = set()
         self._reading: dict[tuple[str, str], asyncio.Future[asyncssh.SSHClientConnectionOptions]] = {}
+
+    @asynccontextmanager
+    async def place(self, host: TargetId) -> AsyncIterator[None]:
+        """Wait for a place, and have it for a handshake. Raises TimeoutError when that takes too long."""
+        async with self._doubtful if host in self._hung else nullcontext(), self._limit:
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    yield
+            except TimeoutError:
+                self._hung.add(host)
+                raise
+            self._hung.discard(host)
 
     async def options(self, user: str, key_file: str) -> asyncssh.SSHClientConnectionOptions:
         """Return what all hosts of one account have in common. Raises OSError, and what asyncssh says of a key.
@@ -69,14 +91,17 @@ class ConnectGate:
 
 
 async def connect(endpoint: SshEndpoint, gate: ConnectGate) -> asyncssh.SSHClientConnection:
-    """Return a connection to the very host that is declared. Raises TargetError."""
+    """Return a connection to the very host that is declared. Raises TargetError.
+
+    A host has its place at the gate when it has said something: however many are dead, none of them is waited for there.
+    """
     options = await _shared(endpoint, gate)
     for attempt in range(1, ATTEMPTS + 1):
         guard = _Guard(endpoint)
         try:
-            async with gate.limit, asyncio.timeout(CONNECT_S):
+            async with first_word(endpoint.address, endpoint.port, CONNECT_S) as word, gate.place(endpoint.target):
                 return await asyncssh.connect(
-                    endpoint.address, endpoint.port, options=options,
+                    endpoint.address, endpoint.port, tunnel=word, options=options,
                     client_factory=lambda guard=guard: guard, **guard.algorithms(),
                 )  # fmt: skip
         except (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError) as error:

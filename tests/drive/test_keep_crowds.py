@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.keep import LOOKERS, SWEEP_S
 from reconciler.queue import MOST_REST_S
+from reconciler.targets import BEAT_S, Signal, TargetError
 from reconciler.turns import Priority
+from reconciler.watch import Watches
 from resources.contract import TargetId
 from tests.drive.test_keep import Kept, keeping, until
 from tests.drive.world import Place, World, desired_of, thing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Collection, Sequence
 
     from resources.contract import Action, Query, Reply
 
@@ -56,9 +59,24 @@ class Timed(Place):
         kept.keeper.look_again(self.target)
 
 
-def crowd(count: int = MANY) -> tuple[list[Timed], Kept]:
+class Voiced(Timed):
+    """One that can be listened to."""
+
+    async def watch(
+        self, paths: Collection[str], units: Collection[str], *, cib: bool = False, beat_s: float = BEAT_S
+    ) -> AsyncGenerator[Signal, None]:
+        """Tell that everything may have changed, unless nobody answers."""
+        assert (paths, units, cib) == (frozenset(), frozenset(), False)
+        while not self.silent:
+            yield Signal(self.target, everything=True)
+            while not self.silent:  # noqa: ASYNC110 - the clock jumps
+                await asyncio.sleep(beat_s)
+        raise TargetError(self.target, "no answer")
+
+
+def crowd(count: int = MANY, kind: type[Timed] = Timed) -> tuple[list[Timed], Kept]:
     """Return places that are as declared, and their keeper."""
-    places = [Timed(f"h{number}") for number in range(count)]
+    places = [kind(f"h{number}") for number in range(count)]
     world = World({place.target: place for place in places})
     return places, Kept(world, *(thing(place.target.name, "x", size=1) for place in places))
 
@@ -113,6 +131,27 @@ async def test_a_dead_host_is_asked_ever_more_seldom_until_a_person_asks() -> No
         await until(lambda: kept.has("h0", new={"size": 1}), 1.5 * SECOND)
         assert now() - last < 3 * SECOND
         assert sound.things["x"] == {"size": 1}
+
+
+async def test_a_dead_host_that_is_listened_to_is_looked_at_no_more_often() -> None:
+    """That it still cannot be listened to is no news of it; when it is heard again, it is looked at within two minutes."""
+    (dead,), kept = crowd(1, Voiced)
+    async with keeping(kept), asyncio.TaskGroup() as group:
+        rng = Random(1)  # noqa: S311 - jitter
+        watches = Watches(group, kept.world, kept.keeper.look_again, rng)  # type: ignore[arg-type] # enough of Targets
+        kept.keeper.asks = watches.follow
+        await asyncio.sleep(60)
+        assert not watches.deaf
+        dead.silent = True
+        await asyncio.sleep(3600)
+        assert watches.deaf
+        del dead.asked[:]
+        await asyncio.sleep(7200)
+        assert len(dead.asked) <= 7200 / (0.74 * MOST_REST_S)
+        dead.silent = False
+        dead.things["x"] = {"size": 7}
+        await until(lambda: kept.has("h0", x={"size": 1}), 120)
+        watches.stop()
 
 
 async def test_a_third_of_the_hosts_dead_delays_no_sweep_and_no_person() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from reconciler import log
 from reconciler.core.errors import LeadError
-from reconciler.hosts_told import TELL_EVERY_S, tell_hosts
-from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, Leader
+from reconciler.hosts_told import MOST_REST_S, TELL_EVERY_S, Tidings
+from reconciler.leader import ANSWER_S, ASK_EVERY_S, CLAIM_S, FIRST_ANSWER_S, Leader
 from reconciler.targets import TargetError
 from reconciler.targets.fence import LEASE_S, Fence
 from reconciler.targets.open import Targets
@@ -54,7 +54,7 @@ class Cib:
 class Member:
     """A member's helper: `cib` is that of its part of the ring, `heard` the number that its host has seen.
 
-    `slow_s` is what each answer takes, `closing_s` what letting it go does.
+    `slow_s` is what each answer takes, `login_s` what it takes to be let in before, `closing_s` what letting it go does.
     `mode` is live, silent (no answer), hung (never one) or mistaken (nonsense, which nobody foresaw).
     """
 
@@ -64,6 +64,8 @@ class Member:
     racing: list[Cib] = field(default_factory=list)
     heard: int = 0
     slow_s: float = 0.0
+    login_s: float = 0.0
+    open: bool = False
     closing_s: float = 0.0
     closed: int = 0
 
@@ -87,6 +89,9 @@ class Member:
         return Reply({})
 
     async def _answering(self) -> None:
+        if not self.open:
+            await asyncio.sleep(self.login_s)
+            self.open = True
         await asyncio.sleep(self.slow_s)
         if self.mode == "mistaken":
             raise KeyError("quorate")
@@ -98,6 +103,7 @@ class Member:
     async def close(self) -> None:
         """Count that a connection was given up."""
         self.closed += 1
+        self.open = False
         await asyncio.sleep(self.closing_s)
 
 
@@ -257,9 +263,56 @@ async def test_a_hanging_connection_is_given_up() -> None:
         await asyncio.sleep(ASK_EVERY_S + ANSWER_S + 0.1)
         assert ring.members["ctl2"].closed
         ring.members["ctl2"].mode = "live"
-        await asyncio.sleep(ASK_EVERY_S + 0.1)
+        await asyncio.sleep(FIRST_ANSWER_S + 0.1)
         ring.members["ctl3"].mode = "silent"
         await asyncio.sleep(60.0)
+
+
+@pytest.mark.parametrize("login_s", [4.0, 9.5])
+async def test_slow_logins_keep_nobody_from_leading(login_s: float) -> None:
+    """On busy controllers it takes longer to be let in than an answer may take later: nothing begun is given up for that."""
+    ring = Ring()
+    for member in ring.members.values():
+        member.login_s = login_s
+    began = await time()
+    async with ring.leader().lead(ring.endpoints) as fence:
+        assert await time() - began <= login_s + 1.0
+        assert [member.closed for member in ring.members.values()] == [0, 0, 0]
+        await asyncio.sleep(60.0)
+        assert not fence.closed
+        ring.members["ctl2"].mode = "hung"
+        await asyncio.sleep(60.0)
+        ring.members["ctl2"].mode = "live"
+        await asyncio.sleep(FIRST_ANSWER_S + login_s + ASK_EVERY_S)
+        ring.members["ctl3"].mode = "silent"
+        await asyncio.sleep(60.0)
+        assert not fence.closed
+
+
+async def test_a_slow_login_is_waited_for_where_it_decides() -> None:
+    """One member answers at once, one refuses connections: the third one's word is needed, though its login takes long."""
+    ring = Ring()
+    ring.members["ctl2"].login_s = 9.5
+    ring.members["ctl3"].mode = "silent"
+    async with ring.leader().lead(ring.endpoints) as fence:
+        await asyncio.sleep(60.0)
+        assert not fence.closed
+
+
+async def test_a_dead_member_does_not_delay_who_takes_the_lead() -> None:
+    """The former leader's host hangs, and one of the others is in the ring's new part a moment later: nobody waits longer."""
+    ring = Ring()
+    ring.members["ctl1"].mode = "hung"
+    late = ring.part("ctl3")
+    began, loop = await time(), asyncio.get_running_loop()
+
+    def join() -> None:
+        ring.members["ctl3"].cib = ring.cib
+
+    loop.call_later(1.0, join)
+    async with ring.leader("ctl2").lead(ring.endpoints) as fence:
+        assert await time() - began <= 1.0 + ASK_EVERY_S
+        assert (late.number, fence.number) == (0, ring.cib.number)
 
 
 async def test_a_mistake_about_one_member_is_outlived() -> None:
@@ -395,33 +448,49 @@ async def test_new_members_are_asked_at_once() -> None:
         assert not fence.closed
 
 
+class Away:
+    """A host that does not answer before it is back; when it was tried, and when it was told."""
+
+    def __init__(self, name: str, back_at: float) -> None:
+        """Be back then."""
+        self._name = name
+        self.back_at = back_at
+        self.tried: list[float] = []
+        self.told: list[float] = []
+
+    async def do(self, action: Action) -> Reply:
+        """Hear who leads, or not."""
+        assert action == Action("epoch.raise", {})
+        now = await time()
+        self.tried.append(now)
+        if now < self.back_at:
+            raise TargetError(TargetId("ssh", self._name), "no route to host")
+        self.told.append(now)
+        return Reply({})
+
+    async def close(self) -> None:
+        """Have nothing to close."""
+
+
 async def test_a_host_that_was_away_is_told_when_it_is_back() -> None:
-    """Until it has heard of the new leader it would believe the former one: it is told although there is nothing to change."""
-    told: dict[str, list[float]] = {"up": [], "away": []}
-    back_at, loop = 100.0, asyncio.get_running_loop()
+    """Until it has heard of the new leader it would believe the former one: it is told although there is nothing to change.
 
-    class Host:
-        def __init__(self, name: str) -> None:
-            self._name = name
-
-        async def do(self, action: Action) -> Reply:
-            assert action == Action("epoch.raise", {})
-            if self._name == "away" and loop.time() < back_at:
-                raise TargetError(TargetId("ssh", self._name), "no route to host")
-            told[self._name].append(loop.time())
-            return Reply({})
-
-        async def close(self) -> None:
-            """Have nothing to close."""
-
+    It is tried ever more seldom, and at once when there is news of it.
+    """
+    loop, began = asyncio.get_running_loop(), await time()
+    hosts = {name: Away(name, began + away_s) for name, away_s in {"up": 0.0, "unheard": 7200.0, "heard": 7200.0}.items()}
     fence = Fence("demo", 7, "ctl1", loop.time)
-    fence.extend(loop.time() + 1000.0)
-    hosts = endpoints("up", "away")
-    back_at += loop.time()
-    async with opening(Host)(hosts) as targets, asyncio.timeout(300.0):
-        await tell_hosts(fence, targets, hosts)
-    assert [len(times) for times in told.values()] == [1, 1]
-    assert told["away"][0] - back_at <= TELL_EVERY_S
+    fence.extend(began + 10_000.0)
+    async with opening(hosts.__getitem__)(endpoints(*hosts)) as targets:
+        tidings = Tidings(fence, targets, endpoints(*hosts))
+        loop.call_at(began + 7210.0, tidings.heard, TargetId("ssh", "heard"))
+        loop.call_at(began + 7211.0, tidings.heard, RING)
+        await tidings.run()
+    assert [len(host.told) for host in hosts.values()] == [1, 1, 1]
+    assert hosts["up"].told == [pytest.approx(began)]
+    assert hosts["heard"].told == [pytest.approx(began + 7210.0)]
+    assert hosts["unheard"].told[0] - hosts["unheard"].back_at <= MOST_REST_S
+    assert len(hosts["unheard"].tried) <= 7200.0 / MOST_REST_S + 5
 
 
 async def test_a_host_that_has_heard_a_higher_number_is_told_of_and_ends_nobody(capsys: pytest.CaptureFixture[str]) -> None:
@@ -446,7 +515,7 @@ async def test_a_host_that_has_heard_a_higher_number_is_told_of_and_ends_nobody(
     fence.extend(loop.time() + 1000.0)
     hosts = endpoints("ahead", "sound")
     async with opening(Host)(hosts) as targets, asyncio.timeout((refusals + 1) * TELL_EVERY_S):
-        await tell_hosts(fence, targets, hosts)
+        await Tidings(fence, targets, hosts).run()
     (line,) = capsys.readouterr().err.splitlines()
     told = json.loads(line)
     assert (told["event"], told["target"], told["reason"]) == ("host_refuses_the_leader", "ssh:ahead", "epoch 99 was here")
@@ -468,7 +537,7 @@ async def test_nobody_is_told_by_who_leads_no_more() -> None:
 
     fence.extend(loop.time())
     async with opening(lambda _: Away())(hosts) as targets, asyncio.timeout(300.0):
-        await tell_hosts(fence, targets, hosts)
+        await Tidings(fence, targets, hosts).run()
 
 
 async def test_who_is_cancelled_is_cancelled() -> None:

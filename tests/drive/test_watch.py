@@ -122,7 +122,7 @@ async def test_other_questions_to_a_vcenter_begin_no_other_watch() -> None:
 
 
 async def test_silence_is_told_until_it_is_heard_again() -> None:
-    """Why nothing is heard stands there as long as nothing is; each loss and each beginning is a reason to look."""
+    """Why nothing is heard stands there as long as nothing is; falling silent and each beginning are reasons to look."""
     lives: list[float | None] = [100.0, None, None, 1e6]
     voice = Voice(lambda: lives.pop(0))
     async with listening(vcenter=voice) as heard:
@@ -132,8 +132,30 @@ async def test_silence_is_told_until_it_is_heard_again() -> None:
         await asyncio.sleep(1.1)
         assert (heard.heard, heard.watches.deaf) == ([VC1] * 2, {VC1: "it fell silent"})
         await asyncio.sleep(30)
-        assert (heard.heard, heard.watches.deaf) == ([VC1] * 5, {})
+        assert (heard.heard, heard.watches.deaf) == ([VC1] * 3, {})
         assert not lives
+
+
+async def test_a_silence_that_lasts_is_one_reason_to_look() -> None:
+    """However often it is tried in vain to listen: who looks at what is dead has rests of its own, and they are longer."""
+    voice = Voice(lambda: None)
+    async with listening(vcenter=voice) as heard:
+        heard.watches.follow({VC1: ()})
+        await asyncio.sleep(7200)
+        assert (len(voice.watched) > 50, heard.heard) == (True, [VC1])
+
+
+async def test_a_silence_that_lasts_by_a_mistake_is_one_reason_to_look() -> None:
+    """What nobody foresaw makes nobody look more often than what everybody knows."""
+
+    def mistaken() -> float:
+        raise ValueError("nobody foresaw this")
+
+    voice = Voice(mistaken)
+    async with listening(vcenter=voice) as heard:
+        heard.watches.follow({VC1: ()})
+        await asyncio.sleep(7200)
+        assert heard.heard == [VC1]
 
 
 async def test_a_silence_is_one_warning_whatever_its_reasons(capsys: pytest.CaptureFixture[str]) -> None:

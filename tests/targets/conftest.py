@@ -35,7 +35,13 @@ async def connect(sshd: Sshd) -> AsyncIterator[Connect]:
     targets: list[SshTarget] = []
 
     def make(
-        *, python: str = sys.executable, fence: Fence = UNFENCED, place: str = "", gate: ConnectGate | None = None, **other: Any
+        *,
+        host: str = "host",
+        python: str = sys.executable,
+        fence: Fence = UNFENCED,
+        place: str = "",
+        gate: ConnectGate | None = None,
+        **other: Any,
     ) -> SshTarget:
         host_key = sshd.host_key.export_public_key().decode()
         known = {
@@ -45,7 +51,7 @@ async def connect(sshd: Sshd) -> AsyncIterator[Connect]:
             "host_key": host_key,
             "key_file": str(sshd.key_file),
         }
-        endpoint = SshEndpoint(target=TargetId("ssh", "host"), **{**known, **other})
+        endpoint = SshEndpoint(target=TargetId("ssh", host), **{**known, **other})
         folder = str(sshd.folder / "state")
         targets.append(SshTarget(endpoint, gate, python=python, folder=folder, fence=fence, place=place))
         return targets[-1]

@@ -39,7 +39,6 @@ slow login would begin from nothing each time. The lease has to outlast two late
 CLAIM_S = 20.0
 REST_S = 0.5
 """Seconds in which the lead must be won, and between two attempts."""
-
 PAIR = 2
 """A ring of two has no majority but both: there one is enough, and fencing has to tell the two apart."""
 

@@ -348,6 +348,10 @@ class Reconciler:
             self._appliers.add(applier)
             try:
                 results = entry.results = await applier.apply(look.plan, desired.catalog.units, look.observed)
+            except Exception:  # what came of each restart is lost with it: none has come through until it is seen to have
+                self._take_note(look.plan, {address: Result(address, Outcome.FAILED) for address in applier.interrupted})
+                self._last = None
+                raise
             finally:
                 self._appliers.discard(applier)
         self._take_note(look.plan, results)
@@ -371,7 +375,8 @@ class Reconciler:
 
     def _take_note(self, plan: Plan, results: Mapping[Address, Result]) -> None:
         """Remember the services that did not come through a restart, those of earlier passes included that still have not."""
-        ends = [(step.address, step.disruption.service, results[step.address]) for step in plan.pending if step.disruption]
+        told = (step for step in plan.pending if step.address in results)
+        ends = [(step.address, step.disruption.service, results[step.address]) for step in told if step.disruption]
         well = {service for _, service, result in ends if result.outcome is Outcome.CONVERGED}
         self.broken = {address: service for address, service in self.broken.items() if service not in well}
         self.broken |= {address: service for address, service, result in ends if result.outcome is Outcome.FAILED}

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler.core.plan import Verb
 from reconciler.core.status import GOOD
 from reconciler.queue import FIRST_REST_S, JITTER, MOST_REST_S
 
@@ -38,6 +39,11 @@ class _Failed:
     until: float
     changes: tuple[Change, ...]
 
+    @property
+    def stale(self) -> float:
+        """From when on it counts no more, unless it differs then: had it differed before, it would have been tried again."""
+        return self.until + (self.until - self.at)
+
 
 class Rests:
     """The units that rest. `over` is called when one's time has come."""
@@ -61,10 +67,15 @@ class Rests:
         loop.call_later(rest + A_MOMENT_S, self._over)
 
     def resting(self, plan: Plan) -> frozenset[Address]:
-        """Return what rests now; not for long where it is to change otherwise than it was then."""
+        """Return what rests now; not for long where it is to change otherwise than it was then.
+
+        What has been as declared for as long as it rested last was mended by somebody else: its failures are forgotten.
+        """
         if not self._failed:
             return frozenset()
         now = asyncio.get_running_loop().time()
+        differ = {step.address for step in plan.steps if step.verb is not Verb.NOTHING}  # or nobody knows
+        self._failed = {key: failed for key, failed in self._failed.items() if now < failed.stale or key in differ}
         changes = {step.address: step.changes for step in plan.pending}
         return frozenset(
             address

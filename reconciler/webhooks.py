@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import requests
 
 from reconciler import log
+from reconciler.mistakes import outlived
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -167,7 +168,8 @@ class _Sender:
             while not (self._closing.is_set() and self._queue.empty()):
                 message = self._queue.get()
                 if message is not None:
-                    self._deliver(session, message)
+                    with outlived(f"tell the webhook {self._hook.name}"):  # nobody would begin this thread anew
+                        self._deliver(session, message)
 
     def _deliver(self, session: requests.Session, message: _Message) -> None:
         rest_s, name, why = self._pace.first_s, self._hook.name, ""
@@ -200,7 +202,7 @@ class _Sender:
                 self._hook.url, message.body, headers=headers, timeout=ANSWER_S, allow_redirects=False, stream=True
             ) as answer:
                 return "" if answer.status_code in SUCCESS else f"it answers {answer.status_code}"
-        except (requests.RequestException, ValueError) as error:  # the latter for a URL that is none
+        except (OSError, ValueError) as error:  # no RequestException: certificates that are missing, a URL that is none
             return _innermost(error)
 
 

@@ -18,7 +18,8 @@ from reconciler.mistakes import mistake
 from reconciler.reconcile import Entry, Reconciler
 from reconciler.targets import Signal
 from reconciler.watch import Watches
-from resources.contract import TargetId
+from resources.contract import Need, TargetId
+from tests.drive.test_bounds import Turncoat
 from tests.drive.test_keep import Kept, keeping, until
 from tests.drive.world import Place, Thing, World, desired_of, thing
 
@@ -233,6 +234,34 @@ async def test_a_mistake_around_a_portion_fails_it_and_leaves_nothing_in_hand() 
         assert 5 < len(tries) < 15
         reconciler.act = act  # type: ignore[method-assign] # as it was
         await until(lambda: kept.has("a", x={"size": 1}), 400)
+
+
+async def test_a_restart_that_failed_beside_a_mistake_stops_the_rollout() -> None:
+    """A unit breaks its plan while a service beside it does not come through its restart: no other one is interrupted."""
+    world = World()
+    says: dict[str, str] = {}
+    first = thing("a", "sa", active=True, fresh=True, settle_s=5)
+    ring = thing("c", "ring", first, size=1, settle_s=5)
+    false = Turncoat(address=thing("d", "false").address, desired={"size": 1}, needs=(Need(ring.address, ""),), says=says)
+    other = thing("b", "sb", active=True, fresh=True)
+
+    def breaks(_: Action) -> None:
+        world.place("a").things["sa"] = {"active": False, "fresh": True}
+        says["disrupts"] = "the whole house"
+
+    world.place("a").things["sa"] = {"active": True, "fresh": False}
+    world.place("a").after_do = breaks
+    world.place("b").things["sb"] = {"active": True, "fresh": True}
+    world.place("c").things["ring"] = {"size": 1}
+    async with keeping(Kept(world, first, ring, false, other, max_unavailable=10)) as kept:
+        await until(lambda: world.place("a").things["sa"]["active"] is False, 5)
+        await asyncio.sleep(20)
+        assert world.place("d").done == []
+        world.place("b").things["sb"]["fresh"] = False
+        kept.keeper.look_again(TargetId("ssh", "b"))
+        await asyncio.sleep(60)
+        assert kept.has("b", sb={"active": True, "fresh": False})
+        assert "sa did not come through the restart" in kept.keeper.inside.stopped
 
 
 async def test_a_mistake_in_deciding_is_loud_and_rests(capsys: pytest.CaptureFixture[str]) -> None:

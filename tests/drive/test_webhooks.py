@@ -20,6 +20,7 @@ from tests.drive.receiver import receiving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.drive.receiver import Receiver
 
@@ -38,6 +39,11 @@ class Counted(Counter[tuple[str, str]]):
 def news(text: str = "it broke", event: Event = Event.STEP_FAILED) -> News:
     """Return news."""
     return News(event, {"count": 1, "subjects": [{"name": "ssh:ctl1/file//etc/x", "reason": text}]})
+
+
+def alive(webhook: str) -> bool:
+    """Tell whether somebody still tells that webhook."""
+    return any(thread.name == f"webhook-{webhook}" for thread in threading.enumerate())
 
 
 @contextmanager
@@ -139,6 +145,42 @@ def test_nobody_listens(capsys: pytest.CaptureFixture[str]) -> None:
     assert "token" not in told
 
 
+def test_one_that_could_not_be_sent_for_want_of_certificates_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While the certificates are not there, as when they are just installed anew, an attempt fails, and the next is made."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+    with telling(Webhook("ops", "https://127.0.0.1:9/in", KEY)) as (webhooks, counts):
+        for text in ("first", "second"):
+            webhooks.tell(news(text))
+        receiver.until(lambda: counts["ops", "dropped"] == 2 or not alive("ops"))
+    assert counts == {("ops", "failed"): 2 * QUICK.attempts, ("ops", "dropped"): 2}
+    assert "gone.pem" in capsys.readouterr().err
+
+
+def test_a_mistake_in_telling_ends_nothing(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a mistake befalls is logged as one, and what comes after it is told."""
+
+    class Clumsy(Counted):
+        """Fails once, in a way that nobody foresaw."""
+
+        def delivery(self, webhook: str, result: str) -> None:
+            """Fail the first time, then count."""
+            if not self:
+                self["mistakes", "made"] += 1
+                raise KeyError(webhook)
+            super().delivery(webhook, result)
+
+    counts = Clumsy()
+    with Webhooks({}, counts, QUICK) as webhooks:
+        webhooks.use([Webhook("ops", receiver.url, KEY)])
+        for text in ("first", "second"):
+            webhooks.tell(news(text))
+        receiver.until(lambda: counts["ops", "sent"] or not alive("ops"))
+    assert counts["ops", "sent"] == 1
+    assert "event='mistake'" in capsys.readouterr().err
+
+
 def test_one_that_hangs_delays_nobody(receiver: Receiver) -> None:
     """While one webhook does not answer others are told; what finds no room is dropped and counted; the end does not wait."""
     receiver.open.clear()
@@ -158,7 +200,7 @@ def test_one_that_hangs_delays_nobody(receiver: Receiver) -> None:
         assert counts["slow", "dropped"] >= 9
         assert webhooks.waiting["slow"] == 20
     receiver.open.set()
-    receiver.until(lambda: not any(thread.name == "webhook-slow" for thread in threading.enumerate()))
+    receiver.until(lambda: not alive("slow"))
 
 
 def test_other_settings_leave_what_waits(receiver: Receiver) -> None:

@@ -198,8 +198,12 @@ def pause_heads(permit: Permit) -> list[str]:
 def _pause_head(pause: Pause) -> str:
     until = f" until {clock(pause.until)}" if pause.until else ""
     reason = f": {pause.reason}" if pause.reason else ""
-    resume = f"bivisor resume {shlex.quote(pause.selector)}" if pause.selector else "bivisor resume"
-    return f"{_named(pause.what)} is paused by {pause.by} since {clock(pause.at)}{until}{reason} ({resume})"
+    return f"{_named(pause.what)} is paused by {pause.by} since {clock(pause.at)}{until}{reason} ({_end_of(pause)})"
+
+
+def _end_of(pause: Pause) -> str:
+    """Return the command that ends this pause, and no other one."""
+    return f"bivisor resume {shlex.quote(pause.what)}"
 
 
 def _named(what: str) -> str:

@@ -29,8 +29,8 @@ Selector = Annotated[
     str,
     typer.Argument(
         metavar="SELECTOR",
-        help="A resource (HypervisorZone/kvm-az, Node/kvm1), a target (ssh:kvm1), a unit or its end; * and ? stand for any "
-        "characters. Without it, or as everything: all there is.",
+        help="A resource (HypervisorZone/kvm-az, Node/kvm1), a target (ssh:kvm1), a unit or its end, or everything; * and ? "
+        "stand for any characters. Without it: everything.",
         show_default=False,
     ),
 ]

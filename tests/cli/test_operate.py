@@ -95,6 +95,8 @@ def test_numbers_health_and_news(desk: Path) -> None:
             daemon.until(lambda: metrics(daemon)["bivisor_desired_valid"] == 0, "the refusal is counted")
             assert asked(daemon, "/readyz")[0] == 200, "the last good documents are in force"
             receiver.until(lambda: receiver.told("documents.refused"))
+            edit(desk / "desired/zones.yaml", "vlan: many", "vlan: 100")
+            receiver.until(lambda: receiver.told("documents.mended"))
         assert receiver.told("documents.taken")
         assert "desired/zones.yaml:" in receiver.told("documents.refused")[0]["reason"]
         log = daemon.log.read_text()

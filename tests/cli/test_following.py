@@ -209,7 +209,7 @@ def test_it_ends_when_its_reader_has_gone(tmp_path: Path, arguments: str) -> Non
     """As any program in `| head -1`: at once, and not when something happens that it would have told."""
     (tmp_path / "desired").mkdir()
     environment = {**os.environ, "BIVISOR_STATE": str(tmp_path / "state")}
-    command = [PROGRAM, *arguments.split()]
+    command = [str(PROGRAM), *arguments.split()]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as follower:
         out, told = follower.stdout, follower.stderr
         assert out is not None

@@ -175,6 +175,41 @@ def test_what_is_wrong_at_the_start_is_told(desk: Path) -> None:
     )
 
 
+SLOW = """listen: 127.0.0.1:0
+webhooks:
+  - name: ops
+    url: http://127.0.0.1:9/
+    secret: {command: [sh, -c, 'touch asked; until [ -e answers ]; do sleep 0.05; done; echo 0123456789abcdef']}
+"""
+"""Settings whose secret is told as soon as there is a file `answers`."""
+
+
+def test_it_ends_well_while_it_still_begins(desk: Path) -> None:
+    """SIGTERM during the command of a secret in the settings is the wish to stop as later, and so is the end."""
+    with ended(Running(desk, "--settings", str(settings(desk, SLOW)), "--observe-only")) as daemon:
+        daemon.until((desk / "asked").exists, "the secret is asked for")
+        daemon.process.send_signal(signal.SIGTERM)
+        try:
+            assert daemon.process.wait(PATIENCE_S) == 0
+        finally:
+            (desk / "answers").touch()
+        assert daemon.lines("stopped")
+        assert not daemon.lines("starting")
+
+
+def test_a_reload_while_it_still_begins_is_heeded_then(desk: Path) -> None:
+    """SIGHUP during the command of a secret in the settings ends nobody: everything is read anew as soon as it runs."""
+    path = settings(desk, SLOW)
+    with ended(Running(desk, "--settings", str(path), "--observe-only")) as daemon:
+        daemon.until((desk / "asked").exists, "the secret is asked for")
+        path.write_text("listen: 127.0.0.1:0\nlogLevel: loud\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        (desk / "answers").touch()
+        daemon.until(lambda: daemon.lines("settings"), "they are read again")
+        assert daemon.lines("settings")[0]["status"] == "refused"
+        assert daemon.lines("listening")
+
+
 def heard(systemd: socket.socket, holds: Callable[[list[str]], bool]) -> None:
     """Listen to what systemd is told until it holds."""
     lines: list[str] = []

@@ -12,6 +12,7 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.test_port_groups import PROGRAM, desk, edit
@@ -21,8 +22,6 @@ from tests.drive.receiver import receiving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    import pytest
 
     from tests.lab.vcenter.process import Running as Vcenter
 
@@ -103,6 +102,21 @@ def test_numbers_health_and_news(desk: Path) -> None:
         assert KEY not in log
         assert receiver.url not in log
         assert all(line.startswith("{") for line in log.splitlines()), log
+
+
+def test_the_address_that_is_told_can_be_asked(tmp_path: Path) -> None:
+    """One of IPv6 too: it stands in brackets, as in the settings and in any URL."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tried:
+        try:
+            tried.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no ::1")
+    (tmp_path / "desired").mkdir()
+    path = tmp_path / "run.yaml"
+    path.write_text('listen: "[::1]:0"\n')
+    with running(tmp_path, "--settings", str(path), "--observe-only") as daemon:
+        assert asked(daemon, "/healthz")[0] == 200
+        assert str(daemon.lines("listening")[0]["address"]).startswith("[::1]:")
 
 
 def test_it_is_not_ready_before_it_has_documents(desk: Path) -> None:

@@ -204,6 +204,18 @@ def on_terminal(folder: Path, *arguments: str, until: bytes) -> bytes:
     return drawn
 
 
+def test_several_mistakes_are_several_lines(tmp_path: Path) -> None:
+    """Whoever watches in a pipe reads them one below the other, as bivisor validate tells them."""
+    (tmp_path / "desired").mkdir()
+    (tmp_path / "desired/zones.yaml").write_text("kind: Nothing\n---\nkind: Neither\n")
+    with running(tmp_path, "--observe-only") as daemon, following(tmp_path, "status", "-w") as lines:
+        daemon.until(lambda: daemon.lines("desired"), "they are refused")
+        told = [f"    {line}" for line in str(daemon.lines("desired")[0]["message"]).splitlines()[1:]]
+        assert told
+        lines.until(lambda: set(told) <= set(lines.lines()), "each stands in a line of its own")
+        assert "\\n" not in lines.out.read_text()
+
+
 @pytest.mark.parametrize("arguments", ["status -w", "status -w -o json", "events -f"])
 def test_it_ends_when_its_reader_has_gone(tmp_path: Path, arguments: str) -> None:
     """As any program in `| head -1`: at once, and not when something happens that it would have told."""

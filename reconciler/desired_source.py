@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
+import os
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeVar
@@ -231,7 +232,9 @@ class DesiredSource:
         try:
             return await self._off(load_folder, self._folder)
         except BivisorError as error:
-            return error
+            if self._state.desired is None or await self._off(os.path.exists, self._folder):
+                return error
+            return BivisorError(f"{self._folder}: this folder has gone: bring it back. What it declared last stays in force")
         except Exception as error:  # noqa: BLE001 - documents that bring a mistake to light are refused as any others
             return self._mistaken(error)
 

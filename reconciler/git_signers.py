@@ -50,7 +50,7 @@ class Signers:
         try:
             content = self.file.read_bytes()
         except OSError as error:
-            raise FollowError("NoSigners", f"{self.file} cannot be read: {error.strerror}") from None
+            raise self._unusable(f"cannot be read: {error.strerror}") from None
         allowed = "/dev/null"
         if _ARMOUR in content or content[:1] >= bytes((_PACKET,)):
             self._import(home)
@@ -66,17 +66,21 @@ class Signers:
         program = shutil.which("gpg")
         if program is None:
             raise FollowError(
-                "NoSigners", f"to verify by the keyring {self.file} the program gpg is needed: apt-get install gpg"
+                "NoSigners", f"--verify-signatures {self.file}: the program gpg is needed for a keyring: apt-get install gpg"
             )
         (home / "gpg.conf").write_text("trust-model always\n")
         command = [program, "--homedir", str(home), "--batch", "--quiet", "--no-autostart", "--import", str(self.file)]
         try:
             done = subprocess.run(command, capture_output=True, check=False, timeout=VERIFY_S)  # noqa: S603 - no shell
         except subprocess.TimeoutExpired:
-            raise FollowError("NoSigners", f"gpg did not read {self.file} within {VERIFY_S:g} s") from None
+            raise self._unusable(f"gpg did not read it within {VERIFY_S:g} s") from None
         if done.returncode:
             said = next(iter(done.stderr.decode(errors="replace").strip().splitlines()[-1:]), "")
-            raise FollowError("NoSigners", f"{self.file} is no keyring that gpg can read: {said}")
+            raise self._unusable(f"is no keyring that gpg can read: {said}")
+
+    def _unusable(self, why: str) -> FollowError:
+        remedy = "put your signers' keys there, or name another file. Until then nothing counts as signed"
+        return FollowError("NoSigners", f"--verify-signatures {self.file}: {why}: {remedy}")
 
 
 def _why(said: str, file: Path) -> tuple[str, str]:

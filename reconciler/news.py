@@ -43,6 +43,7 @@ class Event(StrEnum):
     TARGET_DEAF = "target.deaf"
     TARGET_HEARD = "target.heard"
     DOCUMENTS_REFUSED = "documents.refused"
+    DOCUMENTS_MENDED = "documents.mended"
     DOCUMENTS_TAKEN = "documents.taken"
 
 
@@ -60,6 +61,7 @@ MEANINGS = {
     Event.TARGET_DEAF: "Nothing is heard of a target: what changes there is found by looking from time to time.",
     Event.TARGET_HEARD: "A target is heard again, or is no longer listened to.",
     Event.DOCUMENTS_REFUSED: "The documents cannot be read as declared: the last good ones stay in force, if there are any.",
+    Event.DOCUMENTS_MENDED: "What stands there is refused no more; where it differs from what was in force, it is taken.",
     Event.DOCUMENTS_TAKEN: "Documents are in force that were not before.",
 }
 """What each event says, for people."""
@@ -71,6 +73,7 @@ ENDS = {
     Event.ROLLOUT_STOPPED: Event.ROLLOUT_RESUMED,
     Event.PAUSE_BEGAN: Event.PAUSE_ENDED,
     Event.TARGET_DEAF: Event.TARGET_HEARD,
+    Event.DOCUMENTS_REFUSED: Event.DOCUMENTS_MENDED,
 }
 """What begins and lasts, with its end."""
 
@@ -86,6 +89,7 @@ DATA = {
     **{event: f"`count`; `subjects` with `name`: {name}, and `reason`: {why}" for event, (name, why) in _ABOUT.items()},
     **{ENDS[event]: "`count`; `subjects` with `name` and `reason` as when it began" for event in _ABOUT},
     Event.DOCUMENTS_REFUSED: "`reason`: every mistake with its place, or why they are not taken; one in a line",
+    Event.DOCUMENTS_MENDED: "`reason`: why they were refused last",
     Event.DOCUMENTS_TAKEN: "`commit` and `branch`, empty where no commit is known; `dirty`: whether something is not committed",
 }
 """What the data of each event holds, for people; names of fields in backquotes."""
@@ -124,10 +128,17 @@ class Newsroom:
         self._kept = keeper, watches
 
     def folder(self, folder: Folder) -> None:
-        """Tell that documents are refused, once for each reason."""
+        """Tell that documents are refused, once for each reason, and that they are so no more.
+
+        A commit that is being looked at is neither.
+        """
         refused = refusal(folder)
+        if not refused and any(each.type == "Current" and each.status is Truth.UNKNOWN for each in folder.source):
+            return
         if refused and refused != self.refused:
             self._tell(News(Event.DOCUMENTS_REFUSED, {"reason": refused}))
+        elif self.refused and not refused:
+            self._tell(News(Event.DOCUMENTS_MENDED, {"reason": self.refused}))
         self.refused = refused
 
     def taken(self) -> None:

@@ -121,7 +121,8 @@ class Operation:
                 if listener is None:
                     yield
                 else:
-                    log.logger().info("listening", address="{}:{}".format(*listener.getsockname()[:2]))
+                    host, port = listener.getsockname()[:2]
+                    log.logger().info("listening", address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
                     async with serving(application(self._metrics.page, lambda: self.ill, self._unready), listener):
                         yield
                 for task in tasks:

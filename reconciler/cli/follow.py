@@ -15,15 +15,26 @@ if TYPE_CHECKING:
 EVERY_S = 0.5
 """Seconds between two looks; one costs about a millisecond."""
 
+_OUTPUT = 1
+"""The number of standard output."""
+
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 def turns(every_s: float = EVERY_S) -> Iterator[None]:
-    """Yield at once, and again and again, until Ctrl-C or SIGTERM: that is how following ends, and no failure."""
+    """Yield at once, and again and again, until Ctrl-C or SIGTERM: that is how following ends, and no failure.
+
+    Raises BrokenPipeError when nobody reads the output any more: who has nothing to tell writes nothing, and would not notice.
+    """
     with _ended() as ended:
+        either = select.poll()
+        either.register(ended, select.POLLIN)
+        either.register(_OUTPUT, 0)  # that its reader has gone is told in any case
         yield
-        while not select.select([ended], [], [], every_s)[0]:
+        while not (heard := dict(either.poll(every_s * 1000))):
             yield
+        if ended not in heard:
+            raise BrokenPipeError
 
 
 @contextmanager

@@ -77,6 +77,11 @@ def following(url: str, others: Mapping[str, object], *, desired: bool) -> Follo
     path, signers, secrets = _path(str(given.get("--path", saved.HERE))), others["--verify-signatures"], others["--secrets"]
     if secrets is not None and path == ".":
         raise typer.BadParameter("stands beside the folder of the documents: have one, by --path", param_hint="--secrets")
+    if isinstance(secrets, Path) and not secrets.is_dir():  # else each Secret is told to be missing, and none why
+        what = "is a file, not a folder" if secrets.exists() else "no such folder"
+        raise typer.BadParameter(
+            f"{secrets.absolute()}: {what}: name the one that holds the secrets' files", param_hint="--secrets"
+        )
     return Following(
         remote=remote,
         branch=str(given.get("--branch", "main")),

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 NAME = "pause"
 
+_TARGETS = ("ssh:", "pacemaker:", "openstack:", "vcenter:")
+"""How the name of a target begins."""
+
 Selector = Annotated[
     str,
     typer.Argument(
         metavar="SELECTOR",
-        help="A resource (HypervisorZone/kvm-az, Node/kvm1), a target (ssh:kvm1), a unit or its end; * and ? stand for any "
-        "characters. Without it: everything.",
+        help="A resource (HypervisorZone/kvm-az, Node/kvm1), a target (ssh:kvm1), a unit or its end, or everything; * and ? "
+        "stand for any characters. Without it: everything.",
         show_default=False,
     ),
 ]
@@ -51,6 +54,7 @@ def run(selector: Selector = "", desired: DesiredFolder = Path("desired"), *, re
     """
     from reconciler.core.past import storable  # noqa: PLC0415 - keeps --help fast
     from reconciler.core.pauses import Pause  # noqa: PLC0415 - as above
+    from reconciler.core.shown import printable  # noqa: PLC0415 - as above
     from reconciler.permits import stamp  # noqa: PLC0415 - as above
 
     now = datetime.now(UTC)
@@ -59,7 +63,7 @@ def run(selector: Selector = "", desired: DesiredFolder = Path("desired"), *, re
     what = _selected(selector, desired)
     made = Pause(what, _who(), stamp(now.timestamp()), end, storable(" ".join(reason.split())))
     file.change(lambda pauses: (*(each for each in _in_force(pauses, made.at) if each.selector != what), made))
-    words = f"Paused: {made.what}{f', until {clock(end)}' if end else ''}."
+    words = f"Paused: {printable(made.what)}{f', until {clock(end)}' if end else ''}."
     if file.is_heeded:
         print(f"{words} The daemon heeds it within a second; what it has in hand it finishes.")
     else:
@@ -86,9 +90,9 @@ def file_of(folder: Path) -> PausesFile:
 def end_of(text: str, now: datetime) -> datetime:
     """Return when a pause ends, from `2h`, `06:00` or `2026-11-24T06:00`; `now` has a time zone. Raises typer.BadParameter."""
     text = text.strip()
-    if re.fullmatch(r"\d+[smhd]", text):
-        return now + saved.age(text, "--until")
     try:
+        if re.fullmatch(r"\d+[smhd]", text):
+            return _to_come(now + saved.age(text, "--until"), text, now)
         if re.fullmatch(r"\d\d?:\d\d", text):
             hour, _, minute = text.partition(":")
             day = now.replace(tzinfo=None, hour=int(hour), minute=int(minute), second=0, microsecond=0)
@@ -99,7 +103,10 @@ def end_of(text: str, now: datetime) -> datetime:
         raise typer.BadParameter(
             f"{text!r} is no time: write 2h, 30m or 3d, 06:00, or 2026-11-24T06:00", param_hint="--until"
         ) from None
-    end = _local(end, now) if end.tzinfo is None else end
+    return _to_come(_local(end, now) if end.tzinfo is None else end, text, now)
+
+
+def _to_come(end: datetime, text: str, now: datetime) -> datetime:
     if end <= now:
         raise typer.BadParameter(f"{text} is over already", param_hint="--until")
     return end
@@ -111,20 +118,51 @@ def _local(shown: datetime, now: datetime) -> datetime:
 
 
 def _selected(text: str, folder: Path) -> str:
-    """Return the selector that is meant. Raises UnknownNameError; where the documents cannot be read, it stays as it is."""
+    """Return the selector that is meant. Raises UnknownNameError.
+
+    Where the documents cannot be read, it is taken only if it needs none to hold what it says.
+    """
     from reconciler.core.errors import BivisorError, UnknownNameError  # noqa: PLC0415 - keeps --help fast
-    from reconciler.core.pauses import selector_of  # noqa: PLC0415 - as above
+    from reconciler.core.pauses import EVERYTHING, selector_of  # noqa: PLC0415 - as above
     from reconciler.desired import compile_offline  # noqa: PLC0415 - as above
 
-    if not text:
+    if text in ("", EVERYTHING):
         return ""
     try:
         return selector_of(text, compile_offline(folder)[1])
     except UnknownNameError:
         raise
     except BivisorError as error:
+        meant = _in_full(text, error)
         print(f"warning: nobody can say whether {text} selects anything: {error}", file=sys.stderr)
-        return text
+        return meant
+
+
+def _in_full(text: str, unread: Exception) -> str:
+    """Return the selector that is meant, whatever the documents say. Raises UnknownNameError where that depends on them.
+
+    A daemon knows by the last good documents what there is, but heeds whole names and patterns of them: anything shorter
+    would be called paused and hold nothing.
+    """
+    from reconciler.core.errors import UnknownNameError  # noqa: PLC0415 - keeps --help fast
+    from reconciler.core.wording import quoted  # noqa: PLC0415 - as above
+    from resources.kinds.registry import KINDS  # noqa: PLC0415 - as above
+
+    if text in KINDS:
+        return f"{text}/*"
+    heads = (*(f"{kind}/" for kind in KINDS), *_TARGETS)
+    literal = re.split(r"[*?]", text)[0]
+    if literal == text:
+        whole = any(text.startswith(head) and text != head and "/" not in text.removeprefix(head) for head in heads)
+    else:
+        whole = any(literal.startswith(head) or head.startswith(literal) for head in heads)
+    if not whole:
+        raise UnknownNameError(
+            f"nobody can say what {quoted(text)} selects while the documents cannot be read: {unread}\nUntil they are mended, "
+            "write the whole name of a resource (Node/kvm1) or of a target (ssh:kvm1), or a pattern of whole names "
+            "(ssh:kvm*, */service/nova-compute); bivisor pause alone holds everything"
+        )
+    return text
 
 
 def _in_force(pauses: tuple[Pause, ...], now: str) -> tuple[Pause, ...]:

@@ -19,8 +19,10 @@ NAME = "resume"
 def run(selector: Selector = "", desired: DesiredFolder = Path("desired")) -> None:
     """Go on with what was paused.
 
-    With SELECTOR, as bivisor pauses shows it, that pause ends; without it, all of them.
+    With SELECTOR, as bivisor pauses shows it, that pause ends, and with everything the one of everything; without it, all.
     """
+    from reconciler.core.shown import printable  # noqa: PLC0415 - keeps --help fast
+
     file = file_of(desired)
     ended: list[Pause] = []
 
@@ -30,7 +32,7 @@ def run(selector: Selector = "", desired: DesiredFolder = Path("desired")) -> No
 
     file.change(left)
     for pause in ended:
-        print(f"Goes on: {pause.what} ({pause.said(clock)}).")
+        print(printable(f"Goes on: {pause.what} ({pause.said(clock)})."))
     if not ended:
         print("Nothing is paused.")
 
@@ -38,13 +40,13 @@ def run(selector: Selector = "", desired: DesiredFolder = Path("desired")) -> No
 def _meant(pauses: tuple[Pause, ...], text: str, folder: Path) -> tuple[Pause, ...]:
     """Return the pauses that are to end. Raises UnknownNameError for one that is not there."""
     from reconciler.core.errors import BivisorError, UnknownNameError  # noqa: PLC0415 - keeps --help fast
-    from reconciler.core.pauses import selector_of  # noqa: PLC0415 - as above
+    from reconciler.core.pauses import EVERYTHING, selector_of  # noqa: PLC0415 - as above
     from reconciler.core.wording import quoted  # noqa: PLC0415 - as above
     from reconciler.desired import compile_offline  # noqa: PLC0415 - as above
 
     if not text:
         return pauses
-    names = {text}
+    names = {"" if text == EVERYTHING else text}
     with suppress(BivisorError):  # what is no longer declared may be paused still
         names.add(selector_of(text, compile_offline(folder)[1]))
     found = tuple(pause for pause in pauses if pause.selector in names)

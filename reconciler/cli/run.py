@@ -8,7 +8,7 @@ import signal
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -21,7 +21,7 @@ SettingsFile = Annotated[
 ]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from reconciler.daemon import Daemon, Opener
     from reconciler.git_source import Following
@@ -31,11 +31,16 @@ NAME = "run"
 
 
 class _Wishes(NamedTuple):
-    """Which node of the ring it leads as, if it is to lead; the file that is touched as a sign of life; the settings' file."""
+    """What the one who starts it wants.
+
+    Which node of the ring it leads as, if it is to lead; the file that is touched as a sign of life; the settings' file; and
+    the signals that came before there was a daemon to heed them.
+    """
 
     node: str | None
     beat: Path | None
     settings: Path | None
+    heard: list[int]
 
 
 def run(
@@ -80,7 +85,10 @@ def run(
     With --git it keeps what a branch declares: it fetches it, and takes what is pushed if it descends from what is in force
     and can be read as declared. SIGHUP fetches at once.
     """
-    wishes = _Wishes(leader, beat, settings)
+    wishes = _Wishes(leader, beat, settings, [])
+    if not once:
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, lambda number, _: wishes.heard.append(number))
     _refuse_what_makes_no_sense(context, wishes, once=once, observe_only=observe_only)
     given = {
         "--branch": branch, "--path": path, "--every": every, "--verify-signatures": verify_signatures,
@@ -88,8 +96,12 @@ def run(
     }  # fmt: skip
     followed = following.following(git, given, desired=_said(context, "desired"))
     if followed is not None:
-        raise typer.Exit(_once_of(followed) if once else session.run(_follow(followed, wishes, acts=not observe_only)))
-    raise typer.Exit(apply.once(desired) if once else session.run(_keep(desired, wishes, acts=not observe_only)))
+        raise typer.Exit(
+            _once_of(followed) if once else session.run(_begun(_follow(followed, wishes, acts=not observe_only), wishes))
+        )
+    raise typer.Exit(
+        apply.once(desired) if once else session.run(_begun(_keep(desired, wishes, acts=not observe_only), wishes))
+    )
 
 
 def _said(context: typer.Context, name: str) -> bool:
@@ -109,6 +121,32 @@ def _refuse_what_makes_no_sense(context: typer.Context, wishes: _Wishes, *, once
         )
     if wishes.beat is not None and not wishes.node:
         raise typer.BadParameter("is the sign of life of one who leads: say as which node by --leader", param_hint="--beat")
+
+
+async def _begun(keeping: Coroutine[Any, Any, int], wishes: _Wishes) -> int:
+    """Keep, and heed signals until the daemon does: the command of a secret may take long, and a reload is nobody's end."""
+    from reconciler import log  # noqa: PLC0415 - keeps --help fast
+    from reconciler.operate import DEFAULT_LEVEL  # noqa: PLC0415 - as above
+
+    log.set_up(**{"level": DEFAULT_LEVEL, **session.LOGGING})
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        wishes.heard.append(signal.SIGTERM)
+        if task is not None:
+            task.cancel()
+
+    loop.add_signal_handler(signal.SIGHUP, wishes.heard.append, signal.SIGHUP)
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    if signal.SIGTERM in wishes.heard:
+        stop()
+    try:
+        return await keeping
+    except asyncio.CancelledError:
+        if signal.SIGTERM not in wishes.heard:
+            raise
+    log.logger().info("stopped")
+    return 0
 
 
 async def _keep(folder: Path, wishes: _Wishes, *, acts: bool) -> int:
@@ -142,7 +180,7 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
     from reconciler.cli.chronicle import Chronicle  # noqa: PLC0415 - as above
     from reconciler.daemon import Daemon, Terms  # noqa: PLC0415 - as above
     from reconciler.leader import Leader  # noqa: PLC0415 - as above
-    from reconciler.operate import DEFAULT_LEVEL, Given, Operation  # noqa: PLC0415 - as above
+    from reconciler.operate import Given, Operation  # noqa: PLC0415 - as above
     from reconciler.pauses_file import heeded  # noqa: PLC0415 - as above
     from reconciler.permits import Permits  # noqa: PLC0415 - as above
 
@@ -151,7 +189,6 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
     first = await given.read()
     gc.freeze()  # the program stays until the end; what comes and goes in months is searched for what nobody needs
     gc.enable()
-    log.set_up(**{"level": DEFAULT_LEVEL, **session.LOGGING})
     log.take_in_libraries()
     with heeded(folder), Chronicle(folder, acts=acts, retention=first.retention) as chronicle:
         terms = Terms(acts, Permits.of(folder), leader)
@@ -163,7 +200,7 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
 
         async with operation.around(first):
             beat = asyncio.create_task(notify.touch(wishes.beat, ill))
-            with _heeding(daemon, operation):
+            with _heeding(daemon, operation, wishes.heard):
                 lost = await daemon.run()
             beat.cancel()
         if lost is not None:
@@ -173,8 +210,11 @@ async def _run(folder: Path, source: Opener, wishes: _Wishes, *, acts: bool) -> 
 
 
 @contextmanager
-def _heeding(daemon: Daemon, operation: Operation) -> Iterator[None]:
-    """Take SIGTERM and SIGINT for the wish to stop, and a second one for impatience; SIGHUP for the wish to read anew."""
+def _heeding(daemon: Daemon, operation: Operation, heard: list[int]) -> Iterator[None]:
+    """Take SIGTERM and SIGINT for the wish to stop, and a second one for impatience; SIGHUP for the wish to read anew.
+
+    A SIGHUP that was `heard` before may have come after the settings were read.
+    """
     from reconciler import log  # noqa: PLC0415 - keeps --help fast
     from reconciler.notify import notify  # noqa: PLC0415 - as above
 
@@ -201,6 +241,8 @@ def _heeding(daemon: Daemon, operation: Operation) -> Iterator[None]:
     loop.add_signal_handler(signal.SIGHUP, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    if signal.SIGHUP in heard:
+        reload()
     try:
         yield
     finally:

@@ -107,16 +107,27 @@ class _Lines:
         if said == self._said:
             return
         told = [*heads(kept, now), *pause_heads(permit)]
-        lines: list[Line] = [(Span(printable(head), Tone.DIM),) for head in told if head not in self._heads]
+        lines: list[Line] = [_dim(line) for head in told if head not in self._heads for line in _indented(head)]
         paused = {pause.what for pause in permit.pauses}
         ended = dict.fromkeys(pause.what for pause in self._permit.pauses if pause.what not in paused)
-        lines += [(Span(printable(f"{_named(what)} is paused no more."), Tone.DIM),) for what in ended]
+        lines += [_dim(f"{_named(what)} is paused no more.") for what in ended]
         for key, condition in moved(self._status, kept.status):
             at = condition.since if condition is not None and self._said is None else now.isoformat()
             lines.append(moved_line(clock(at), key, condition, self._press.paper))
         self._said, self._heads, self._status, self._permit = said, told, kept.status, permit
         if lines:
             self._press.print(lines)
+
+
+def _dim(text: str) -> Line:
+    return (Span(printable(text), Tone.DIM),)
+
+
+def _indented(text: str) -> Iterator[str]:
+    """Yield the lines of a text, those of several mistakes, say, so that what follows the first is seen to belong to it."""
+    first, *more = text.splitlines() or [""]
+    yield first
+    yield from (f"    {line}" for line in more)
 
 
 class _Page:
@@ -198,8 +209,12 @@ def pause_heads(permit: Permit) -> list[str]:
 def _pause_head(pause: Pause) -> str:
     until = f" until {clock(pause.until)}" if pause.until else ""
     reason = f": {pause.reason}" if pause.reason else ""
-    resume = f"bivisor resume {shlex.quote(pause.selector)}" if pause.selector else "bivisor resume"
-    return f"{_named(pause.what)} is paused by {pause.by} since {clock(pause.at)}{until}{reason} ({resume})"
+    return f"{_named(pause.what)} is paused by {pause.by} since {clock(pause.at)}{until}{reason} ({_end_of(pause)})"
+
+
+def _end_of(pause: Pause) -> str:
+    """Return the command that ends this pause, and no other one."""
+    return f"bivisor resume {shlex.quote(pause.what)}"
 
 
 def _named(what: str) -> str:

@@ -219,14 +219,16 @@ def events_data(records: Sequence[EventRecord]) -> dict[str, Any]:
 
 
 def event_lines(records: Iterable[EventRecord], paper: Paper, clock: Callable[[str], str]) -> Iterator[Line]:
-    """Yield one line for each event; `clock` writes a time as people here read it."""
+    """Yield one line for each event, and each further line of its message; `clock` writes a time as people here read it."""
     for record in records:
         event = record.event
         tone = Tone.HELD if event.type is EventType.WARNING else Tone.PLAIN
         often = f"  ({record.count} times since {clock(record.first)})" if record.count > 1 else ""
         head = Span(f"{clock(record.last)}  {event.type:<7}  "), Span(f"{event.reason:<14}", tone), Span("  ")
-        said = Span(f"  {paper.cut(printable(masked_urls(event.message)), MOST_SHOWN)}" if event.message else "", Tone.REASON)
+        message, *more = map(printable, paper.cut(masked_urls(event.message), MOST_SHOWN).splitlines() or [""])
+        said = Span(f"  {message}" if message else "", Tone.REASON)
         yield (*head, Span(printable(event.about), Tone.TITLE), said, Span(often, Tone.DIM))
+        yield from ((Span(f"    {line}", Tone.REASON),) for line in more)
 
 
 MOST_SHOWN = 400

@@ -131,6 +131,8 @@ def test_once_it_brings_about_what_the_branch_declares(repository: Path) -> None
         (("--git", "-x"), "is no address of a git repository"),
         (("--git", "x", "--branch", "a..b"), '"a..b" is no name of a branch'),
         (("--git", "x", "--path", ".", "--secrets", "y"), "stands beside the folder of the documents"),
+        (("--git", "x", "--secrets", "nope"), "/nope: no such folder: name the one that holds the secrets' files"),
+        (("--git", "x", "--secrets", "/etc/passwd"), "--secrets: /etc/passwd: is a file, not a folder"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:

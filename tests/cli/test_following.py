@@ -202,3 +202,34 @@ def on_terminal(folder: Path, *arguments: str, until: bytes) -> bytes:
     os.close(mine)
     assert process.wait(PATIENCE_S) == 0
     return drawn
+
+
+def test_several_mistakes_are_several_lines(tmp_path: Path) -> None:
+    """Whoever watches in a pipe reads them one below the other, as bivisor validate tells them."""
+    (tmp_path / "desired").mkdir()
+    (tmp_path / "desired/zones.yaml").write_text("kind: Nothing\n---\nkind: Neither\n")
+    with running(tmp_path, "--observe-only") as daemon, following(tmp_path, "status", "-w") as lines:
+        daemon.until(lambda: daemon.lines("desired"), "they are refused")
+        told = [f"    {line}" for line in str(daemon.lines("desired")[0]["message"]).splitlines()[1:]]
+        assert told
+        lines.until(lambda: set(told) <= set(lines.lines()), "each stands in a line of its own")
+        assert "\\n" not in lines.out.read_text()
+
+
+@pytest.mark.parametrize("arguments", ["status -w", "status -w -o json", "events -f"])
+def test_it_ends_when_its_reader_has_gone(tmp_path: Path, arguments: str) -> None:
+    """As any program in `| head -1`: at once, and not when something happens that it would have told."""
+    (tmp_path / "desired").mkdir()
+    environment = {**os.environ, "BIVISOR_STATE": str(tmp_path / "state")}
+    command = [str(PROGRAM), *arguments.split()]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as follower:
+        out, told = follower.stdout, follower.stderr
+        assert out is not None
+        assert told is not None
+        try:
+            (told if "events" in arguments else out).readline()
+            out.close()
+            assert follower.wait(PATIENCE_S) == 141
+            assert told.read() == b""
+        finally:
+            follower.kill()

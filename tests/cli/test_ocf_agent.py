@@ -213,6 +213,24 @@ def test_what_is_not_there_is_told(agent: Agent) -> None:
     assert agent.call("promote") == UNIMPLEMENTED
 
 
+def test_a_log_that_cannot_be_written_is_told(agent: Agent) -> None:
+    """With the reason, before anything starts: what would say why it ends has no place."""
+    for action in ("validate-all", "start"):
+        assert agent.call(action, log=str(agent.folder)) == INSTALLED
+        assert agent.reason.startswith(f"{agent.folder} cannot be written on ctl1: ")
+        assert agent.reason.endswith(": make room for it there, or correct log")
+        assert "irectory" in agent.reason.split(": ")[1], "the shell's own words"
+    assert agent.call("validate-all") == SUCCESS
+    assert (agent.folder / "log").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_end_without_a_word_is_told_as_such(agent: Agent) -> None:
+    """Rather than by an empty reason: the log is named, where more may stand."""
+    (agent.folder / "cloud/told").touch()
+    assert agent.call("start") == GENERIC
+    assert agent.reason == f"it has ended and does not lead: its last line is empty, look into {agent.folder}/log"
+
+
 def test_pacemaker_can_read_what_it_is() -> None:
     """The description names all parameters that the agent reads, with their defaults."""
     described = subprocess.run([AGENT, "meta-data"], capture_output=True, text=True, check=True).stdout

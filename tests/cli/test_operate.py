@@ -12,6 +12,7 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.test_port_groups import PROGRAM, desk, edit
@@ -21,8 +22,6 @@ from tests.drive.receiver import receiving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    import pytest
 
     from tests.lab.vcenter.process import Running as Vcenter
 
@@ -95,12 +94,29 @@ def test_numbers_health_and_news(desk: Path) -> None:
             daemon.until(lambda: metrics(daemon)["bivisor_desired_valid"] == 0, "the refusal is counted")
             assert asked(daemon, "/readyz")[0] == 200, "the last good documents are in force"
             receiver.until(lambda: receiver.told("documents.refused"))
+            edit(desk / "desired/zones.yaml", "vlan: many", "vlan: 100")
+            receiver.until(lambda: receiver.told("documents.mended"))
         assert receiver.told("documents.taken")
         assert "desired/zones.yaml:" in receiver.told("documents.refused")[0]["reason"]
         log = daemon.log.read_text()
         assert KEY not in log
         assert receiver.url not in log
         assert all(line.startswith("{") for line in log.splitlines()), log
+
+
+def test_the_address_that_is_told_can_be_asked(tmp_path: Path) -> None:
+    """One of IPv6 too: it stands in brackets, as in the settings and in any URL."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tried:
+        try:
+            tried.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no ::1")
+    (tmp_path / "desired").mkdir()
+    path = tmp_path / "run.yaml"
+    path.write_text('listen: "[::1]:0"\n')
+    with running(tmp_path, "--settings", str(path), "--observe-only") as daemon:
+        assert asked(daemon, "/healthz")[0] == 200
+        assert str(daemon.lines("listening")[0]["address"]).startswith("[::1]:")
 
 
 def test_it_is_not_ready_before_it_has_documents(desk: Path) -> None:
@@ -171,6 +187,41 @@ def test_what_is_wrong_at_the_start_is_told(desk: Path) -> None:
     assert told.splitlines()[-1] == (
         f"listen: 127.0.0.1:{port}: Address already in use: name another address in the settings, or end who has it"
     )
+
+
+SLOW = """listen: 127.0.0.1:0
+webhooks:
+  - name: ops
+    url: http://127.0.0.1:9/
+    secret: {command: [sh, -c, 'touch asked; until [ -e answers ]; do sleep 0.05; done; echo 0123456789abcdef']}
+"""
+"""Settings whose secret is told as soon as there is a file `answers`."""
+
+
+def test_it_ends_well_while_it_still_begins(desk: Path) -> None:
+    """SIGTERM during the command of a secret in the settings is the wish to stop as later, and so is the end."""
+    with ended(Running(desk, "--settings", str(settings(desk, SLOW)), "--observe-only")) as daemon:
+        daemon.until((desk / "asked").exists, "the secret is asked for")
+        daemon.process.send_signal(signal.SIGTERM)
+        try:
+            assert daemon.process.wait(PATIENCE_S) == 0
+        finally:
+            (desk / "answers").touch()
+        assert daemon.lines("stopped")
+        assert not daemon.lines("starting")
+
+
+def test_a_reload_while_it_still_begins_is_heeded_then(desk: Path) -> None:
+    """SIGHUP during the command of a secret in the settings ends nobody: everything is read anew as soon as it runs."""
+    path = settings(desk, SLOW)
+    with ended(Running(desk, "--settings", str(path), "--observe-only")) as daemon:
+        daemon.until((desk / "asked").exists, "the secret is asked for")
+        path.write_text("listen: 127.0.0.1:0\nlogLevel: loud\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        (desk / "answers").touch()
+        daemon.until(lambda: daemon.lines("settings"), "they are read again")
+        assert daemon.lines("settings")[0]["status"] == "refused"
+        assert daemon.lines("listening")
 
 
 def heard(systemd: socket.socket, holds: Callable[[list[str]], bool]) -> None:

@@ -93,7 +93,7 @@ def test_a_pause_is_seen_wherever_somebody_looks(desk: Path) -> None:
     ):
         lines.until(lambda: re.search(rf"(?m)^{told}$", lines.out.read_text()), "whoever watches sees it")
         run(desk, "pause", "--reason", "quiet")
-        head = r"(?m)^Everything is paused by anna since 20\S+ \S+: quiet \(bivisor resume\)$"
+        head = r"(?m)^Everything is paused by anna since 20\S+ \S+: quiet \(bivisor resume everything\)$"
         lines.until(lambda: re.search(head, lines.out.read_text()), "the next one too")
         data.until(
             lambda: (
@@ -148,6 +148,58 @@ def test_a_pause_needs_no_valid_documents(desk: Path) -> None:
     run(desk, "resume", "ssh:kvm77")
 
 
+@pytest.mark.parametrize(
+    "typed", ["kvm1", "totally-bogus", "kvm1/nova.conf", "ssh:kvm1/nova.conf", "kvm*", "Node/", "ssh:", "ssh", "Zone/kvm-az"]
+)
+def test_what_only_the_documents_tell_is_not_paused_without_them(tmp_path: Path, typed: str) -> None:
+    """While they are broken, a selector that would hold nothing is refused with the full form, and nothing is called paused."""
+    (tmp_path / "desired").mkdir()
+    (tmp_path / "desired/zones.yaml").write_text("x")
+    refused = run(tmp_path, "pause", typed, exits=1)
+    assert f'nobody can say what "{typed}" selects while the documents cannot be read: desired/zones.yaml:1:1' in refused.stderr
+    assert "write the whole name of a resource (Node/kvm1) or of a target (ssh:kvm1)" in refused.stderr
+    assert refused.stdout == ""
+    assert run(tmp_path, "pauses").stdout == "Nothing is paused.\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "held"),
+    [
+        ("Node", "Node/*"),
+        ("Node/kvm1", "Node/kvm1"),
+        ("ssh:kvm1", "ssh:kvm1"),
+        ("ssh:kvm*", "ssh:kvm*"),
+        ("N*", "N*"),
+        ("*", "*"),
+    ],
+)
+def test_a_whole_name_is_paused_without_documents(tmp_path: Path, typed: str, held: str) -> None:
+    """What means the same whatever they say holds in an emergency; a kind is a pattern of whole names."""
+    (tmp_path / "desired").mkdir()
+    (tmp_path / "desired/zones.yaml").write_text("x")
+    assert run(tmp_path, "pause", typed).stdout.startswith(f"Paused: {held}. ")
+
+
+def test_everything_is_a_word_for_it(tmp_path: Path) -> None:
+    """Status, pauses and errors call it so: it may be paused and resumed by that name, and other pauses stay."""
+    (tmp_path / "desired").mkdir()
+    assert run(tmp_path, "pause", "everything").stderr == "", "no document has to say what that is"
+    run(tmp_path, "pause")
+    run(tmp_path, "pause", "Node/*")
+    assert run(tmp_path, "resume", "everything").stdout == "Goes on: everything (paused by anna).\n"
+    assert run(tmp_path, "pauses").stdout.startswith("Node/*: paused by anna")
+    assert '"everything" is not paused by itself (paused: Node/*)' in run(tmp_path, "resume", "everything", exits=1).stderr
+
+
+def test_what_goes_on_is_told_without_terminal_codes(tmp_path: Path) -> None:
+    """A reason is somebody's words: it does not draw on the screen of whoever ends the pause."""
+    (tmp_path / "desired").mkdir()
+    run(tmp_path, "pause", "--reason", "a\x1b[2Jb")
+    told = run(tmp_path, "resume").stdout
+    assert "\x1b" not in told
+    assert told == "Goes on: everything (paused by anna: a\\x1b[2Jb).\n"
+
+
 def test_a_damaged_file_is_told(desk: Path) -> None:
     """It holds everything, says so, and nobody writes over it."""
     run(desk, "pause")
@@ -199,7 +251,7 @@ def test_when_a_pause_ends(text: str, end: str) -> None:
     assert end_of(text, NOW) == datetime.fromisoformat(end)
 
 
-@pytest.mark.parametrize("text", ["soon", "25:00", "2026-11-23T09:00", "2026-13-01", "", "-2h"])
+@pytest.mark.parametrize("text", ["soon", "25:00", "2026-11-23T09:00", "2026-13-01", "", "-2h", "0s", "0h"])
 def test_what_is_no_end(text: str) -> None:
     """What is over, and what is no time, is refused."""
     with pytest.raises(typer.BadParameter):

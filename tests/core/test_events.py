@@ -146,6 +146,16 @@ def test_documents_that_are_refused() -> None:
     assert of_condition(Condition("Ready", Truth.TRUE, "Read")).type == "Normal"
 
 
+def test_several_mistakes_are_several_lines() -> None:
+    """A message of several lines is one on the page, too: what follows the first is indented, and no sign of an escape."""
+    event = Event(EventType.WARNING, "Refused", "documents", "zones.yaml:3:1: no\nzones.yaml:4:1: no\x1b[2J")
+    record = EventRecord(7, event, "2026-11-23T02:10:05Z", "2026-11-23T03:10:05Z", 2)
+    assert list(map(text_of, event_lines((record,), Paper(), lambda text: text[11:16]))) == [
+        "03:10  Warning  Refused         documents  zones.yaml:3:1: no  (2 times since 02:10)",
+        "    zones.yaml:4:1: no\\x1b[2J",
+    ]
+
+
 def test_the_page_of_events() -> None:
     """One line for each, with how often and since when; a password in a URL stands on no page."""
     event = Event(EventType.WARNING, "Held", str(A), "http://u:word@h refuses", KEYS)

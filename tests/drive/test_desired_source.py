@@ -274,7 +274,7 @@ async def test_a_folder_that_vanishes_takes_nothing_away(folder: Path, tmp_path:
         folder.rename(tmp_path / "aside")  # noqa: ASYNC240 - a test may
         gone = await told.until(lambda state: state.refused is not None)
         assert gone.desired is good
-        assert f"{folder}: no such folder" in str(gone.refused)
+        assert str(gone.refused) == f"{folder}: this folder has gone: bring it back. What it declared last stays in force"
         (tmp_path / "aside").rename(folder)
         await told.until(lambda state: state.refused is None and not state.unwatched)
         (folder / "more.yaml").write_text(node("a"))

@@ -99,9 +99,10 @@ async def test_what_is_in_force_counts_no_more_when_its_signer_does_not(branch: 
 
 
 async def test_signers_that_cannot_be_read_refuse_everything(branch: Branch, tmp_path: Path) -> None:
-    """A missing file is not an empty wish."""
+    """A missing file is not an empty wish: option, file, reason and remedy are told."""
     async with followed(by(branch, tmp_path / "none")) as (_, told):
-        assert "none cannot be read: No such file or directory" in await refused(told, "NoSigners")
+        said = await refused(told, "NoSigners")
+        assert f"--verify-signatures {tmp_path}/none: cannot be read: No such file or directory: put your signers' keys" in said
         (tmp_path / "none").write_text("")
         await refused(told, "Unsigned")
 

@@ -107,14 +107,16 @@ def test_much_at_once_is_one_piece_of_news(heard: Heard) -> None:
 
 
 async def test_documents_are_refused_once_for_each_reason(heard: Heard) -> None:
-    """And told when they come into force, with their commit."""
+    """Their end is told as well, for a mistake that is taken back brings nothing new into force; what does, with its commit."""
     for reason in ("zones.yaml:1:1: no", "zones.yaml:1:1: no", "zones.yaml:2:1: no"):
         heard.room.folder(Folder(refused=BivisorError(reason)))
-    heard.room.folder(Folder())
+    for _ in range(2):
+        heard.room.folder(Folder())
     heard.room.taken()
     assert [(str(news.event), dict(news.data)) for news in heard] == [
         ("documents.refused", {"reason": "zones.yaml:1:1: no"}),
         ("documents.refused", {"reason": "zones.yaml:2:1: no"}),
+        ("documents.mended", {"reason": "zones.yaml:2:1: no"}),
         ("documents.taken", {"commit": "c0ffee", "branch": "main", "dirty": False}),
     ]
 
@@ -123,7 +125,18 @@ def test_a_commit_that_is_not_taken_is_refused(heard: Heard) -> None:
     """Where a branch is followed, what stands in the way of its last commit is told in the same way."""
     heard.room.folder(Folder(source=(Condition("Current", Truth.FALSE, "Unsigned", "c0ffee of main is not taken"),)))
     heard.room.folder(Folder(source=(Condition("Fetched", Truth.FALSE, "GitFailed", "no route to host"),)))
-    assert [dict(news.data) for news in heard] == [{"reason": "c0ffee of main is not taken"}]
+    assert [dict(news.data) for news in heard] == [{"reason": "c0ffee of main is not taken"}] * 2
+    assert heard.took() == [("documents.refused", []), ("documents.mended", [])]
+
+
+def test_a_commit_that_is_looked_at_is_no_end_of_a_refusal(heard: Heard) -> None:
+    """One that takes long, and is refused for the same reason then, is one refusal."""
+    refused = Condition("Current", Truth.FALSE, "Unsigned", "c0ffee of main is not taken")
+    for condition in (refused, Condition("Current", Truth.UNKNOWN, "Unsettled", "that takes long"), refused):
+        heard.room.folder(Folder(source=(condition,)))
+    assert heard.took() == [("documents.refused", [])]
+    heard.room.folder(Folder(source=(Condition("Current", Truth.TRUE, "InForce"),)))
+    assert heard.took() == [("documents.mended", [])]
 
 
 class Keeping(Kept):
@@ -160,7 +173,7 @@ async def test_a_rollout_that_stops_is_told_once() -> None:
 def test_every_event_has_a_meaning() -> None:
     """And what lasts has an end."""
     assert set(MEANINGS) == set(Event)
-    assert {*ENDS, *ENDS.values(), Event.DOCUMENTS_REFUSED, Event.DOCUMENTS_TAKEN} == set(Event)
+    assert {*ENDS, *ENDS.values(), Event.DOCUMENTS_TAKEN} == set(Event)
 
 
 async def test_the_data_of_each_event_is_as_documented(heard: Heard) -> None:
@@ -168,12 +181,13 @@ async def test_the_data_of_each_event_is_as_documented(heard: Heard) -> None:
     refused = Folder(refused=BivisorError("zones.yaml:1:1: no"))
     assert DATA.keys() == set(Event)
     heard.room.folder(refused)
+    heard.room.folder(Folder())
     heard.room.taken()
     heard.room.step(ended(step("a"), Outcome.FAILED))
     heard.room.step(ended(step("a"), Outcome.CONVERGED))
     heard.room.decided(decided(step("a", Verb.HELD, "it is paused")))
     heard.room.decided(decided(step("a", Verb.NOTHING)))
-    assert len(heard) == 6
+    assert len(heard) == 7
     for news in heard:
         fields = {*news.data, *(field for each in news.data.get("subjects", ()) for field in each)}
         assert fields == set(re.findall(r"`(\w+)`", DATA[news.event])), news.event

@@ -172,6 +172,11 @@ def test_the_unit_leaves_time_for_the_daemons_own_limit() -> None:
     assert service["ExecStart"].endswith("run --settings /etc/bivisor/run.yaml")
 
 
+def test_what_the_watchdog_ends_leaves_no_memory_behind() -> None:
+    """It ends by SIGABRT, which would dump core, with secrets in it."""
+    assert unit()["Service"]["LimitCORE"] == "0"
+
+
 def test_the_unit_names_the_documents_in_full() -> None:
     """Systemd says by no PWD that /srv/cloud is a link: else what is paused would be forgotten with the next release."""
     service = unit()["Service"]
@@ -209,6 +214,30 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     exposure = re.search(r"Overall exposure level for bivisor.service: ([\d.]+)", told.stdout)
     assert exposure, told.stdout + told.stderr
     assert float(exposure[1]) < 2.0
+
+
+def test_systemd_takes_the_drop_in_that_follows_a_branch(tmp_path: Path) -> None:
+    """As the docs have it: it replaces the command by one that the program takes, and needs no folder that nobody makes."""
+    page = (ROOT / "docs/how-to/follow-a-git-branch.md").read_text()
+    (text,) = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
+    drop_in = ConfigParser(strict=False, interpolation=None)
+    drop_in.optionxform = str  # type: ignore[assignment,method-assign]  # as above
+    drop_in.read_string(text)
+    service, home = drop_in["Service"], (PACKAGING / "systemd/bivisor.sysusers").read_text().split()[-1]
+    assert service["WorkingDirectory"] == home == f"/var/lib/{unit()['Service']['StateDirectory']}"
+    assert f"{home}/.ssh/known_hosts" in page
+    _, *arguments = service["ExecStart"].split()
+    asked = subprocess.run([PROGRAM, *arguments, "--help"], capture_output=True, text=True, check=False)
+    assert asked.returncode == 0, asked.stderr
+    options = set(re.findall(r"--[a-z-]+", service["ExecStart"])) - {"--log-json"}
+    assert options <= set(re.findall(r"--[a-z-]+", asked.stdout))
+    if (analyze := shutil.which("systemd-analyze")) is None:
+        pytest.skip("systemd-analyze is not there")
+    for path, content in (("bivisor.service", UNIT.read_text()), ("bivisor.service.d/git.conf", text)):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(content.replace("/opt/bivisor/bin/bivisor", str(PROGRAM)))
+    verified = subprocess.run([analyze, "verify", tmp_path / "bivisor.service"], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
 
 
 def test_the_log_on_the_controllers_is_rotated_while_it_is_written(tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ class Queue(Generic[K]):
         self._resting: dict[K, _Rest] = {}
         self._timers: dict[K, tuple[Priority, asyncio.TimerHandle]] = {}
         self._news = asyncio.Event()
+        self._first_in_line = asyncio.Lock()
         self._closed = False
 
     @property
@@ -184,13 +185,18 @@ class Queue(Generic[K]):
         self._news.set()
 
     async def _next(self) -> Item[K]:
-        """Return the next item, which is in hand from then on: between its choice and its return nothing is awaited."""
-        while not self._closed:
-            item = self._pick()
-            if item is not None:
-                return item
-            self._news.clear()
-            await self._news.wait()
+        """Return the next item, which is in hand from then on: between its choice and its return nothing is waited for.
+
+        One waits for news, all others for being that one, in their order: news wake one and not hundreds. Whoever becomes
+        that one looks first, so that no news are lost with one who leaves, whether with an item or because it is cancelled.
+        """
+        async with self._first_in_line:
+            while not self._closed:
+                item = self._pick()
+                if item is not None:
+                    return item
+                self._news.clear()
+                await self._news.wait()
         raise ClosedError
 
     def _pick(self) -> Item[K] | None:

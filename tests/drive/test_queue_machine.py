@@ -1,4 +1,7 @@
-"""The work queue under any sequence of events: nothing is lost, nothing runs twice, nothing is in two hands."""
+"""The work queue under any sequence of events: nothing is lost, nothing runs twice, nothing is in two hands.
+
+And nobody waits for what could go.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 
 HANDS = 4
 KEYS = st.integers(0, 6)
+WAITERS = 3
+A_MOMENT_S = 0.001
+MOMENTS = 30
+"""So many turns of the loop are more than it takes until each who was woken has gone on."""
 
 Hand = tuple[Item[int], AbstractAsyncContextManager[Item[int]]]
 
@@ -35,6 +42,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.loop = looptime.new_event_loop()
         self.hands: dict[int, Hand] = {}
+        self.waiters: list[asyncio.Task[Hand]] = []
         self.owed: set[int] = set()
         self.later: dict[int, float] = {}
 
@@ -52,22 +60,61 @@ class Machine(RuleBasedStateMachine):
         self.queue = self.run(make())
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass."""
-        self.run(asyncio.sleep(seconds))
-        due = {key for key, at in self.later.items() if at <= self.loop.time()}
+        """Let time pass, and have everything heard that happens by then: nobody waits for what could go."""
+
+        async def passing() -> None:
+            await asyncio.sleep(seconds)
+            for _ in range(MOMENTS):
+                await asyncio.sleep(0)
+
+        self.run(passing())
+        self.what_is_due_is_owed()
+        self.who_has_taken_waits_no_more()
+        if self.waiters and len(self.hands) < HANDS // 2:
+            assert not any(depth.waiting for depth in self.queue.depths.values())
+
+    def what_is_due_is_owed(self) -> None:
+        """Take note of the keys whose time has come by now."""
+        due = {key for key, at in self.later.items() if at <= self.loop.time() + A_MOMENT_S / 100}
         self.later = {key: at for key, at in self.later.items() if key not in due}
         self.owed |= due
 
+    async def taking(self) -> Hand:
+        """Wait for a turn: its key is in no other hand, and it has to run."""
+        manager = self.queue.take()
+        item = await manager.__aenter__()
+        self.what_is_due_is_owed()
+        assert item.key not in self.hands
+        assert item.key in self.owed
+        assert len(self.hands) < HANDS
+        self.owed.discard(item.key)
+        self.hands[item.key] = item, manager
+        return item, manager
+
     async def try_to_take(self) -> Hand | None:
         """Take what there is; None when one would have to wait."""
-        manager = self.queue.take()
-        entering = asyncio.ensure_future(manager.__aenter__())
+        entering = asyncio.ensure_future(self.taking())
         done, _ = await asyncio.wait([entering], timeout=0)
         if not done:
             entering.cancel()
             await asyncio.wait([entering])
             return None
-        return entering.result(), manager
+        return entering.result()
+
+    def cancel(self, waiters: list[asyncio.Task[Hand]]) -> None:
+        """Cancel these all at once; who has a key already keeps it."""
+        for waiter in waiters:
+            waiter.cancel()
+        if waiters:
+            self.run(asyncio.wait(waiters))
+        self.who_has_taken_waits_no_more()
+
+    def who_has_taken_waits_no_more(self) -> None:
+        """Keep only those who wait still."""
+        for waiter in self.waiters:
+            if waiter.done() and not waiter.cancelled():
+                waiter.result()  # raises what does not hold
+        self.waiters = [waiter for waiter in self.waiters if not waiter.done()]
 
     @rule(key=KEYS, priority=st.sampled_from(Priority))
     def add(self, key: int, priority: Priority) -> None:
@@ -89,15 +136,39 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def take(self) -> None:
-        """Take a key, if one may go: it is in no other hand, and it has to run."""
-        hand = self.run(self.try_to_take())
-        if hand is not None:
-            item = hand[0]
-            assert item.key not in self.hands
-            assert item.key in self.owed
-            assert len(self.hands) < HANDS
-            self.owed.discard(item.key)
-            self.hands[item.key] = hand
+        """Take a key, if one may go."""
+        self.run(self.try_to_take())
+
+    @rule()
+    def wait_for_turns(self) -> None:
+        """Let several wait, each for a key until there is one."""
+        while len(self.waiters) < WAITERS:
+            self.waiters.append(self.loop.create_task(self.taking()))
+        self.pass_time(A_MOMENT_S)
+
+    @precondition(lambda self: self.waiters)
+    @rule(data=st.data(), key=KEYS, moments=st.integers(0, 6))
+    def cancel_one(self, data: st.DataObject, key: int, moments: int) -> None:
+        """Add a key and cancel one who waits: before, while or after it hears of that."""
+
+        async def moment() -> None:
+            for _ in range(moments):
+                await asyncio.sleep(0)
+
+        self.add(key, Priority.DRIFT)
+        if moments:  # else what it was woken by, if it was, finds it cancelled
+            self.run(moment())
+        self.cancel([data.draw(st.sampled_from(self.waiters))])
+        self.pass_time(A_MOMENT_S)
+
+    @precondition(lambda self: self.waiters)
+    @rule()
+    def nobody_waits_in_vain(self) -> None:
+        """When everything that happened was heard, there is nothing to take for one who comes anew, if others wait still."""
+        self.pass_time(A_MOMENT_S)
+        if self.waiters:
+            self.cancel(list(self.waiters))
+            assert self.run(self.try_to_take()) is None
 
     @precondition(lambda self: self.hands)
     @rule(data=st.data(), how=st.sampled_from(["done", "retry", "error", "cancelled", "forgotten"]))
@@ -137,9 +208,9 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever has to run still does: nothing is lost."""
         if hasattr(self, "queue"):
-            for _, manager in self.hands.values():
-                self.run(_leave(manager, None))
-            self.hands.clear()
+            self.cancel(list(self.waiters))
+            for key in list(self.hands):
+                self.run(_leave(self.hands.pop(key)[1], None))
             self.pass_time(max(MOST_REST_S, 400))
             while self.owed:
                 before = len(self.owed)
@@ -163,4 +234,4 @@ async def _leave(manager: AbstractAsyncContextManager[Item[int]], error: BaseExc
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=80, stateful_step_count=40)
+TestMachine.settings = settings(max_examples=300, stateful_step_count=40)

@@ -228,7 +228,7 @@ def test_an_end_without_a_word_is_told_as_such(agent: Agent) -> None:
     """Rather than by an empty reason: the log is named, where more may stand."""
     (agent.folder / "cloud/told").touch()
     assert agent.call("start") == GENERIC
-    assert agent.reason == f"it has ended and does not lead: its last line is empty, look into {agent.folder}/log"
+    assert agent.reason == f"it has ended without a word: look into {agent.folder}/log"
 
 
 def test_pacemaker_can_read_what_it_is() -> None:

@@ -23,7 +23,8 @@ PROMISED = ("option edited", "file replaced", "file removed", "service ended", "
 COMPUTE = "nova-compute-vcenter-c0"
 CLUSTER_OPTIONS = {"start-failure-is-fatal": "true", "symmetric-cluster": "true", "no-quorum-policy": "ignore"}
 META = {"migration-threshold": "5", "failure-timeout": "77s", "resource-stickiness": "7"}
-NUMBERS = itertools.count(1)
+NUMBERS = itertools.count(1001)
+"""Values that a hand writes, no two alike; none of them is declared: that would change nothing."""
 
 
 @dataclass(frozen=True, slots=True)

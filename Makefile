@@ -31,7 +31,7 @@ soak: setup lab-tools ## the long runs: 50 kills of bivisor, 30 minutes of a ran
 bench: setup ## measure: ratios against two peers, CPU per host, start-up time
 	$(SUDO) $(BIN)/python -m tests.bench
 
-bench-latency: setup lab-tools ## measure, in the lab: how soon the daemon notices a change, and begins to repair it (about an hour; the machine should rest)
+bench-latency: setup lab-tools ## measure, in the lab: how soon the daemon notices a change, and begins to repair it (about half an hour; the machine should rest)
 	$(SUDO) $(BIN)/python -m tests.bench.latency $(BENCH_ARGS)
 
 lab-up: setup lab-tools ## build and start the lab (about 6 min the first time, one minute then)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.called import called
 from reconciler.core.errors import TakenError
+from reconciler.core.shown import masked_urls
 from resources.endpoints import OpenStackEndpoint
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _clouds(endpoints: Iterable[Endpoint]) -> dict[str, str]:
     """Return the clouds among these: the name of each one's lock, and what people call it."""
     clouds = [each for each in endpoints if isinstance(each, OpenStackEndpoint)]
     addresses = [(each.target.name, each.auth_url.rstrip("/"), each.region) for each in clouds]
-    return {f"cloud {name} {url} {region}": f"the cloud {name} at {url}" for name, url, region in addresses}
+    return {f"cloud {name} {url} {region}": masked_urls(f"the cloud {name} at {url}") for name, url, region in addresses}
 
 
 def is_taken(folder: Path) -> bool:

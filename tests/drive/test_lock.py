@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.errors import TakenError
-from reconciler.lock import is_taken, only_one
+from reconciler.lock import Clouds, is_taken, only_one
+from resources.contract import SecretText, TargetId
+from resources.endpoints import OpenStackEndpoint
 
 
 @pytest.fixture
@@ -108,3 +110,19 @@ def test_what_is_no_folder_is_said_at_once(tmp_path: Path, name: str) -> None:
         only_one(tmp_path / name),
     ):
         pass
+
+
+def test_a_cloud_is_told_by_its_address_and_without_a_password_in_that(tmp_path: Path) -> None:
+    """Whoever is refused reads which cloud is meant; what an address says before its host is for nobody."""
+    address = f"https://ops:hunter2@keystone{tmp_path}/v3"
+    cloud = OpenStackEndpoint(
+        TargetId("openstack", "demo"), address, "one", "admin", SecretText("x"), "admin", "Default", "Default"
+    )
+    first, second = Clouds(), Clouds()
+    first.hold([cloud])
+    with pytest.raises(TakenError, match=r"^the cloud demo at https://.*keystone.*: another bivisor run keeps it") as refusal:
+        second.hold([cloud])
+    assert "hunter2" not in refusal.value.message
+    first.let_go()
+    second.hold([cloud])
+    second.let_go()

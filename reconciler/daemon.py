@@ -141,7 +141,7 @@ class Daemon:
             try:
                 self._have_alone(folder)
             except TakenError as error:  # what is in force stays so until the other daemon has ended
-                self._later = asyncio.get_running_loop().call_later(TRY_AGAIN_S, self._told_again, folder)
+                self._later = asyncio.get_running_loop().call_later(TRY_AGAIN_S, self._told, folder)
                 folder = replace(folder, desired=self._folder.desired, revision=self._folder.revision, refused=error)
         with outlived("tell of the documents"):
             self._audience.folder(folder)
@@ -152,14 +152,6 @@ class Daemon:
             self._news.set()
         elif folder.hopeless and self._leader is not None:
             self._news.set()  # waiting would keep the place of another machine, whose documents may be whole
-
-    def _told_again(self, folder: Folder) -> None:
-        try:
-            self._have_alone(folder)
-        except TakenError:
-            self._later = asyncio.get_running_loop().call_later(TRY_AGAIN_S, self._told_again, folder)
-        else:
-            self._told(folder)
 
     def _have_alone(self, folder: Folder) -> None:
         """Have the clouds that are declared there to ourselves, on this machine. Raises TakenError."""

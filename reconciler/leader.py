@@ -20,6 +20,7 @@ from reconciler.mistakes import outlived
 from reconciler.targets import TargetError
 from reconciler.targets.fence import UNFENCED, Fence, boottime
 from reconciler.targets.open import Targets
+from reconciler.targets.ssh_connection import CONNECT_S
 from resources.contract import Action, Query
 from resources.endpoints import PacemakerEndpoint
 
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
 
 ASK_EVERY_S = 1.5
 ANSWER_S = 3.0
-FIRST_ANSWER_S = 10.0 + ANSWER_S
+FIRST_ANSWER_S = CONNECT_S + ANSWER_S
 """Seconds from one question to a member to the next, for its answer, and for its first one with the login: given up early, a
 slow login would begin from nothing each time. The lease has to outlast two late answers."""
 
 CLAIM_S = 20.0
 REST_S = 0.5
 """Seconds in which the lead must be won, and between two attempts."""
+
 PAIR = 2
 """A ring of two has no majority but both: there one is enough, and fencing has to tell the two apart."""
 

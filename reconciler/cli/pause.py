@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 NAME = "pause"
 
-_TARGETS = ("ssh:", "pacemaker:", "openstack:", "vcenter:")
-"""How the name of a target begins."""
-
 Selector = Annotated[
     str,
     typer.Argument(
@@ -123,8 +120,9 @@ def _selected(text: str, folder: Path) -> str:
     Where the documents cannot be read, it is taken only if it needs none to hold what it says.
     """
     from reconciler.core.errors import BivisorError, UnknownNameError  # noqa: PLC0415 - keeps --help fast
-    from reconciler.core.pauses import EVERYTHING, selector_of  # noqa: PLC0415 - as above
+    from reconciler.core.pauses import EVERYTHING, selector_in_full, selector_of  # noqa: PLC0415 - as above
     from reconciler.desired import compile_offline  # noqa: PLC0415 - as above
+    from resources.kinds.registry import KINDS  # noqa: PLC0415 - as above
 
     if text in ("", EVERYTHING):
         return ""
@@ -133,36 +131,9 @@ def _selected(text: str, folder: Path) -> str:
     except UnknownNameError:
         raise
     except BivisorError as error:
-        meant = _in_full(text, error)
+        meant = selector_in_full(text, KINDS, str(error))
         print(f"warning: nobody can say whether {text} selects anything: {error}", file=sys.stderr)
         return meant
-
-
-def _in_full(text: str, unread: Exception) -> str:
-    """Return the selector that is meant, whatever the documents say. Raises UnknownNameError where that depends on them.
-
-    A daemon knows by the last good documents what there is, but heeds whole names and patterns of them: anything shorter
-    would be called paused and hold nothing.
-    """
-    from reconciler.core.errors import UnknownNameError  # noqa: PLC0415 - keeps --help fast
-    from reconciler.core.wording import quoted  # noqa: PLC0415 - as above
-    from resources.kinds.registry import KINDS  # noqa: PLC0415 - as above
-
-    if text in KINDS:
-        return f"{text}/*"
-    heads = (*(f"{kind}/" for kind in KINDS), *_TARGETS)
-    literal = re.split(r"[*?]", text)[0]
-    if literal == text:
-        whole = any(text.startswith(head) and text != head and "/" not in text.removeprefix(head) for head in heads)
-    else:
-        whole = any(literal.startswith(head) or head.startswith(literal) for head in heads)
-    if not whole:
-        raise UnknownNameError(
-            f"nobody can say what {quoted(text)} selects while the documents cannot be read: {unread}\nUntil they are mended, "
-            "write the whole name of a resource (Node/kvm1) or of a target (ssh:kvm1), or a pattern of whole names "
-            "(ssh:kvm*, */service/nova-compute); bivisor pause alone holds everything"
-        )
-    return text
 
 
 def _in_force(pauses: tuple[Pause, ...], now: str) -> tuple[Pause, ...]:

@@ -95,13 +95,11 @@ def run(
         "--allow-rewind": allow_rewind, "--secrets": secrets,
     }  # fmt: skip
     followed = following.following(git, given, desired=_said(context, "desired"))
-    if followed is not None:
-        raise typer.Exit(
-            _once_of(followed) if once else session.run(_begun(_follow(followed, wishes, acts=not observe_only), wishes))
-        )
-    raise typer.Exit(
-        apply.once(desired) if once else session.run(_begun(_keep(desired, wishes, acts=not observe_only), wishes))
-    )
+    if once:
+        raise typer.Exit(apply.once(desired) if followed is None else _once_of(followed))
+    acts = not observe_only
+    keeping = _keep(desired, wishes, acts=acts) if followed is None else _follow(followed, wishes, acts=acts)
+    raise typer.Exit(session.run(_begun(keeping, wishes)))
 
 
 def _said(context: typer.Context, name: str) -> bool:

@@ -6,6 +6,7 @@ A pause is no part of the documents, and not remembered by anybody but its own f
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +18,7 @@ from reconciler.core.wording import quoted
 from resources.contract import changed_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from reconciler.core.compile import Catalog
     from resources.contract import Address
@@ -31,6 +32,10 @@ EVERYTHING: Final = "everything"
 
 DOUBT: Final = "what is paused"
 """What nobody knows where the file cannot be read; everything is held then."""
+
+
+_TARGETS = ("ssh:", "pacemaker:", "openstack:", "vcenter:")
+"""How the name of a target begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,29 @@ def selector_of(text: str, catalog: Catalog) -> str:
         return text
     hosts = [name for name, target in targets.items() if target.name == text]
     return hosts[0] if len(hosts) == 1 else str(find_asked(text, "", catalog.resources.keys(), catalog.units.keys()).about)
+
+
+def selector_in_full(text: str, kinds: Collection[str], unread: str) -> str:
+    """Return the selector that a person means, whatever the documents say; `unread` is why they cannot be read.
+
+    A daemon knows by the last good documents what there is, but heeds whole names and patterns of them: anything shorter
+    would be called paused and hold nothing. Raises UnknownNameError for that.
+    """
+    if text in kinds:
+        return f"{text}/*"
+    heads = (*(f"{kind}/" for kind in kinds), *_TARGETS)
+    literal = re.split(r"[*?]", text)[0]
+    if literal == text:
+        whole = any(text.startswith(head) and text != head and "/" not in text.removeprefix(head) for head in heads)
+    else:
+        whole = any(literal.startswith(head) or head.startswith(literal) for head in heads)
+    if not whole:
+        raise UnknownNameError(
+            f"nobody can say what {quoted(text)} selects while the documents cannot be read: {unread}\nUntil they are mended, "
+            "write the whole name of a resource (Node/kvm1) or of a target (ssh:kvm1), or a pattern of whole names "
+            "(ssh:kvm*, */service/nova-compute); bivisor pause alone holds everything"
+        )
+    return text
 
 
 def read_pauses(text: str) -> tuple[Pause, ...]:
